@@ -1,0 +1,1 @@
+//! An agent loop as a pure state machine: models, tools, runs.

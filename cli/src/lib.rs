@@ -1,0 +1,1 @@
+//! The bursar command: research, market, sessions, spend and audit.

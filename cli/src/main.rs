@@ -1,0 +1,2 @@
+//! The bursar command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The library of bought artifacts, and full-text recall over it.

@@ -1,0 +1,1 @@
+//! Governed payments: mandate, policy, plans, the purse, rails and wallets.

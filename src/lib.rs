@@ -1,0 +1,1 @@
+//! Agents that spend money: governed, durable, provable.
