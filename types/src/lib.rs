@@ -1,1 +1,43 @@
-//! The words Bursar's crates share: ids, amounts, decisions, canonical bytes and the traits between floors.
+//! The words that Bursar's crates share.
+//!
+//! Small and quiet on purpose: ids, amounts, decisions, the canonical bytes behind every hash, and the traits
+//! that join the floors. No I/O, no clock, no randomness.
+#![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic)]
+
+mod amount;
+mod asset;
+mod buyer;
+mod canonical;
+mod clock;
+mod decision;
+mod digest;
+mod gate;
+mod id;
+mod journal;
+mod phase;
+mod plan;
+mod quote;
+mod transport;
+mod untrusted;
+
+pub use amount::{Amount, AmountError, ParseAmountError};
+pub use asset::{Asset, AssetId, AssetRegistry, Eip712Name, ParseAssetIdError, UnknownAsset};
+pub use buyer::{
+    ArtifactRecord, ArtifactRef, BudgetStanding, Buyer, Delivery, FetchError, Fetched, OpenItem, PaymentView,
+    PurchaseKey, PurchaseKeyError, Purse, ReceiptView, Standing, Undelivered, UnknownOutcome,
+};
+pub use canonical::{CanonicalError, canonical_bytes, canonical_digest};
+pub use clock::{Clock, Entropy, ManualClock, SeededEntropy, Timestamp};
+pub use decision::{Decision, Reason, Verdict};
+pub use digest::{Digest, ParseDigestError};
+pub use gate::{Action, Effect, Gate, GateError, Principal};
+pub use id::{
+    AgentId, ApprovalId, ArtifactId, BudgetId, CallId, HoldId, LedgerId, ParseIdError, PaymentId, PlanId,
+    PlanItemId, QuoteId, RunId, SessionId,
+};
+pub use journal::{Journal, JournalError, JournalRecord, StoredRecord};
+pub use phase::Phase;
+pub use plan::{ApprovalTicket, PlanItem, PlanItemView, PlanOutcome, PlanProposal, PlanView};
+pub use quote::{Quote, QuoteOutcome};
+pub use transport::{HttpRequest, HttpResponse, Limits, Transport, TransportError};
+pub use untrusted::{Provenance, Untrusted};
