@@ -1,1 +1,20 @@
-//! Budgets with two-phase holds and a tamper-evident journal, in one transaction, in memory or SQLite.
+//! Budgets with two-phase holds, and a tamper-evident journal, in one transaction.
+//!
+//! The ledger knows nothing of agents, HTTP or chains. It keeps three things that must never disagree: accounts (what may
+//! still be spent), the journal (what happened), and payloads (the erasable bytes that journal entries commit to).
+//! Everything that changes goes through [`Ledger::commit`], all of it or none.
+#![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic)]
+
+mod account;
+mod entry;
+mod ledger;
+mod payload;
+mod refusal;
+mod transaction;
+
+pub use account::{Budget, BudgetState, HoldPhase, HoldState, Line, Window};
+pub use entry::{Entry, NewEntry, StreamId, StreamIdError, TreeHead};
+pub use ledger::{Ledger, Store, Verification};
+pub use payload::{Commitment, Payload};
+pub use refusal::{CommitError, Refusal, StoreError};
+pub use transaction::{AccountOp, Committed, LinkWrite, OpOutcome, Require, Transaction};

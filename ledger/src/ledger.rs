@@ -1,0 +1,126 @@
+//! The ledger as its users hold it.
+
+use crate::account::{BudgetState, HoldState};
+use crate::entry::{Entry, StreamId, TreeHead};
+use crate::payload::Commitment;
+use crate::refusal::{CommitError, StoreError};
+use crate::transaction::{Committed, Transaction};
+use async_trait::async_trait;
+use bursar_types::{BudgetId, HoldId, LedgerId};
+use bytes::Bytes;
+use std::fmt;
+use std::sync::Arc;
+
+/// What a check of the whole ledger found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verification {
+    /// The tree over the entries as read.
+    pub head: TreeHead,
+    /// Payloads whose bytes match their commitment.
+    pub payloads_checked: u64,
+    /// Every disagreement found, in words; empty means that the ledger verifies.
+    pub problems: Vec<String>,
+}
+
+/// What keeps a ledger. Memory and SQLite come with this crate; one conformance suite holds for all.
+///
+/// # What implementers guarantee
+/// A commit is all or nothing, serial with every other commit of any process, and durable before it answers.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// The ledger's id, made when the store was created.
+    fn id(&self) -> LedgerId;
+
+    /// Commits a transaction.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError>;
+
+    /// Entries of one stream from a position.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn stream(&self, stream: &StreamId, from: u64) -> Result<Vec<Entry>, StoreError>;
+
+    /// Entries of the journal from a position, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn entries(&self, from: u64, limit: u32) -> Result<Vec<Entry>, StoreError>;
+
+    /// Streams whose name starts with `prefix`, with their lengths, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn streams(&self, prefix: &str) -> Result<Vec<(StreamId, u64)>, StoreError>;
+
+    /// A budget as it stands.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn budget(&self, id: BudgetId) -> Result<Option<BudgetState>, StoreError>;
+
+    /// A hold as it stands.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn hold(&self, id: HoldId) -> Result<Option<HoldState>, StoreError>;
+
+    /// A link's value.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn link(&self, key: &str) -> Result<Option<String>, StoreError>;
+
+    /// Links whose key starts with `prefix`, by key.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn links(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// A payload's bytes; `None` once erased or never kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn payload(&self, commitment: Commitment) -> Result<Option<Bytes>, StoreError>;
+
+    /// Size and root of the tree.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn head(&self) -> Result<TreeHead, StoreError>;
+
+    /// Reads everything again: leaves and root, stream numbers, accounts replayed from the journal, payloads against
+    /// their commitments, and the high-water mark.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read; what does not agree is listed in the answer.
+    async fn verify(&self) -> Result<Verification, StoreError>;
+
+    /// Finishes what was accepted and closes. Later calls give [`StoreError::Closed`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// A handle on a ledger; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ledger(Arc<dyn Store>);
+
+impl Ledger {
+    /// Wraps a store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self(store)
+    }
+}
+
+impl std::ops::Deref for Ledger {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
