@@ -2,6 +2,7 @@
 
 use bursar_types::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use thiserror::Error;
 
@@ -55,7 +56,7 @@ pub struct NewEntry {
     /// The stream.
     pub stream: StreamId,
     /// Short name of what happened, such as `payment.signing`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// What happened. No floats, and integers up to 2^53 - 1: it is hashed as canonical JSON.
     pub body: serde_json::Value,
 }
