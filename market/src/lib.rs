@@ -1,1 +1,43 @@
 //! A market in a box: x402 sellers, a facilitator and a chain on loopback, stricter than the real thing.
+//!
+//! It shares no code with the crates it tests, so that no mistake is on both sides: its own codec, its own
+//! EIP-712 hashing, its own signer recovery.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), bursar_market::MarketError> {
+//! use bursar_market::{Market, SourceDocument};
+//! let market = Market::builder()
+//!     .documents(vec![SourceDocument::new("gas.md", "# Gas\n\nWho pays for gas.")])
+//!     .start()
+//!     .await?;
+//! assert!(market.seller_urls()[0].starts_with("http://127.0.0.1:"));
+//! market.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod chain;
+mod clock;
+mod facilitator;
+mod faults;
+mod library;
+mod market;
+mod primitives;
+mod seller;
+mod server;
+mod signing;
+mod wire;
+
+pub use chain::{Chain, ChainLog, Revert, Token, Transfer};
+pub use clock::{ManualClock, TimeSource};
+pub use facilitator::{Facilitator, FacilitatorCall};
+pub use faults::{Fault, FaultError, FaultRule, Faults, Malformation, Place};
+pub use library::{Document, FolderError, Hit, Library, SearchIndex, Skipped, SourceDocument};
+pub use market::{HostileKind, Market, MarketBuilder, MarketError, Ports};
+pub use primitives::{Address, ParseError, Uint, Word, keccak};
+pub use seller::{
+    AmountRule, LogEntry, OfferTemplate, PaymentIdentifier, Pricing, Seller, SellerConfig, SellerLog,
+    Violation, ViolationKind, WireVersion,
+};
+pub use signing::{Authorization, Key, KeyError, Signature, SignatureError};

@@ -1,0 +1,151 @@
+//! Ranking: BM25 over title, headings, preview and text, with a strong boost for a standard named in the query.
+
+use super::{document::Document, front_matter, markup, snippet, words};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+const TITLE_WEIGHT: u32 = 8;
+const PREVIEW_WEIGHT: u32 = 4;
+const HEADING_WEIGHT: u32 = 3;
+const SATURATION: f64 = 1.2;
+const LENGTH_WEIGHT: f64 = 0.6;
+/// Above every score that words can reach, so that a named standard leads.
+const NAMED_BOOST: f64 = 100.0;
+const SNIPPETS_MAX: usize = 2;
+
+/// One document found.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// Which.
+    pub document: Arc<Document>,
+    /// How well it fits, in thousandths.
+    pub score_milli: u64,
+    /// Up to two passages of at most 160 characters around what was asked.
+    pub snippets: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    document: Arc<Document>,
+    counts: HashMap<String, u32>,
+    length: u32,
+}
+
+/// A searchable set of documents. The same documents and query always give the same answer.
+#[derive(Debug)]
+pub struct SearchIndex {
+    entries: Vec<Entry>,
+    found_in: HashMap<String, u32>,
+    length_mean: f64,
+}
+
+impl SearchIndex {
+    /// Indexes the whole text of every document.
+    #[must_use]
+    pub fn new(documents: &[Arc<Document>]) -> Self {
+        let entries: Vec<_> = documents.iter().map(Entry::new).collect();
+        let mut found_in = HashMap::new();
+        for entry in &entries {
+            for term in entry.counts.keys() {
+                *found_in.entry(term.clone()).or_insert(0) += 1;
+            }
+        }
+        let total: f64 = entries.iter().map(|entry| f64::from(entry.length)).sum();
+        let length_mean = (total / as_f64(entries.len().max(1))).max(1.0);
+        Self { entries, found_in, length_mean }
+    }
+
+    /// The documents that fit `query`, best first; equal scores in order of id. An empty list for a query
+    /// without words.
+    #[must_use]
+    pub fn search(&self, query: &str, limit: usize) -> (Vec<Hit>, usize) {
+        let mut wanted: BTreeMap<String, f64> = BTreeMap::new();
+        for term in words::terms(query) {
+            let weight = self.rarity(&term);
+            if weight > 0.0 {
+                wanted.insert(term, weight);
+            }
+        }
+        let named = words::named_standards(query);
+        let mut scored: Vec<(u64, &Entry)> = self
+            .entries
+            .iter()
+            .filter_map(|entry| {
+                let score = milli(self.score(entry, &wanted, &named));
+                (score > 0).then_some((score, entry))
+            })
+            .collect();
+        scored.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.document.id().cmp(b.1.document.id())));
+        let total = scored.len();
+        let hits = scored.into_iter().take(limit).map(|(score_milli, entry)| Hit {
+            document: entry.document.clone(),
+            score_milli,
+            snippets: snippet::around(&entry.document, &wanted, SNIPPETS_MAX),
+        });
+        (hits.collect(), total)
+    }
+
+    fn rarity(&self, term: &str) -> f64 {
+        let Some(found_in) = self.found_in.get(term) else { return 0.0 };
+        let (all, with) = (as_f64(self.entries.len()), f64::from(*found_in));
+        (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
+    }
+
+    fn score(&self, entry: &Entry, wanted: &BTreeMap<String, f64>, named: &[u32]) -> f64 {
+        let length = 1.0 - LENGTH_WEIGHT + LENGTH_WEIGHT * f64::from(entry.length) / self.length_mean;
+        let mut score = 0.0;
+        let mut covered = 0.0;
+        for (term, rarity) in wanted {
+            let count = f64::from(entry.counts.get(term).copied().unwrap_or(0));
+            if count > 0.0 {
+                score += rarity * count * (SATURATION + 1.0) / (count + SATURATION * length);
+                covered += rarity;
+            }
+        }
+        // A text that speaks of all that was asked beats one that repeats a part of it.
+        let asked: f64 = wanted.values().sum();
+        if asked > 0.0 {
+            score *= 0.5 + covered / asked;
+        }
+        let is_named = entry.document.standard().is_some_and(|number| named.contains(&number));
+        if is_named { score + NAMED_BOOST } else { score }
+    }
+}
+
+impl Entry {
+    fn new(document: &Arc<Document>) -> Self {
+        let mut counts: HashMap<String, u32> = HashMap::new();
+        let mut length = 0_u32;
+        let mut add = |text: &str, weight: u32| {
+            for term in words::terms(text) {
+                *counts.entry(term).or_insert(0) += weight;
+                length = length.saturating_add(1);
+            }
+        };
+        add(document.title(), TITLE_WEIGHT);
+        add(document.preview(), PREVIEW_WEIGHT);
+        let (_, body) = front_matter::split(document.text());
+        for block in markup::blocks(body, document.media_type().starts_with("text/html")) {
+            add(&block.text, if block.heading { HEADING_WEIGHT } else { 1 });
+        }
+        if let Some(number) = document.standard() {
+            add(&words::standard_term(number), TITLE_WEIGHT);
+        }
+        Self { document: document.clone(), counts, length }
+    }
+}
+
+fn as_f64(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a score is finite, at least zero and far below 2^53"
+)]
+fn milli(score: f64) -> u64 {
+    (score * 1000.0).round() as u64
+}
