@@ -1,0 +1,5 @@
+//! Rules in Cedar.
+
+mod facts;
+
+pub use facts::{Actor, CallFacts, Facts, PayFacts, PlanFacts, QuoteFacts};

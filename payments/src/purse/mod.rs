@@ -1,0 +1,5 @@
+//! The purse: the only path to a payment.
+
+mod clearance;
+
+pub use clearance::{Clearance, Signable};

@@ -1,0 +1,132 @@
+//! What a rail is: how one kind of money moves.
+
+mod offer;
+pub mod x402;
+
+pub use offer::{Exchange, Offer, OfferError, Order, Prepared};
+
+use crate::purse::Clearance;
+use crate::wallet::{Wallet, WalletError};
+use async_trait::async_trait;
+use bursar_types::{Amount, HttpRequest, HttpResponse, TransportError};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use thiserror::Error;
+
+/// What a rail knows about money that was signed for. There is no fourth answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+#[must_use]
+pub enum Outcome {
+    /// It moved.
+    Moved {
+        /// The transaction or charge.
+        reference: String,
+        /// Seen on the chain or at the rail itself; otherwise the payee's claim.
+        observed: bool,
+    },
+    /// It did not move and cannot move any more under this authorization.
+    DidNotMove {
+        /// What proves it.
+        proof: String,
+    },
+    /// Nobody can say yet. A failed read is this, never "no".
+    Unknown {
+        /// Why.
+        problem: String,
+    },
+}
+
+/// An authorization ready to be presented: a bearer instrument while it lives, so it has no `Debug` of its content and is
+/// never written down.
+pub struct Authorization {
+    header: (http::HeaderName, http::HeaderValue),
+}
+
+impl Authorization {
+    /// Wraps the header that presents it.
+    #[must_use]
+    pub fn from_header(name: http::HeaderName, mut value: http::HeaderValue) -> Self {
+        value.set_sensitive(true);
+        Self { header: (name, value) }
+    }
+
+    /// The header's name.
+    #[must_use]
+    pub const fn header_name(&self) -> &http::HeaderName {
+        &self.header.0
+    }
+
+    /// Puts it on a request.
+    pub fn attach(&self, request: &mut HttpRequest) {
+        request.headers_mut().insert(self.header.0.clone(), self.header.1.clone());
+    }
+}
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authorization({}: …)", self.header.0)
+    }
+}
+
+/// Why no authorization was made. Nothing was presented, so nothing moved.
+#[derive(Debug, Error)]
+pub enum AuthorizeError {
+    /// The wallet did not sign.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// The stored terms cannot be turned into an authorization.
+    #[error("authorization cannot be built: {0}")]
+    Terms(String),
+}
+
+/// How one kind of money moves.
+///
+/// A rail parses, prices, prepares, builds one credential for one clearance, and reports the outcome truthfully. Policy,
+/// choice between offers, journal, retries and HTTP stay in the purse.
+///
+/// # What implementers guarantee
+/// `offers` and `prepare` are pure. `authorize` turns exactly the prepared terms into bytes, the same bytes each time.
+/// `recover` answers `DidNotMove` only if the authorization can never move money again. A failed read is `Unknown`.
+#[async_trait]
+pub trait Rail: Send + Sync + fmt::Debug {
+    /// Short name, such as `x402`.
+    fn name(&self) -> &'static str;
+
+    /// Every alternative that an answer offers, also those that cannot be paid (with the reason). Empty if the
+    /// answer is not of this rail.
+    ///
+    /// # Errors
+    /// [`OfferError`] if the answer is of this rail and its terms cannot be read.
+    fn offers(&self, exchange: &Exchange<'_>) -> Result<Vec<Offer>, OfferError>;
+
+    /// What the wallet has of the offer's asset; `None` if the rail cannot tell.
+    ///
+    /// # Errors
+    /// A sentence saying why it could not be read.
+    async fn funds(&self, offer: &Offer) -> Result<Option<Amount>, String>;
+
+    /// The exact terms to sign for an order: nonce, window and recovery handle, derived from payment and attempt.
+    ///
+    /// # Errors
+    /// [`OfferError`] if the order's offer is not payable on this rail.
+    fn prepare(&self, order: &Order) -> Result<Prepared, OfferError>;
+
+    /// Makes the authorization by consuming the clearance.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`]: nothing exists that could move money.
+    async fn authorize(
+        &self,
+        clearance: Clearance,
+        wallet: &dyn Wallet,
+    ) -> Result<Authorization, AuthorizeError>;
+
+    /// Reads the answer to a presented authorization. Never `DidNotMove`: the payee still has it.
+    fn outcome(&self, prepared: &Prepared, answer: Result<&HttpResponse, &TransportError>) -> Outcome;
+
+    /// Asks the rail itself what became of an authorization.
+    async fn recover(&self, prepared: &Prepared) -> Outcome;
+}
+
+const _: Option<&dyn Rail> = None;

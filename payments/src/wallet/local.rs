@@ -1,0 +1,5 @@
+//! A key on this machine.
+
+/// A key held in memory.
+#[derive(Debug)]
+pub struct LocalWallet;
