@@ -1,1 +1,38 @@
-//! An agent loop as a pure state machine: models, tools, runs.
+//! An agent loop as a pure state machine.
+//!
+//! Settings ([`Agent`]), run state ([`Run`]) and driver are three things. [`Run::apply`] folds records, [`Run::next`]
+//! says what is outstanding, and the driver does it: it calls the model, asks the gate, calls tools, appends each
+//! [`Record`] to the journal with the expected sequence number, and feeds it back. A crash loses nothing: the same
+//! records give the same state, and the same state the same next step.
+//!
+//! What is absent: chains, rules, HTTP, and any way to make a payment other than the [`Purse`](bursar_types::Purse)
+//! that a run is given.
+
+mod agent;
+mod cancel;
+mod context;
+mod driver;
+mod event;
+mod message;
+mod model;
+pub mod models;
+mod record;
+mod report;
+mod run;
+mod tool;
+
+pub use agent::{Agent, AgentBuilder, BuildError, Limits};
+pub use cancel::Cancel;
+pub use context::{Progress, RunContext, ToolContext};
+pub use event::{Delta, EventSender, EventStream, RunEvent, events};
+pub use message::{Message, Part, Role};
+pub use model::{
+    Arguments, FoldError, Model, ModelDescriptor, ModelError, ModelErrorKind, ModelEvent, ModelRequest,
+    ModelStream, ModelTurn, ProposedCall, Retry, StopReason, TurnFold, Usage, fold_turn,
+};
+pub use record::{Answer, CallResult, Record, RecordEntry, RecordError, StopCause};
+pub use report::{NoAnswer, RunError, RunOutcome, RunReport, read_run};
+pub use run::{ApplyError, CallState, CallView, Command, Run, UsageTotal};
+pub use tool::{
+    DuplicateTool, DynTool, Executed, IntoToolOutput, Tool, ToolError, ToolOutput, ToolSet, ToolSpec,
+};

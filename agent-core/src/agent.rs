@@ -1,0 +1,277 @@
+//! The settings of an agent.
+
+use crate::context::RunContext;
+use crate::driver;
+use crate::model::Model;
+use crate::report::{RunError, RunReport};
+use crate::tool::ToolSet;
+use bursar_types::{Amount, Digest, Effect, RunId};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// What a run may use. Every limit stops the run with a [`StopCause`](crate::StopCause) that names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Turns of the model.
+    pub turns: u32,
+    /// Tool calls.
+    pub calls: u32,
+    /// Tokens read and written, all turns together. A model that does not report them is stopped after its first turn.
+    pub tokens: Option<u64>,
+    /// Milliseconds from the start of the run, crashes included.
+    pub time_ms: Option<u64>,
+    /// What any budget of the same asset may show as spent and held before the next turn, or the next call of a tool that may
+    /// spend. The hard caps are the ledger's; this one ends the run.
+    pub spend: Option<Amount>,
+    /// Tries of one turn, the first included.
+    pub model_tries: u32,
+}
+
+impl Default for Limits {
+    /// 40 turns, 200 calls, 30 minutes, 4 tries a turn; tokens and spending are left to their own budgets.
+    fn default() -> Self {
+        Self {
+            turns: 40,
+            calls: 200,
+            tokens: None,
+            time_ms: Some(30 * 60 * 1_000),
+            spend: None,
+            model_tries: 4,
+        }
+    }
+}
+
+/// Why an agent cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BuildError {
+    /// A tool may spend, and the agent was declared to have no purse.
+    #[error("tool `{tool}` may spend, and the agent has no purse")]
+    SpendWithoutPurse {
+        /// The tool.
+        tool: String,
+    },
+    /// A limit is zero, so no run could do anything.
+    #[error("limit on {limit} is zero")]
+    ZeroLimit {
+        /// Which.
+        limit: &'static str,
+    },
+}
+
+/// An agent: a model, tools, instructions and limits. It holds no state of any run. Cheap to clone.
+///
+/// # Example
+/// ```
+/// use bursar_agent_core::{Agent, Limits, models::Scripted};
+/// use std::sync::Arc;
+///
+/// let model = Arc::new(Scripted::new().text("ERC-3009."));
+/// let agent = Agent::builder(model).instructions("Answer briefly.").limits(Limits::default()).build()?;
+/// assert_eq!(agent.limits().turns, 40);
+/// # Ok::<(), bursar_agent_core::BuildError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Agent {
+    pub(crate) model: Arc<dyn Model>,
+    pub(crate) tools: ToolSet,
+    pub(crate) instructions: String,
+    pub(crate) limits: Limits,
+    pub(crate) name: String,
+    pub(crate) settings: Digest,
+}
+
+impl Agent {
+    /// Begins with a model.
+    pub fn builder(model: Arc<dyn Model>) -> AgentBuilder {
+        AgentBuilder {
+            model,
+            tools: ToolSet::new(),
+            instructions: String::new(),
+            limits: Limits::default(),
+            name: "agent".to_owned(),
+            no_purse: false,
+        }
+    }
+
+    /// Works on a question until the run ends.
+    ///
+    /// # Errors
+    /// [`RunError`]. A limit, a cancellation or a model that failed for good is no error: see [`RunReport::answer`].
+    ///
+    /// # Cancellation
+    /// Dropping the future is a crash: the records stand, `resume` goes on, and a running call of a tool that may spend
+    /// goes on by itself. To stop in order, use the context's [`Cancel`](crate::Cancel).
+    pub async fn run(&self, context: RunContext, question: &str) -> Result<RunReport, RunError> {
+        let run = RunId::random(context.entropy.as_ref());
+        driver::start(self, context, run, question).await
+    }
+
+    /// The same under an id that the caller chose and knows before the first record.
+    ///
+    /// # Errors
+    /// [`RunError::Fenced`] if the id is taken.
+    pub async fn run_as(
+        &self,
+        context: RunContext,
+        run: RunId,
+        question: &str,
+    ) -> Result<RunReport, RunError> {
+        driver::start(self, context, run, question).await
+    }
+
+    /// Goes on with a run after a crash.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    ///
+    /// # Idempotency
+    /// A run that has ended gives its report again. Of two workers that resume the same run one is fenced off.
+    pub async fn resume(&self, context: RunContext, run: RunId) -> Result<RunReport, RunError> {
+        driver::resume(self, context, run).await
+    }
+
+    /// Its limits.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Its tools.
+    #[must_use]
+    pub const fn tools(&self) -> &ToolSet {
+        &self.tools
+    }
+
+    /// Its model.
+    #[must_use]
+    pub fn model(&self) -> &dyn Model {
+        self.model.as_ref()
+    }
+
+    /// Digest of model name, instructions and tools.
+    #[must_use]
+    pub const fn settings(&self) -> Digest {
+        self.settings
+    }
+
+    /// The first tool that may spend, by name.
+    pub(crate) fn spender(&self) -> Option<&str> {
+        spender(&self.tools)
+    }
+}
+
+/// Makes an [`Agent`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct AgentBuilder {
+    model: Arc<dyn Model>,
+    tools: ToolSet,
+    instructions: String,
+    limits: Limits,
+    name: String,
+    no_purse: bool,
+}
+
+impl AgentBuilder {
+    /// The tools.
+    pub fn tools(mut self, tools: ToolSet) -> Self {
+        self.tools = tools;
+        self
+    }
+
+    /// What the model is told at the start of every turn.
+    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.instructions = instructions.into();
+        self
+    }
+
+    /// The limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// A name for traces.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Declares that runs will have no purse, so that a tool that may spend is refused here and not only when a run starts.
+    pub fn without_purse(mut self) -> Self {
+        self.no_purse = true;
+        self
+    }
+
+    /// The agent.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub fn build(self) -> Result<Agent, BuildError> {
+        if let (true, Some(tool)) = (self.no_purse, spender(&self.tools)) {
+            return Err(BuildError::SpendWithoutPurse { tool: tool.to_owned() });
+        }
+        let Limits { turns, calls, tokens, time_ms, spend: _, model_tries } = &self.limits;
+        let zeros = [
+            ("turns", *turns == 0),
+            ("calls", *calls == 0 && !self.tools.is_empty()),
+            ("tokens", *tokens == Some(0)),
+            ("time", *time_ms == Some(0)),
+            ("model tries", *model_tries == 0),
+        ];
+        if let Some((limit, _)) = zeros.into_iter().find(|(_, zero)| *zero) {
+            return Err(BuildError::ZeroLimit { limit });
+        }
+        let settings = settings_digest(self.model.as_ref(), &self.instructions, &self.tools);
+        let Self { model, tools, instructions, limits, name, no_purse: _ } = self;
+        Ok(Agent { model, tools, instructions, limits, name, settings })
+    }
+}
+
+fn spender(tools: &ToolSet) -> Option<&str> {
+    tools.specs().find(|spec| spec.effect == Effect::Spend).map(|spec| spec.name.as_str())
+}
+
+/// Schemas may hold floats, which have no canonical bytes; `serde_json` writes a given value always the same way, and
+/// its maps are sorted unless a dependency says otherwise, so their text is hashed key by key.
+fn settings_digest(model: &dyn Model, instructions: &str, tools: &ToolSet) -> Digest {
+    let descriptor = model.descriptor();
+    let mut parts: Vec<Vec<u8>> =
+        vec![descriptor.provider.clone().into(), descriptor.name.clone().into(), instructions.into()];
+    for spec in tools.specs() {
+        parts.push(spec.name.clone().into());
+        parts.push(spec.description.clone().into());
+        parts.push(format!("{:?}", spec.effect).into());
+        let mut schema = Vec::new();
+        sorted_text(&spec.input_schema, &mut schema);
+        parts.push(schema);
+    }
+    let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+    Digest::of_parts("bursar/agent/settings", &parts)
+}
+
+fn sorted_text(value: &serde_json::Value, out: &mut Vec<u8>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            let mut sorted: Vec<_> = fields.iter().collect();
+            sorted.sort_by_key(|(key, _)| key.as_str());
+            out.push(b'{');
+            for (key, item) in sorted {
+                out.extend_from_slice(format!("{key:?}:").as_bytes());
+                sorted_text(item, out);
+                out.push(b',');
+            }
+            out.push(b'}');
+        }
+        serde_json::Value::Array(items) => {
+            out.push(b'[');
+            for item in items {
+                sorted_text(item, out);
+                out.push(b',');
+            }
+            out.push(b']');
+        }
+        scalar => out.extend_from_slice(scalar.to_string().as_bytes()),
+    }
+}

@@ -1,0 +1,185 @@
+//! What a run and a tool call are given.
+
+use crate::cancel::Cancel;
+use crate::event::{Delta, EventSender, RunEvent};
+use crate::tool::ToolError;
+use bursar_types::{
+    CallId, Clock, Entropy, Gate, Journal, Principal, PurchaseKey, Purse, RunId, SessionId, Timestamp,
+};
+use std::sync::Arc;
+
+/// What a run works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RunContext {
+    /// Where its records are kept.
+    pub journal: Arc<dyn Journal>,
+    /// Who decides on its tool calls.
+    pub gate: Arc<dyn Gate>,
+    /// Its handle on money; without one, a tool that may spend is refused before the run starts.
+    pub purse: Option<Purse>,
+    /// Its clock.
+    pub clock: Arc<dyn Clock>,
+    /// Its randomness: the run's id, nothing secret.
+    pub entropy: Arc<dyn Entropy>,
+    /// On whose behalf it acts.
+    pub principal: Principal,
+    /// Who hears of it.
+    pub events: EventSender,
+    /// Stops new work.
+    pub cancel: Cancel,
+}
+
+/// What one tool call may use: a struct of real abilities.
+///
+/// What else a tool needs (a library, an HTTP client) it is built with.
+///
+/// # Example
+/// ```
+/// use bursar_agent_core::{Cancel, ToolContext};
+/// use bursar_types::{CallId, ManualClock, RunId, SessionId, Timestamp};
+/// use std::sync::Arc;
+///
+/// let clock = Arc::new(ManualClock::new(Timestamp::from_unix_ms(0)));
+/// let (session, run) = (SessionId::derived(&[b"s"]), RunId::derived(&[b"r"]));
+/// let context = ToolContext::new(session, run, CallId::derived(&[b"c"]), clock);
+/// assert!(context.purse().is_err(), "no purse was handed in");
+/// ```
+#[derive(Debug, Clone)]
+pub struct ToolContext {
+    session: SessionId,
+    run: RunId,
+    call: CallId,
+    clock: Arc<dyn Clock>,
+    purse: Option<Purse>,
+    cancel: Cancel,
+    deadline: Option<Timestamp>,
+    progress: Progress,
+}
+
+impl ToolContext {
+    /// A call with nothing but its ids: no purse, no deadline, nobody listening.
+    #[must_use]
+    pub fn new(session: SessionId, run: RunId, call: CallId, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            session,
+            run,
+            call,
+            clock,
+            purse: None,
+            cancel: Cancel::new(),
+            deadline: None,
+            progress: Progress { run, call, events: EventSender::nobody() },
+        }
+    }
+
+    /// The same with a purse.
+    #[must_use]
+    pub fn with_purse(mut self, purse: Purse) -> Self {
+        self.purse = Some(purse);
+        self
+    }
+
+    /// The same with a cancellation from outside.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// The same with a deadline.
+    #[must_use]
+    pub const fn with_deadline(mut self, deadline: Timestamp) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The same with someone listening.
+    #[must_use]
+    pub fn with_events(mut self, events: EventSender) -> Self {
+        self.progress.events = events;
+        self
+    }
+
+    /// The purse.
+    ///
+    /// # Errors
+    /// [`ToolError`] that says that there is none; pass it on with `?`.
+    pub fn purse(&self) -> Result<&Purse, ToolError> {
+        self.purse.as_ref().ok_or_else(|| {
+            ToolError::not_executed(
+                "this run has no purse, so nothing can be bought; use what is free or owned",
+            )
+        })
+    }
+
+    /// The session.
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The run.
+    #[must_use]
+    pub const fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// The call: the same after a crash, and of no other call.
+    #[must_use]
+    pub const fn call(&self) -> CallId {
+        self.call
+    }
+
+    /// A key for the one purchase of this call; the same after a crash.
+    ///
+    /// A tool that buys several things in one call names each: `context.purchase_key("2")`. Characters that a key
+    /// cannot hold become `_`; keep names under 100 characters.
+    ///
+    /// # Errors
+    /// [`ToolError`] if the name is too long.
+    pub fn purchase_key(&self, name: &str) -> Result<PurchaseKey, ToolError> {
+        let name: String = name.chars().map(|c| if matches!(c, ' '..='~') { c } else { '_' }).collect();
+        PurchaseKey::new(format!("{}/{name}", self.call))
+            .map_err(|error| ToolError::not_executed(format!("cannot name the purchase: {error}")))
+    }
+
+    /// Says that nobody waits any more. A call that has begun to pay goes on regardless.
+    #[must_use]
+    pub const fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// When the run's time is over.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Tells whoever listens how far the call is.
+    #[must_use]
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+/// Tells whoever listens how far a call is. Shown, never stored, and not part of the result.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    run: RunId,
+    call: CallId,
+    events: EventSender,
+}
+
+impl Progress {
+    /// Says one line.
+    pub fn say(&self, message: impl Into<String>) {
+        let delta = Delta::Progress { call: self.call, message: message.into() };
+        self.events.send(RunEvent::Delta { run: self.run, delta });
+    }
+}

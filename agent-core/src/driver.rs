@@ -1,0 +1,229 @@
+//! Doing what is outstanding.
+
+mod calls;
+mod chat;
+
+use crate::agent::Agent;
+use crate::context::RunContext;
+use crate::event::RunEvent;
+use crate::record::{Record, RecordEntry, StopCause};
+use crate::report::{RunError, RunReport, read_run};
+use crate::run::{Command, Run};
+use bursar_types::{Effect, JournalError, RunId};
+use std::future::Future;
+use std::time::Duration;
+use tracing::Instrument;
+
+struct Driver<'a> {
+    agent: &'a Agent,
+    context: RunContext,
+    run: Run,
+    sequence: u64,
+}
+
+/// Begins a run and drives it to its end.
+pub(crate) async fn start(
+    agent: &Agent,
+    context: RunContext,
+    id: RunId,
+    question: &str,
+) -> Result<RunReport, RunError> {
+    check_purse(agent, &context)?;
+    let started = Record::Started {
+        run: id,
+        session: context.principal.session,
+        question: question.to_owned(),
+        settings: agent.settings,
+        limits: agent.limits.clone(),
+        tools: agent.tools.specs().map(|spec| (spec.name.clone(), spec.effect)).collect(),
+        at: context.clock.now(),
+    };
+    let run = Run::begin(&started)?;
+    let mut driver = Driver { agent, context, run, sequence: 0 };
+    driver.write(std::slice::from_ref(&started)).await?;
+    driver.drive_in_span().await
+}
+
+/// Goes on with a run.
+pub(crate) async fn resume(agent: &Agent, context: RunContext, id: RunId) -> Result<RunReport, RunError> {
+    let (run, entries) = read_run(context.journal.as_ref(), id).await?;
+    if run.outcome().is_none() {
+        check_purse(agent, &context)?;
+        let difference = if run.settings() != agent.settings {
+            Some("model, instructions or tools")
+        } else if run.session() != context.principal.session {
+            Some("session")
+        } else {
+            None
+        };
+        if let Some(difference) = difference {
+            return Err(RunError::OtherSettings { run: id, difference });
+        }
+    }
+    let sequence = entries.last().map_or(0, |entry| entry.sequence.saturating_add(1));
+    Driver { agent, context, run, sequence }.drive_in_span().await
+}
+
+fn check_purse(agent: &Agent, context: &RunContext) -> Result<(), RunError> {
+    match (&context.purse, agent.spender()) {
+        (None, Some(tool)) => Err(RunError::SpendWithoutPurse { tool: tool.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+impl Driver<'_> {
+    async fn drive_in_span(self) -> Result<RunReport, RunError> {
+        let span = tracing::info_span!(
+            "invoke_agent",
+            gen_ai.operation.name = "invoke_agent",
+            gen_ai.agent.name = %self.agent.name,
+            gen_ai.agent.id = %self.context.principal.agent,
+            gen_ai.conversation.id = %self.run.id(),
+            gen_ai.request.model = %self.agent.model.descriptor().name,
+            gen_ai.provider.name = %self.agent.model.descriptor().provider,
+        );
+        self.drive().instrument(span).await
+    }
+
+    /// The loop. It ends because every pass appends a record, and turns, tries and calls are limited.
+    async fn drive(mut self) -> Result<RunReport, RunError> {
+        loop {
+            if let Some(outcome) = self.run.outcome() {
+                return Ok(RunReport {
+                    run: self.run.id(),
+                    outcome: outcome.clone(),
+                    turns: self.run.turns(),
+                    calls: self.run.calls_made(),
+                    usage: self.run.usage(),
+                });
+            }
+            let commands = self.run.next();
+            match self.interrupted(&commands).await {
+                Some(cause) => self.append(vec![Record::Stopped { cause }]).await?,
+                None => self.perform(commands).await?,
+            }
+        }
+    }
+
+    async fn perform(&mut self, commands: Vec<Command>) -> Result<(), RunError> {
+        let mut calls = Vec::new();
+        for command in commands {
+            match command {
+                Command::CallModel { turn, attempt, wait_ms } => self.chat(turn, attempt, wait_ms).await?,
+                Command::Decide { call } => {
+                    if !self.decide(call).await? {
+                        return Ok(());
+                    }
+                }
+                Command::CallTool { .. } | Command::Settle { .. } => calls.push(command),
+                Command::Finish { answer } => self.append(vec![Record::Finished { answer }]).await?,
+                Command::Stop { cause } => self.append(vec![Record::Stopped { cause }]).await?,
+            }
+        }
+        self.call(calls).await
+    }
+
+    /// Why the run must not begin what is outstanding. An answer that was given is still recorded.
+    async fn interrupted(&self, commands: &[Command]) -> Option<StopCause> {
+        let last = |command: &Command| matches!(command, Command::Finish { .. } | Command::Stop { .. });
+        if commands.iter().all(last) {
+            return None;
+        }
+        if self.context.cancel.is_cancelled() {
+            return Some(StopCause::Cancelled);
+        }
+        if let (Some(deadline), Some(limit_ms)) = (self.run.deadline(), self.run.limits().time_ms)
+            && self.context.clock.now() >= deadline
+        {
+            return Some(StopCause::Time { limit_ms });
+        }
+        let spends = |command: &Command| match command {
+            Command::CallModel { .. } => true,
+            Command::CallTool { call, .. } => {
+                self.run.call(*call).is_some_and(|call| call.effect == Some(Effect::Spend))
+            }
+            _ => false,
+        };
+        if commands.iter().any(spends) { self.spent().await } else { None }
+    }
+
+    /// Compares the limit on spending with every budget of the same asset. What cannot be compared does not count as zero.
+    async fn spent(&self) -> Option<StopCause> {
+        let limit = self.run.limits().spend.clone()?;
+        let unknown = |problem: String| Some(StopCause::SpendUnknown { problem });
+        let purse = self.context.purse.as_ref()?;
+        let standing = match purse.standing().await {
+            Ok(standing) => standing,
+            Err(error) => return unknown(error.to_string()),
+        };
+        let same: Vec<_> =
+            standing.budgets.iter().filter(|budget| budget.limit.asset() == limit.asset()).collect();
+        if same.is_empty() {
+            return unknown(format!("no budget counts {}", limit.asset().as_str()));
+        }
+        for budget in same {
+            match budget.spent.checked_add(&budget.held) {
+                Err(error) => return unknown(error.to_string()),
+                Ok(used) if used.atomic() >= limit.atomic() => {
+                    return Some(StopCause::Spend { budget: budget.name.clone(), limit, used });
+                }
+                Ok(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Waits for a future until the run is cancelled or its time is over; `None` then.
+    async fn until_interrupted<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.interruption() => None,
+            value = future => Some(value),
+        }
+    }
+
+    /// Ends when the run is cancelled or its time is over.
+    async fn interruption(&self) {
+        let over = async {
+            match self.run.deadline() {
+                None => std::future::pending().await,
+                Some(deadline) => {
+                    let now = self.context.clock.now();
+                    let left_ms = deadline.unix_ms().saturating_sub(now.unix_ms());
+                    tokio::time::sleep(Duration::from_millis(left_ms)).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = self.context.cancel.cancelled() => {}
+            () = over => {}
+        }
+    }
+
+    /// Journals records, folds them, and tells whoever listens: in that order.
+    async fn append(&mut self, records: Vec<Record>) -> Result<(), RunError> {
+        for record in &records {
+            self.run.apply(record)?;
+        }
+        self.write(&records).await
+    }
+
+    async fn write(&mut self, records: &[Record]) -> Result<(), RunError> {
+        let (run, at) = (self.run.id(), self.context.clock.now());
+        let encoded = records
+            .iter()
+            .map(|record| RecordEntry::encode(record, at))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(RunError::Encode)?;
+        let first = self.sequence;
+        self.sequence = match self.context.journal.append(run, first, encoded).await {
+            Ok(next) => next,
+            Err(JournalError::Fenced { .. }) => return Err(RunError::Fenced { run }),
+            Err(error @ JournalError::Store(_)) => return Err(RunError::Journal(error)),
+        };
+        for (sequence, record) in (first..).zip(records) {
+            self.context.events.send(RunEvent::Record { run, sequence, at, record: record.clone() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! Tool calls: asking the gate, running side by side, recording in order.
+
+use super::Driver;
+use crate::context::ToolContext;
+use crate::model::Arguments;
+use crate::record::{CallResult, Record};
+use crate::report::RunError;
+use crate::run::{CallView, Command};
+use crate::tool::{ToolError, ToolOutput};
+use bursar_types::{Action, CallId, Decision, Digest, Effect, Reason, Verdict, canonical_digest};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+/// How long a `Write` may take to notice that the run was cancelled.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A call at work, or one whose result is known without it.
+enum Pending {
+    Known(CallResult),
+    Running(Running),
+}
+
+/// A tool's task. A `Read` ends with whoever waits for it; anything else goes on by itself.
+struct Running {
+    effect: Effect,
+    task: JoinHandle<Result<ToolOutput, ToolError>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.effect == Effect::Read {
+            self.task.abort();
+        }
+    }
+}
+
+impl Driver<'_> {
+    /// Checks the arguments and asks the gate. False if the run was interrupted meanwhile.
+    pub(super) async fn decide(&mut self, call: CallId) -> Result<bool, RunError> {
+        let Some(view) = self.run.call(call).cloned() else { return Ok(true) };
+        let action = match self.action(&view) {
+            Ok(action) => action,
+            Err(error) => {
+                let decision = refuse("ARGUMENTS", error.message(), "correct the arguments and call again");
+                self.append(vec![Record::CallDecided { call, decision }]).await?;
+                return Ok(true);
+            }
+        };
+        let gate = Arc::clone(&self.context.gate);
+        let Some(decided) = self.until_interrupted(gate.decide(&action)).await else { return Ok(false) };
+        let decision = decided.unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "gate could not decide; denied");
+            refuse(
+                "GATE_UNAVAILABLE",
+                "the gate could not decide, which counts as no",
+                "go on without this call",
+            )
+        });
+        self.append(vec![Record::CallDecided { call, decision }]).await?;
+        Ok(true)
+    }
+
+    fn action(&self, view: &CallView) -> Result<Action, ToolError> {
+        let gone = || ToolError::not_executed("the tool is not there any more");
+        let tool = self.agent.tools.get(&view.tool).ok_or_else(gone)?;
+        let Arguments::Parsed { value } = &view.arguments else {
+            return Err(ToolError::not_executed("arguments are not JSON"));
+        };
+        tool.check(value)?;
+        let arguments =
+            canonical_digest(value).map_err(|error| ToolError::not_executed(error.to_string()))?;
+        let spec = tool.spec();
+        Ok(Action {
+            run: self.run.id(),
+            call: view.id,
+            tool: spec.name.clone(),
+            effect: spec.effect,
+            arguments,
+        })
+    }
+
+    /// Runs a group of calls side by side and records their results in call order.
+    pub(super) async fn call(&mut self, commands: Vec<Command>) -> Result<(), RunError> {
+        let started: Vec<Record> = commands
+            .iter()
+            .filter_map(|command| match command {
+                Command::CallTool { call, attempt } => {
+                    Some(Record::CallStarted { call: *call, attempt: *attempt })
+                }
+                _ => None,
+            })
+            .collect();
+        let views: Vec<Option<CallView>> = commands
+            .iter()
+            .map(|command| match command {
+                Command::CallTool { call, .. } => self.run.call(*call).cloned(),
+                _ => None,
+            })
+            .collect();
+        if !started.is_empty() {
+            self.append(started).await?;
+        }
+        let mut pending = Vec::with_capacity(commands.len());
+        for (command, view) in commands.into_iter().zip(views) {
+            match (command, view) {
+                (Command::Settle { call, result }, _) => pending.push((call, Pending::Known(result))),
+                (Command::CallTool { call, .. }, Some(view)) => pending.push((call, self.spawn(view))),
+                _ => {}
+            }
+        }
+        for (call, pending) in pending {
+            let result = match pending {
+                Pending::Known(result) => result,
+                Pending::Running(running) => self.wait(running).await,
+            };
+            let ends = result.answer.is_some();
+            self.append(vec![Record::CallFinished { call, result }]).await?;
+            if ends {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(&self, view: CallView) -> Pending {
+        let known = |message: &str| Pending::Known(CallResult::from(Err(ToolError::not_executed(message))));
+        let Some(tool) = self.agent.tools.get(&view.tool).map(Arc::clone) else {
+            return known("the tool is not there any more");
+        };
+        let Arguments::Parsed { value } = view.arguments else { return known("arguments are not JSON") };
+        let effect = tool.spec().effect;
+        let context = self.tool_context(view.id);
+        let span = tracing::info_span!(
+            "execute_tool",
+            gen_ai.operation.name = "execute_tool",
+            gen_ai.tool.name = %tool.spec().name,
+            gen_ai.tool.call.id = %view.id,
+            gen_ai.tool.r#type = "function",
+        );
+        let work = async move { tool.call(&context, value).await };
+        Pending::Running(Running { effect, task: tokio::spawn(work.instrument(span)) })
+    }
+
+    /// Every tool sees the purse: asking prices and proposing plans is no spending, and the purse decides what is.
+    fn tool_context(&self, call: CallId) -> ToolContext {
+        let session = self.context.principal.session;
+        let mut context = ToolContext::new(session, self.run.id(), call, Arc::clone(&self.context.clock))
+            .with_cancel(self.context.cancel.child())
+            .with_events(self.context.events.clone());
+        if let Some(deadline) = self.run.deadline() {
+            context = context.with_deadline(deadline);
+        }
+        match &self.context.purse {
+            Some(purse) => context.with_purse(purse.clone()),
+            None => context,
+        }
+    }
+
+    /// Waits for a tool, as patiently as its effect demands.
+    async fn wait(&self, mut running: Running) -> CallResult {
+        let ended = match running.effect {
+            Effect::Spend => Some(settled((&mut running.task).await)),
+            Effect::Read => self.until_interrupted(&mut running.task).await.map(settled),
+            Effect::Write => {
+                let patience = async {
+                    self.interruption().await;
+                    tokio::time::sleep(GRACE).await;
+                };
+                tokio::select! {
+                    biased;
+                    ended = &mut running.task => Some(settled(ended)),
+                    () = patience => None,
+                }
+            }
+        };
+        ended.unwrap_or_else(|| {
+            running.task.abort();
+            let message = "the run was interrupted while this ran";
+            CallResult::from(Err(match running.effect {
+                Effect::Read => ToolError::not_executed(message),
+                Effect::Write | Effect::Spend => ToolError::unknown(message),
+            }))
+        })
+    }
+}
+
+fn settled(ended: Result<Result<ToolOutput, ToolError>, tokio::task::JoinError>) -> CallResult {
+    ended.map_or_else(crashed, CallResult::from)
+}
+
+/// A tool that panicked may have done anything. The panic's text stays in the log.
+fn crashed(error: tokio::task::JoinError) -> CallResult {
+    tracing::error!(error = &error as &dyn std::error::Error, "tool crashed");
+    CallResult {
+        content: Value::from("the tool crashed; look whether it happened before doing it again"),
+        is_error: true,
+        executed: crate::tool::Executed::Unknown,
+        answer: None,
+    }
+}
+
+fn refuse(code: &'static str, message: &str, next_step: &str) -> Decision {
+    Decision {
+        verdict: Verdict::Deny,
+        reasons: vec![Reason::new(code, message, next_step)],
+        rules: Vec::new(),
+        facts: Digest::of(code.as_bytes()),
+    }
+}

@@ -1,0 +1,84 @@
+//! One try of one turn of the model.
+
+use super::Driver;
+use crate::event::{Delta, RunEvent};
+use crate::model::{ModelError, ModelEvent, ModelRequest, ModelTurn, TurnFold};
+use crate::record::Record;
+use crate::report::RunError;
+use bursar_types::Digest;
+use std::time::Duration;
+use tracing::Instrument;
+
+impl Driver<'_> {
+    /// Calls the model and records what came of it; nothing, if the run was interrupted.
+    pub(super) async fn chat(&mut self, turn: u32, attempt: u32, wait_ms: u64) -> Result<(), RunError> {
+        if wait_ms > 0 {
+            let waited = self.until_interrupted(tokio::time::sleep(Duration::from_millis(wait_ms))).await;
+            if waited.is_none() {
+                return Ok(());
+            }
+        }
+        self.append(vec![Record::ModelRequested { turn, attempt }]).await?;
+        let descriptor = self.agent.model.descriptor();
+        let span = tracing::info_span!(
+            "chat",
+            gen_ai.operation.name = "chat",
+            gen_ai.request.model = %descriptor.name,
+            gen_ai.provider.name = %descriptor.provider,
+            gen_ai.usage.input_tokens = tracing::field::Empty,
+            gen_ai.usage.output_tokens = tracing::field::Empty,
+            error.kind = tracing::field::Empty,
+        );
+        let replied = self.until_interrupted(self.turn(turn).instrument(span.clone())).await;
+        let record = match replied {
+            None => return Ok(()),
+            Some(Ok(reply)) => {
+                reply.usage.input_tokens.map(|count| span.record("gen_ai.usage.input_tokens", count));
+                reply.usage.output_tokens.map(|count| span.record("gen_ai.usage.output_tokens", count));
+                Record::ModelReplied { turn, reply }
+            }
+            Some(Err(error)) => {
+                span.record("error.kind", tracing::field::debug(error.kind));
+                let ModelError { kind, retry, message, source: _ } = error;
+                Record::ModelFailed { turn, kind, message, retry }
+            }
+        };
+        self.append(vec![record]).await
+    }
+
+    async fn turn(&self, turn: u32) -> Result<ModelTurn, ModelError> {
+        let request = ModelRequest {
+            system: self.agent.instructions.clone(),
+            messages: self.run.messages().to_vec(),
+            tools: self.agent.tools.specs().cloned().collect(),
+            run: self.run.id(),
+            turn,
+            seed: self.seed(turn),
+        };
+        let mut stream = self.agent.model.stream(request).await?;
+        let mut fold = TurnFold::default();
+        while let Some(event) = stream.next().await {
+            let event = event?;
+            self.show(turn, &event);
+            fold.push(event)?;
+        }
+        Ok(fold.finish()?)
+    }
+
+    fn show(&self, turn: u32, event: &ModelEvent) {
+        let delta = match event {
+            ModelEvent::TextDelta { text } => Delta::Text { turn, text: text.clone() },
+            ModelEvent::ReasoningDelta { text } => Delta::Reasoning { turn, text: text.clone() },
+            ModelEvent::ToolCallStarted { index, tool, .. } => {
+                Delta::ToolCall { turn, index: *index, tool: tool.clone() }
+            }
+            _ => return,
+        };
+        self.context.events.send(RunEvent::Delta { run: self.run.id(), delta });
+    }
+
+    fn seed(&self, turn: u32) -> u64 {
+        let digest = Digest::of_parts("bursar/agent/seed", &[self.run.id().as_bytes(), &turn.to_be_bytes()]);
+        digest.as_bytes().iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
+    }
+}

@@ -1,0 +1,294 @@
+//! What a run leaves in the journal.
+
+use crate::agent::Limits;
+use crate::model::{ModelErrorKind, ModelTurn, Retry};
+use crate::tool::{Executed, ToolError, ToolOutput};
+use bursar_types::{
+    Amount, CallId, Decision, Digest, Effect, JournalRecord, RunId, SessionId, StoredRecord, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// The form of the payloads; another number is not read.
+const FORM: u32 = 1;
+
+/// One thing that happened in a run. The state is the fold of these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Record {
+    /// The run began.
+    Started {
+        /// The run.
+        run: RunId,
+        /// The session it spends in.
+        session: SessionId,
+        /// What was asked.
+        question: String,
+        /// Digest of model name, instructions and tools; a run goes on only under the same.
+        settings: Digest,
+        /// Its limits.
+        limits: Limits,
+        /// Its tools and what they do to the world.
+        tools: BTreeMap<String, Effect>,
+        /// When it began; its time counts from here.
+        at: Timestamp,
+    },
+    /// The model is about to be called.
+    ModelRequested {
+        /// The turn, from 0.
+        turn: u32,
+        /// The try, from 0.
+        attempt: u32,
+    },
+    /// The model answered.
+    ModelReplied {
+        /// The turn.
+        turn: u32,
+        /// What it said.
+        reply: ModelTurn,
+    },
+    /// The model failed.
+    ModelFailed {
+        /// The turn.
+        turn: u32,
+        /// What kind of failure.
+        kind: ModelErrorKind,
+        /// In words.
+        message: String,
+        /// Whether another try makes sense.
+        retry: Retry,
+    },
+    /// The gate decided on a call; a gate that could not decide counts as a denial.
+    CallDecided {
+        /// The call.
+        call: CallId,
+        /// The decision.
+        decision: Decision,
+    },
+    /// A tool is about to be called.
+    CallStarted {
+        /// The call.
+        call: CallId,
+        /// The try, from 0: more than one only for what may be called again after a crash.
+        attempt: u32,
+    },
+    /// A call has its result, whether or not a tool ran.
+    CallFinished {
+        /// The call.
+        call: CallId,
+        /// The result.
+        result: CallResult,
+    },
+    /// The run ended with an answer.
+    Finished {
+        /// The answer.
+        answer: Answer,
+    },
+    /// The run ended without one.
+    Stopped {
+        /// Why.
+        cause: StopCause,
+    },
+}
+
+impl Record {
+    /// Short name of the kind, as in the journal.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "run_started",
+            Self::ModelRequested { .. } => "model_requested",
+            Self::ModelReplied { .. } => "model_replied",
+            Self::ModelFailed { .. } => "model_failed",
+            Self::CallDecided { .. } => "call_decided",
+            Self::CallStarted { .. } => "call_started",
+            Self::CallFinished { .. } => "call_finished",
+            Self::Finished { .. } => "run_finished",
+            Self::Stopped { .. } => "run_stopped",
+        }
+    }
+}
+
+/// What a run ends with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The answer, for a person.
+    pub text: String,
+    /// What the tool that ended the run added, such as citations; null if nothing.
+    pub details: Value,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallResult {
+    /// What the model is told.
+    pub content: Value,
+    /// Whether it is an error message.
+    pub is_error: bool,
+    /// Whether the tool's work was done.
+    pub executed: Executed,
+    /// The answer, if the call ends the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+}
+
+impl From<Result<ToolOutput, ToolError>> for CallResult {
+    fn from(result: Result<ToolOutput, ToolError>) -> Self {
+        match result {
+            Ok(ToolOutput { content, answer }) => {
+                Self { content, is_error: false, executed: Executed::Yes, answer }
+            }
+            Err(error) => Self {
+                content: Value::String(error.message().to_owned()),
+                is_error: true,
+                executed: error.executed(),
+                answer: None,
+            },
+        }
+    }
+}
+
+/// Why a run ended without an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum StopCause {
+    /// The model had its turns.
+    #[error("all {limit} turns were used")]
+    Turns {
+        /// The limit.
+        limit: u32,
+    },
+    /// The tools were called as often as they may be.
+    #[error("all {limit} tool calls were used")]
+    Calls {
+        /// The limit.
+        limit: u32,
+    },
+    /// The tokens are used up.
+    #[error("{used} tokens were used where {limit} were allowed")]
+    Tokens {
+        /// The limit.
+        limit: u64,
+        /// How many were used.
+        used: u64,
+    },
+    /// There is a limit on tokens and the model does not report them. Unknown is not zero.
+    #[error("tokens are limited and the model did not report how many it used")]
+    TokensUnreported,
+    /// The time is over.
+    #[error("time was over after {limit_ms} ms")]
+    Time {
+        /// The limit in milliseconds.
+        limit_ms: u64,
+    },
+    /// A budget shows as much spending as the run may see.
+    #[error("budget `{budget}` shows {} of at most {} atomic units spent or held", .used.atomic(), .limit.atomic())]
+    Spend {
+        /// The budget that shows it.
+        budget: String,
+        /// The limit.
+        limit: Amount,
+        /// Spent and held.
+        used: Amount,
+    },
+    /// There is a limit on spending and the purse cannot say how much was spent.
+    #[error("spending is limited and the purse cannot say how much was spent: {problem}")]
+    SpendUnknown {
+        /// What the purse said.
+        problem: String,
+    },
+    /// Someone cancelled it.
+    #[error("it was cancelled")]
+    Cancelled,
+    /// The model failed for good.
+    #[error("the model failed: {message}")]
+    Model {
+        /// What kind of failure.
+        kind: ModelErrorKind,
+        /// In words.
+        message: String,
+    },
+    /// The model answered with nothing: no text, no call.
+    #[error("the model answered with nothing")]
+    EmptyReply,
+}
+
+/// A record with its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordEntry {
+    /// Its position in the run, from 0.
+    pub sequence: u64,
+    /// When it was made.
+    pub at: Timestamp,
+    /// The record.
+    pub record: Record,
+}
+
+/// Why a stored record cannot be read.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// Its payload was erased.
+    #[error("record {sequence} was erased")]
+    Erased {
+        /// Its position.
+        sequence: u64,
+    },
+    /// Its payload is not one of ours.
+    #[error("record {sequence} cannot be read")]
+    Json {
+        /// Its position.
+        sequence: u64,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It was written in another form.
+    #[error("record {sequence} has form {form}; this version reads form 1")]
+    Form {
+        /// Its position.
+        sequence: u64,
+        /// Its form.
+        form: u32,
+    },
+}
+
+#[derive(Deserialize)]
+struct Form {
+    form: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope<R> {
+    form: u32,
+    at: Timestamp,
+    record: R,
+}
+
+impl RecordEntry {
+    /// Writes a record for the journal.
+    ///
+    /// # Errors
+    /// `serde_json::Error` if it cannot be written.
+    pub(crate) fn encode(record: &Record, at: Timestamp) -> Result<JournalRecord, serde_json::Error> {
+        let payload = serde_json::to_vec(&Envelope { form: FORM, at, record })?.into();
+        Ok(JournalRecord { kind: record.kind().to_owned(), payload })
+    }
+
+    /// Reads a record of the journal.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn decode(stored: &StoredRecord) -> Result<Self, RecordError> {
+        let sequence = stored.sequence;
+        let payload = stored.payload.as_ref().ok_or(RecordError::Erased { sequence })?;
+        let json = |source| RecordError::Json { sequence, source };
+        let Form { form } = serde_json::from_slice(payload).map_err(json)?;
+        if form != FORM {
+            return Err(RecordError::Form { sequence, form });
+        }
+        let Envelope { at, record, .. } = serde_json::from_slice(payload).map_err(json)?;
+        Ok(Self { sequence, at, record })
+    }
+}

@@ -1,0 +1,134 @@
+//! What a run gives back.
+
+use crate::record::{Answer, RecordEntry, RecordError, StopCause};
+use crate::run::{ApplyError, Run, UsageTotal};
+use bursar_types::{Journal, JournalError, RunId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+#[must_use]
+pub enum RunOutcome {
+    /// With an answer.
+    Answered {
+        /// The answer.
+        answer: Answer,
+    },
+    /// Without one.
+    Stopped {
+        /// Why.
+        cause: StopCause,
+    },
+}
+
+/// A run that has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// The run.
+    pub run: RunId,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// How many turns the model had.
+    pub turns: u32,
+    /// How many tool calls it asked for.
+    pub calls: u32,
+    /// Tokens.
+    pub usage: UsageTotal,
+}
+
+/// The run ended without an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("run {run} has no answer: {cause}")]
+pub struct NoAnswer {
+    /// The run.
+    pub run: RunId,
+    /// Why.
+    pub cause: StopCause,
+}
+
+impl RunReport {
+    /// The answer's text.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] says why there is none.
+    pub fn answer(&self) -> Result<&str, NoAnswer> {
+        match &self.outcome {
+            RunOutcome::Answered { answer } => Ok(&answer.text),
+            RunOutcome::Stopped { cause } => Err(NoAnswer { run: self.run, cause: cause.clone() }),
+        }
+    }
+
+    /// What the tool that ended the run added, such as citations.
+    #[must_use]
+    pub const fn details(&self) -> Option<&Value> {
+        match &self.outcome {
+            RunOutcome::Answered { answer } => Some(&answer.details),
+            RunOutcome::Stopped { .. } => None,
+        }
+    }
+}
+
+/// Why a run could not be driven to its end. Its records stand; `resume` goes on from them unless the variant says otherwise.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// A tool may spend and the run has no purse. Nothing was recorded.
+    #[error("tool `{tool}` may spend, and the run has no purse")]
+    SpendWithoutPurse {
+        /// The tool.
+        tool: String,
+    },
+    /// Another worker continues this run; this one must stop.
+    #[error("another worker continues run {run}")]
+    Fenced {
+        /// The run.
+        run: RunId,
+    },
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(JournalError),
+    /// A record could not be written as JSON.
+    #[error("record cannot be written")]
+    Encode(#[source] serde_json::Error),
+    /// A stored record could not be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A stored record cannot follow those before it.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// There is no such run.
+    #[error("there is no run {run}")]
+    NotFound {
+        /// The run.
+        run: RunId,
+    },
+    /// The run was begun under other instructions, tools, or another model or session.
+    #[error("run {run} was begun under other settings: {difference}")]
+    OtherSettings {
+        /// The run.
+        run: RunId,
+        /// What differs.
+        difference: &'static str,
+    },
+}
+
+/// Reads a run back from the journal: its state, and its records for whoever shows them.
+///
+/// # Errors
+/// [`RunError::NotFound`], or what is wrong with its records.
+pub async fn read_run(journal: &dyn Journal, run: RunId) -> Result<(Run, Vec<RecordEntry>), RunError> {
+    let stored = journal.read(run, 0).await.map_err(RunError::Journal)?;
+    let mut state: Option<Run> = None;
+    let mut entries = Vec::with_capacity(stored.len());
+    for stored in &stored {
+        let entry = RecordEntry::decode(stored)?;
+        match &mut state {
+            None => state = Some(Run::begin(&entry.record)?),
+            Some(state) => state.apply(&entry.record)?,
+        }
+        entries.push(entry);
+    }
+    state.map(|state| (state, entries)).ok_or(RunError::NotFound { run })
+}

@@ -1,0 +1,210 @@
+//! The state of a run: a fold of its records, and what is outstanding.
+
+mod apply;
+mod next;
+
+pub use apply::ApplyError;
+pub use next::Command;
+
+use crate::agent::Limits;
+use crate::message::Message;
+use crate::model::{Arguments, ModelErrorKind, Retry, Usage};
+use crate::record::CallResult;
+use crate::report::RunOutcome;
+use bursar_types::{CallId, Decision, Digest, Effect, RunId, SessionId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The state of a run. The same records always give the same state.
+///
+/// # Example
+/// ```
+/// use bursar_agent_core::{Command, Limits, Record, Run};
+/// use bursar_types::{Digest, RunId, SessionId, Timestamp};
+/// let run = Run::begin(&Record::Started {
+///     run: RunId::derived(&[b"r"]),
+///     session: SessionId::derived(&[b"s"]),
+///     question: "Who may pay the gas?".into(),
+///     settings: Digest::of(b""),
+///     limits: Limits::default(),
+///     tools: Default::default(),
+///     at: Timestamp::from_unix_ms(0),
+/// })?;
+/// assert_eq!(run.next(), [Command::CallModel { turn: 0, attempt: 0, wait_ms: 0 }]);
+/// # Ok::<(), bursar_agent_core::ApplyError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    id: RunId,
+    session: SessionId,
+    question: String,
+    settings: Digest,
+    limits: Limits,
+    tools: BTreeMap<String, Effect>,
+    started_at: Timestamp,
+    messages: Vec<Message>,
+    turns: u32,
+    calls_made: u32,
+    usage: UsageTotal,
+    step: Step,
+}
+
+/// What the run waits for.
+#[derive(Debug, Clone, PartialEq)]
+enum Step {
+    /// The model's next turn.
+    Think { requested: u32, failures: u32, last: Option<Failure> },
+    /// The calls of the last turn.
+    Act { calls: Vec<CallView> },
+    /// An answer was given and has to be recorded.
+    Answer { answer: crate::record::Answer },
+    /// The last turn had neither text nor calls.
+    Empty,
+    /// Nothing.
+    Done { outcome: RunOutcome },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Failure {
+    kind: ModelErrorKind,
+    message: String,
+    retry: Retry,
+}
+
+/// One call of the current turn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallView {
+    /// Its id: derived from run, turn and position, so it is the same after a crash.
+    pub id: CallId,
+    /// The tool's name, as the model wrote it.
+    pub tool: String,
+    /// What the tool does to the world; `None` if there is no such tool.
+    pub effect: Option<Effect>,
+    /// The arguments.
+    pub arguments: Arguments,
+    /// How far it is.
+    pub state: CallState,
+}
+
+/// How far a call is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallState {
+    /// The model asked for it.
+    Proposed,
+    /// The gate decided.
+    Decided(Decision),
+    /// A tool is, or was, at work.
+    Started {
+        /// How many times it was started.
+        attempts: u32,
+    },
+    /// It has its result.
+    Finished(CallResult),
+}
+
+/// Tokens of a whole run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageTotal {
+    /// Tokens read, of the turns that reported them.
+    pub input_tokens: u64,
+    /// Tokens written, of the turns that reported them.
+    pub output_tokens: u64,
+    /// Turns that left out one or both; while this is not 0, the counts are lower bounds.
+    pub unreported_turns: u32,
+}
+
+impl UsageTotal {
+    fn add(&mut self, usage: Usage) {
+        self.input_tokens = self.input_tokens.saturating_add(usage.input_tokens.unwrap_or_default());
+        self.output_tokens = self.output_tokens.saturating_add(usage.output_tokens.unwrap_or_default());
+        if usage.input_tokens.is_none() || usage.output_tokens.is_none() {
+            self.unreported_turns = self.unreported_turns.saturating_add(1);
+        }
+    }
+}
+
+impl Run {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> RunId {
+        self.id
+    }
+
+    /// The session it spends in.
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// What was asked.
+    #[must_use]
+    pub fn question(&self) -> &str {
+        &self.question
+    }
+
+    /// Digest of the settings it was begun under.
+    #[must_use]
+    pub const fn settings(&self) -> Digest {
+        self.settings
+    }
+
+    /// Its limits.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The conversation so far.
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// How many turns the model had.
+    #[must_use]
+    pub const fn turns(&self) -> u32 {
+        self.turns
+    }
+
+    /// How many times a tool was called; a call that was repeated after a crash counts once.
+    #[must_use]
+    pub const fn calls_made(&self) -> u32 {
+        self.calls_made
+    }
+
+    /// Tokens.
+    #[must_use]
+    pub const fn usage(&self) -> UsageTotal {
+        self.usage
+    }
+
+    /// The calls of the current turn; empty while the model thinks and at the end.
+    #[must_use]
+    pub fn calls(&self) -> &[CallView] {
+        match &self.step {
+            Step::Act { calls } => calls,
+            _ => &[],
+        }
+    }
+
+    /// The call of that id, if it is one of the current turn.
+    #[must_use]
+    pub fn call(&self, id: CallId) -> Option<&CallView> {
+        self.calls().iter().find(|call| call.id == id)
+    }
+
+    /// How it ended, if it did.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<&RunOutcome> {
+        match &self.step {
+            Step::Done { outcome } => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// When its time is over.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.limits.time_ms.map(|ms| self.started_at.plus_ms(ms))
+    }
+}

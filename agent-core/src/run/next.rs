@@ -1,0 +1,180 @@
+//! What is outstanding: a pure function of the state.
+
+use super::{CallState, CallView, Run, Step};
+use crate::model::{Arguments, Retry};
+use crate::record::{Answer, CallResult, StopCause};
+use crate::tool::Executed;
+use bursar_types::{CallId, Decision, Effect, Verdict};
+use serde_json::{Value, json};
+
+/// Something the driver has to do. Doing it appends records, and they change what is outstanding.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Call the model.
+    CallModel {
+        /// The turn, from 0.
+        turn: u32,
+        /// The try, from 0.
+        attempt: u32,
+        /// Milliseconds to wait before.
+        wait_ms: u64,
+    },
+    /// Check the arguments, and ask the gate.
+    Decide {
+        /// The call.
+        call: CallId,
+    },
+    /// Call the tool. Several of these together may run side by side; their results are recorded in this order.
+    CallTool {
+        /// The call.
+        call: CallId,
+        /// The try, from 0.
+        attempt: u32,
+    },
+    /// Record this result without calling the tool.
+    Settle {
+        /// The call.
+        call: CallId,
+        /// The result.
+        result: CallResult,
+    },
+    /// Record the answer.
+    Finish {
+        /// The answer.
+        answer: Answer,
+    },
+    /// Record that the run stops.
+    Stop {
+        /// Why.
+        cause: StopCause,
+    },
+}
+
+impl Run {
+    /// What is outstanding; empty once the run has ended.
+    ///
+    /// Reads of one turn that stand side by side come together. A `Write` or a `Spend` comes alone, when everything before it has
+    /// its result. After a crash a `Write` that was started is not started again: nobody can say whether it happened.
+    #[must_use]
+    pub fn next(&self) -> Vec<Command> {
+        match &self.step {
+            Step::Think { .. } => vec![self.next_turn()],
+            Step::Act { calls } => self.next_calls(calls),
+            Step::Answer { answer } => vec![Command::Finish { answer: answer.clone() }],
+            Step::Empty => vec![Command::Stop { cause: StopCause::EmptyReply }],
+            Step::Done { .. } => Vec::new(),
+        }
+    }
+
+    fn next_turn(&self) -> Command {
+        if let Some(cause) = self.used_up() {
+            return Command::Stop { cause };
+        }
+        let Step::Think { requested, failures, last } = &self.step else {
+            return Command::Stop { cause: StopCause::EmptyReply };
+        };
+        let wait_ms = match last {
+            None => 0,
+            Some(failure) => match failure.retry {
+                Retry::After { ms } if *failures < self.limits.model_tries => ms,
+                Retry::After { .. } | Retry::Never => {
+                    let (kind, message) = (failure.kind, failure.message.clone());
+                    return Command::Stop { cause: StopCause::Model { kind, message } };
+                }
+            },
+        };
+        Command::CallModel { turn: self.turns, attempt: *requested, wait_ms }
+    }
+
+    fn used_up(&self) -> Option<StopCause> {
+        if self.turns >= self.limits.turns {
+            return Some(StopCause::Turns { limit: self.limits.turns });
+        }
+        let limit = self.limits.tokens?;
+        if self.usage.unreported_turns > 0 {
+            return Some(StopCause::TokensUnreported);
+        }
+        let used = self.usage.input_tokens.saturating_add(self.usage.output_tokens);
+        (used >= limit).then_some(StopCause::Tokens { limit, used })
+    }
+
+    fn next_calls(&self, calls: &[CallView]) -> Vec<Command> {
+        let mut open = calls.iter().filter(|call| !matches!(call.state, CallState::Finished(_))).peekable();
+        let together = open.peek().is_some_and(|call| side_by_side(call));
+        let group: Vec<&CallView> = if together {
+            open.take_while(|call| side_by_side(call)).collect()
+        } else {
+            open.take(1).collect()
+        };
+        let commands: Vec<Command> = group.into_iter().filter_map(next_of_call).collect();
+        if commands.iter().any(|command| matches!(command, Command::Decide { .. })) {
+            return commands.into_iter().filter(|c| matches!(c, Command::Decide { .. })).collect();
+        }
+        self.within_call_limit(commands)
+    }
+
+    /// As many as the limit on calls leaves; a repetition after a crash was counted before.
+    fn within_call_limit(&self, commands: Vec<Command>) -> Vec<Command> {
+        let mut left = self.limits.calls.saturating_sub(self.calls_made);
+        let mut within = Vec::with_capacity(commands.len());
+        for command in commands {
+            if matches!(command, Command::CallTool { attempt: 0, .. }) {
+                if left == 0 {
+                    break;
+                }
+                left = left.saturating_sub(1);
+            }
+            within.push(command);
+        }
+        if within.is_empty() {
+            within.push(Command::Stop { cause: StopCause::Calls { limit: self.limits.calls } });
+        }
+        within
+    }
+}
+
+/// Calls that no tool answers stand beside reads.
+fn side_by_side(call: &CallView) -> bool {
+    matches!(call.effect, Some(Effect::Read) | None)
+}
+
+fn next_of_call(view: &CallView) -> Option<Command> {
+    let call = view.id;
+    let settle = |content: Value, executed| {
+        Some(Command::Settle { call, result: CallResult { content, is_error: true, executed, answer: None } })
+    };
+    let Some(effect) = view.effect else {
+        let message = format!("there is no tool `{}`; use one of those offered", shown(&view.tool));
+        return settle(message.into(), Executed::No);
+    };
+    if let Arguments::Malformed { problem, .. } = &view.arguments {
+        let message = format!("arguments are not JSON: {problem}; call again with one JSON object");
+        return settle(message.into(), Executed::No);
+    }
+    match &view.state {
+        CallState::Proposed => Some(Command::Decide { call }),
+        CallState::Decided(decision) if decision.verdict == Verdict::Allow => {
+            Some(Command::CallTool { call, attempt: 0 })
+        }
+        CallState::Decided(decision) => settle(refusal(decision), Executed::No),
+        CallState::Started { .. } if effect == Effect::Write => settle(
+            "the run was interrupted while this ran; look whether it happened before doing it again".into(),
+            Executed::Unknown,
+        ),
+        CallState::Started { attempts } => Some(Command::CallTool { call, attempt: *attempts }),
+        CallState::Finished(_) => None,
+    }
+}
+
+/// What the model is told of a decision that is no allow: codes, sentences, and what it can do.
+fn refusal(decision: &Decision) -> Value {
+    let outcome = match decision.verdict {
+        Verdict::Escalate => "awaiting_approval",
+        Verdict::Allow | Verdict::Deny => "refused",
+    };
+    json!({"outcome": outcome, "executed": "no", "reasons": decision.reasons})
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(64).flat_map(char::escape_debug).collect()
+}
