@@ -34,6 +34,12 @@ impl StreamId {
         Self(format!("{kind}/{id}"))
     }
 
+    /// The stream into which the ledger itself journals account changes; nobody else may append to it.
+    #[must_use]
+    pub fn accounts() -> Self {
+        Self("accounts".to_owned())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

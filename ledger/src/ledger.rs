@@ -6,7 +6,7 @@ use crate::payload::Commitment;
 use crate::refusal::{CommitError, StoreError};
 use crate::transaction::{Committed, Transaction};
 use async_trait::async_trait;
-use bursar_types::{BudgetId, HoldId, LedgerId};
+use bursar_types::{BudgetId, Entropy, HoldId, LedgerId};
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +30,9 @@ pub struct Verification {
 pub trait Store: Send + Sync + fmt::Debug {
     /// The ledger's id, made when the store was created.
     fn id(&self) -> LedgerId;
+
+    /// The randomness it was opened with, to seal payloads with.
+    fn entropy(&self) -> &dyn Entropy;
 
     /// Commits a transaction.
     ///

@@ -6,15 +6,23 @@
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic)]
 
 mod account;
+mod audit;
+mod books;
 mod entry;
 mod ledger;
+mod memory;
 mod payload;
+mod prepared;
 mod refusal;
+mod run_journal;
+mod state;
 mod transaction;
+mod tree;
 
 pub use account::{Budget, BudgetState, HoldPhase, HoldState, Line, Window};
 pub use entry::{Entry, NewEntry, StreamId, StreamIdError, TreeHead};
 pub use ledger::{Ledger, Store, Verification};
+pub use memory::MemoryStore;
 pub use payload::{Commitment, Payload};
 pub use refusal::{CommitError, Refusal, StoreError};
 pub use transaction::{AccountOp, Committed, LinkWrite, OpOutcome, Require, Transaction};

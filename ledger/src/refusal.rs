@@ -48,7 +48,7 @@ pub enum Refusal {
     HoldNot {
         /// The hold.
         hold: HoldId,
-        /// What was needed: `pending` or `pinned`.
+        /// What was needed: `pending`, `pinned` or `captured`.
         needed: &'static str,
         /// What it is.
         found: &'static str,
@@ -97,6 +97,9 @@ pub enum Refusal {
         /// Spent and held now.
         used: Amount,
     },
+    /// Only the ledger appends to this stream.
+    #[error("stream `{0}` is written by the ledger alone")]
+    ReservedStream(StreamId),
     /// An entry's body has no canonical bytes.
     #[error("entry has no canonical form: {0}")]
     NotCanonical(String),

@@ -1,0 +1,299 @@
+//! A check of the whole ledger that trusts nothing but the entries.
+
+use crate::books::{Books, BudgetRow, Draft, Need, Stop, WindowKey};
+use crate::entry::{Entry, StreamId, TreeHead};
+use crate::ledger::Verification;
+use crate::payload::Commitment;
+use crate::prepared::ACCOUNTS_KIND;
+use crate::refusal::Refusal;
+use crate::transaction::{AccountOp, OpOutcome};
+use crate::tree::{Frontier, leaf_hash};
+use bursar_types::{BudgetId, Digest, HoldId, Timestamp, canonical_bytes};
+use serde::Deserialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// Problems beyond this many are counted, not listed.
+const PROBLEMS_MAX: usize = 100;
+
+/// The body of an entry that changes accounts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountsBody {
+    ops: Vec<AccountOp>,
+}
+
+/// What each capture counts in each rolling window.
+pub(crate) type Windows = BTreeMap<WindowKey, u128>;
+
+/// Reads entry after entry, then compares what they add up to with what is stored.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    tree: Frontier,
+    last_at: Timestamp,
+    streams: HashMap<StreamId, u64>,
+    books: Books,
+    payloads_checked: u64,
+    problems: Vec<String>,
+    more: u64,
+    /// Windows of the replayed books.
+    windows: Windows,
+}
+
+impl Audit {
+    pub(crate) fn new() -> Self {
+        Self {
+            tree: Frontier::default(),
+            last_at: Timestamp::from_unix_ms(0),
+            streams: HashMap::new(),
+            books: Books::complete(),
+            payloads_checked: 0,
+            problems: Vec::new(),
+            more: 0,
+            windows: BTreeMap::new(),
+        }
+    }
+
+    /// Notes a disagreement.
+    pub(crate) fn problem(&mut self, problem: String) {
+        match self.problems.len() < PROBLEMS_MAX {
+            true => self.problems.push(problem),
+            false => self.more = self.more.saturating_add(1),
+        }
+    }
+
+    /// Reads the next entry. `peak` is what was stored beside it, if anything was.
+    pub(crate) fn entry(&mut self, entry: &Entry, peak: Option<Digest>) {
+        let sequence = self.tree.size();
+        if entry.sequence != sequence {
+            self.problem(format!("entry {} stands where entry {sequence} belongs", entry.sequence));
+        }
+        if entry.at < self.last_at {
+            self.problem(format!("entry {sequence} is older than the one before it"));
+        }
+        self.last_at = self.last_at.max(entry.at);
+        let length = self.streams.entry(entry.stream.clone()).or_default();
+        let expected = *length;
+        *length = length.saturating_add(1);
+        if entry.stream_sequence != expected {
+            let (stream, found) = (&entry.stream, entry.stream_sequence);
+            self.problem(format!(
+                "entry {sequence} is number {found} of stream `{stream}`, where number {expected} belongs"
+            ));
+        }
+        let leaf = match canonical_bytes(entry) {
+            Ok(bytes) => leaf_hash(&bytes),
+            Err(error) => {
+                self.problem(format!("entry {sequence} cannot be hashed: {error}"));
+                Digest::from_bytes([0; 32])
+            }
+        };
+        let computed = self.tree.append(leaf);
+        if peak.is_some_and(|peak| peak != computed) {
+            self.problem(format!("entry {sequence} does not hash to what was stored when it was written"));
+        }
+        if entry.stream == StreamId::accounts() {
+            self.replay(entry);
+        }
+    }
+
+    fn replay(&mut self, entry: &Entry) {
+        let sequence = entry.sequence;
+        if entry.kind != ACCOUNTS_KIND {
+            self.problem(format!("entry {sequence} of the accounts has the kind `{}`", entry.kind));
+            return;
+        }
+        // `AccountsBody` borrows nothing, so a copy of the body is what serde wants.
+        let body: AccountsBody = match serde_json::from_value(entry.body.clone()) {
+            Ok(body) => body,
+            Err(error) => {
+                self.problem(format!("entry {sequence} does not read as account changes: {error}"));
+                return;
+            }
+        };
+        if let Err(why) = self.apply(&body.ops, entry.at) {
+            self.problem(format!("entry {sequence} records account changes that its books refuse: {why}"));
+        }
+    }
+
+    fn apply(&mut self, ops: &[AccountOp], at: Timestamp) -> Result<(), String> {
+        loop {
+            match self.try_apply(ops, at) {
+                Ok(()) => return Ok(()),
+                Err(Stop::Needs(Need::Window(budget))) => {
+                    drop_left(&mut self.books, &mut self.windows, budget, at).map_err(|r| r.to_string())?;
+                }
+                Err(Stop::Needs(need)) => return Err(format!("{need:?} is missing")),
+                Err(Stop::Refused(refusal)) => return Err(refusal.to_string()),
+            }
+        }
+    }
+
+    fn try_apply(&mut self, ops: &[AccountOp], at: Timestamp) -> Result<(), Stop> {
+        self.books.expire(at)?;
+        let mut draft = Draft::new(&self.books, at);
+        let mut repeated = false;
+        for op in ops {
+            repeated |= draft.apply(op)? == OpOutcome::Repeated;
+        }
+        self.books.adopt(draft.into_changes());
+        self.keep_windows();
+        if repeated {
+            self.problem(format!("account changes at {at} were recorded twice"));
+        }
+        Ok(())
+    }
+
+    fn keep_windows(&mut self) {
+        keep_windows(&mut self.books, &mut self.windows);
+    }
+
+    /// A payload that is stored under `commitment`, which its salt and bytes give as `computed`.
+    pub(crate) fn payload(&mut self, commitment: Commitment, computed: Commitment) {
+        if commitment == computed {
+            self.payloads_checked = self.payloads_checked.saturating_add(1);
+        } else {
+            self.problem(format!("payload {commitment} is stored with other bytes"));
+        }
+    }
+
+    /// Compares the stored lengths of streams.
+    pub(crate) fn streams(&mut self, stored: impl Iterator<Item = (StreamId, u64)>) {
+        let mut counted = std::mem::take(&mut self.streams);
+        for (stream, length) in stored {
+            let found = counted.remove(&stream).unwrap_or(0);
+            if found != length {
+                self.problem(format!("stream `{stream}` is stored with {length} entries and has {found}"));
+            }
+        }
+        for stream in counted.into_keys() {
+            self.problem(format!("stream `{stream}` has entries and is not listed"));
+        }
+    }
+
+    /// Compares the stored books with the replayed ones, both brought up to the same moment.
+    pub(crate) fn books(&mut self, mut stored: Books, mut stored_windows: Windows, now: Timestamp) {
+        let mut replayed = std::mem::replace(&mut self.books, Books::complete());
+        let mut replayed_windows = std::mem::take(&mut self.windows);
+        for (books, windows) in [(&mut stored, &mut stored_windows), (&mut replayed, &mut replayed_windows)] {
+            if let Err(why) = settle(books, windows, now) {
+                self.problem(format!("accounts cannot be brought up to {now}: {why}"));
+            }
+        }
+        self.compare_budgets(&stored, &replayed);
+        self.compare_holds(&stored, &replayed);
+        if stored_windows != replayed_windows {
+            self.problem(
+                "the rolling windows are stored with other amounts than the journal gives".to_owned(),
+            );
+        }
+    }
+
+    fn compare_budgets(&mut self, stored: &Books, replayed: &Books) {
+        let (stored, mut replayed) = (stored.budgets(), replayed.budgets());
+        for (id, row) in stored {
+            let sums = |row: &BudgetRow| format!("spent {} and held {}", row.spent, row.held);
+            match replayed.remove(&id) {
+                None => self.problem(format!("budget {id} is stored and was never opened in the journal")),
+                Some(by_journal) if by_journal.budget != row.budget => {
+                    self.problem(format!("budget {id} is stored with other terms than the journal gives"));
+                }
+                Some(by_journal) if (by_journal.spent, by_journal.held) != (row.spent, row.held) => self
+                    .problem(format!(
+                        "budget {id} is stored with {}, the journal gives {}",
+                        sums(row),
+                        sums(by_journal)
+                    )),
+                Some(_) => {}
+            }
+        }
+        for id in replayed.keys() {
+            self.problem(format!("budget {id} was opened in the journal and is not stored"));
+        }
+    }
+
+    fn compare_holds(&mut self, stored: &Books, replayed: &Books) {
+        let (stored, mut replayed) = (stored.holds(), replayed.holds());
+        for (id, row) in stored {
+            match replayed.remove(&id) {
+                None => self.problem(format!("hold {id} is stored and is not in the journal")),
+                Some(by_journal) if row != by_journal => {
+                    self.problem(format!("hold {id} is stored in another state than the journal gives"));
+                }
+                Some(_) => {}
+            }
+        }
+        for id in replayed.keys() {
+            self.problem(format!("hold {id} is in the journal and is not stored"));
+        }
+    }
+
+    /// Compares the stored head and answers what was found.
+    pub(crate) fn finish(mut self, stored: TreeHead) -> Verification {
+        let head = self.head();
+        if head.size != stored.size {
+            self.problem(format!("{} entries were found, {} are stored as the head", head.size, stored.size));
+        } else if head.root != stored.root {
+            self.problem(format!("the entries give the root {}, stored is {}", head.root, stored.root));
+        }
+        if self.more > 0 {
+            self.problems.push(format!("and {} more", self.more));
+        }
+        Verification { head, payloads_checked: self.payloads_checked, problems: self.problems }
+    }
+
+    /// The tree over what was read so far.
+    pub(crate) fn head(&self) -> TreeHead {
+        TreeHead { size: self.tree.size(), root: self.tree.root() }
+    }
+}
+
+/// Drops what has left a window, for books that keep their windows in memory.
+pub(crate) fn drop_left(
+    books: &mut Books,
+    windows: &mut Windows,
+    budget: BudgetId,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let Ok(Some(row)) = books.budget(budget) else {
+        return Err(Refusal::UnknownBudget(budget));
+    };
+    let from = (budget, Timestamp::from_unix_ms(0), HoldId::from_bytes([0; 16]));
+    let to = (budget, Timestamp::from_unix_ms(u64::MAX), HoldId::from_bytes([255; 16]));
+    let mut left = Vec::new();
+    let mut oldest = None;
+    for ((_, at, hold), amount) in windows.range(from..=to) {
+        if row.counts(*at, now) {
+            oldest = Some(*at);
+            break;
+        }
+        left.push((*at, *hold, *amount));
+    }
+    books.drop_from_window(budget, &left, oldest)?;
+    keep_windows(books, windows);
+    Ok(())
+}
+
+/// Moves changed window rows from the books to where they are kept.
+pub(crate) fn keep_windows(books: &mut Books, windows: &mut Windows) {
+    for (key, amount) in books.take_dirty().windows {
+        match amount {
+            Some(amount) => windows.insert(key, amount),
+            None => windows.remove(&key),
+        };
+    }
+}
+
+/// Expires holds and empties windows up to `now`.
+fn settle(books: &mut Books, windows: &mut Windows, now: Timestamp) -> Result<(), String> {
+    match books.expire(now) {
+        Ok(()) => {}
+        Err(Stop::Refused(refusal)) => return Err(refusal.to_string()),
+        Err(Stop::Needs(need)) => return Err(format!("{need:?} is missing")),
+    }
+    let stale: Vec<BudgetId> =
+        books.budgets().iter().filter(|(_, row)| row.is_stale(now)).map(|(id, _)| *id).collect();
+    for budget in stale {
+        drop_left(books, windows, budget, now).map_err(|refusal| refusal.to_string())?;
+    }
+    Ok(())
+}

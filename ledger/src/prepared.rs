@@ -1,0 +1,65 @@
+//! A transaction with its canonical bytes made, ready for the write lock.
+
+use crate::entry::StreamId;
+use crate::payload::Payload;
+use crate::refusal::Refusal;
+use crate::transaction::{AccountOp, LinkWrite, Require, Transaction};
+use bursar_types::canonical_bytes;
+use serde::Serialize;
+
+/// The kind of the entries into which the ledger journals account changes.
+pub(crate) const ACCOUNTS_KIND: &str = "accounts.changed";
+
+/// A transaction that is well formed in itself. Making it is the slow part, and needs no lock.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) require: Vec<Require>,
+    /// Each account change with its canonical JSON.
+    pub(crate) accounts: Vec<(AccountOp, String)>,
+    pub(crate) links: Vec<LinkWrite>,
+    pub(crate) entries: Vec<PreparedEntry>,
+    pub(crate) payloads: Vec<Payload>,
+}
+
+/// An entry with canonical JSON in place of its body.
+#[derive(Debug, Clone)]
+pub(crate) struct PreparedEntry {
+    pub(crate) stream: StreamId,
+    pub(crate) kind: String,
+    pub(crate) body: String,
+}
+
+impl Prepared {
+    pub(crate) fn new(transaction: Transaction) -> Result<Self, Refusal> {
+        let Transaction { require, accounts, links, entries, payloads } = transaction;
+        let mut prepared = Self {
+            require,
+            accounts: Vec::with_capacity(accounts.len()),
+            links,
+            entries: Vec::with_capacity(entries.len()),
+            payloads,
+        };
+        for op in accounts {
+            let json = canonical_text(&op)?;
+            prepared.accounts.push((op, json));
+        }
+        for entry in entries {
+            if entry.stream == StreamId::accounts() {
+                return Err(Refusal::ReservedStream(entry.stream));
+            }
+            let body = canonical_text(&entry.body)?;
+            prepared.entries.push(PreparedEntry {
+                stream: entry.stream,
+                kind: entry.kind.into_owned(),
+                body,
+            });
+        }
+        Ok(prepared)
+    }
+}
+
+/// Canonical JSON as text.
+pub(crate) fn canonical_text<T: Serialize + ?Sized>(value: &T) -> Result<String, Refusal> {
+    let bytes = canonical_bytes(value).map_err(|error| Refusal::NotCanonical(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| Refusal::NotCanonical(error.to_string()))
+}

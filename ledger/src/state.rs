@@ -1,0 +1,308 @@
+//! What a whole transaction does: the decision both stores share.
+
+use crate::books::{Books, Dirty, Draft, DraftChanges, Need, Stop};
+use crate::entry::{StreamId, TreeHead};
+use crate::prepared::{ACCOUNTS_KIND, Prepared, canonical_text};
+use crate::refusal::Refusal;
+use crate::transaction::{AccountOp, Committed, LinkWrite, OpOutcome, Require};
+use crate::tree::{Frontier, leaf_hash};
+use bursar_types::{Digest, HoldId, Timestamp};
+use std::collections::{BTreeMap, HashMap};
+
+/// The last moment that canonical JSON can write.
+const MOMENT_MAX: Timestamp = Timestamp::from_unix_ms(9_007_199_254_740_991);
+
+/// An entry that was decided, with everything a store keeps of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Leaf {
+    pub(crate) sequence: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) stream: StreamId,
+    pub(crate) stream_sequence: u64,
+    pub(crate) kind: String,
+    /// Canonical JSON.
+    pub(crate) body: String,
+    /// The largest complete subtree that ends with this leaf.
+    pub(crate) peak: Digest,
+}
+
+/// A transaction that may be written. Nothing of it counts until [`State::adopt`].
+#[derive(Debug)]
+pub(crate) struct Ruling {
+    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) committed: Committed,
+    changes: DraftChanges,
+    tree: Frontier,
+    streams: BTreeMap<StreamId, u64>,
+    links: BTreeMap<String, Option<String>>,
+    writes: bool,
+}
+
+/// The ledger as far as it is known: all of it in memory, a cache of it over a file.
+#[derive(Debug)]
+pub(crate) struct State {
+    complete: bool,
+    pub(crate) books: Books,
+    pub(crate) tree: Frontier,
+    /// When the last transaction committed; time does not go back behind it.
+    pub(crate) last_at: Timestamp,
+    streams: HashMap<StreamId, u64>,
+    dirty_streams: BTreeMap<StreamId, u64>,
+    links: HashMap<String, Option<String>>,
+}
+
+impl State {
+    /// A new, empty ledger, all of it known.
+    pub(crate) fn complete() -> Self {
+        let state = Self::partial(Books::complete(), Frontier::default(), Timestamp::from_unix_ms(0));
+        Self { complete: true, ..state }
+    }
+
+    /// A ledger of which only the head is known yet.
+    pub(crate) fn partial(books: Books, tree: Frontier, last_at: Timestamp) -> Self {
+        Self {
+            complete: false,
+            books,
+            tree,
+            last_at,
+            streams: HashMap::new(),
+            dirty_streams: BTreeMap::new(),
+            links: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn head(&self) -> TreeHead {
+        TreeHead { size: self.tree.size(), root: self.tree.root() }
+    }
+
+    /// Answers [`Need::Stream`].
+    pub(crate) fn learn_stream(&mut self, stream: StreamId, length: u64) {
+        self.streams.insert(stream, length);
+    }
+
+    /// Answers [`Need::Link`].
+    pub(crate) fn learn_link(&mut self, key: String, value: Option<String>) {
+        self.links.insert(key, value);
+    }
+
+    /// The moment a transaction that is decided now gets.
+    pub(crate) fn now(&self, clock: Timestamp) -> Timestamp {
+        clock.max(self.last_at)
+    }
+
+    /// Decides a transaction at `now`. Changes nothing but holds that have run out.
+    pub(crate) fn rule(&mut self, prepared: &Prepared, now: Timestamp) -> Result<Ruling, Stop> {
+        if now > MOMENT_MAX {
+            return Err(Refusal::NotCanonical("time is out of range".to_owned()).into());
+        }
+        self.books.expire(now)?;
+        let mut draft = Draft::new(&self.books, now);
+        for require in &prepared.require {
+            self.check(&draft, require)?;
+        }
+        let mut outcomes = Vec::with_capacity(prepared.accounts.len());
+        let mut done = Vec::with_capacity(prepared.accounts.len());
+        for (op, json) in &prepared.accounts {
+            let outcome = draft.apply(op)?;
+            if outcome == OpOutcome::Done {
+                done.push(json.as_str());
+            }
+            outcomes.push(outcome);
+        }
+        let mut holds = Vec::new();
+        for id in prepared.accounts.iter().filter_map(|(op, _)| hold_of(op)) {
+            holds.extend(draft.hold(id)?.map(|row| row.state(now)));
+        }
+        let links = self.write_links(&prepared.links)?;
+        let mut appended =
+            Appended { now, tree: self.tree.clone(), streams: BTreeMap::new(), leaves: Vec::new() };
+        if !done.is_empty() {
+            let body = format!(r#"{{"ops":[{}]}}"#, done.join(","));
+            let stream = StreamId::accounts();
+            self.append(&mut appended, stream, ACCOUNTS_KIND, body)?;
+        }
+        let mut sequences = Vec::with_capacity(prepared.entries.len());
+        for entry in &prepared.entries {
+            sequences.push(appended.tree.size());
+            self.append(&mut appended, entry.stream.clone(), &entry.kind, entry.body.clone())?;
+        }
+        let Appended { tree, streams, leaves, .. } = appended;
+        let head = TreeHead { size: tree.size(), root: tree.root() };
+        let writes = !leaves.is_empty() || !links.is_empty() || !prepared.payloads.is_empty();
+        let committed = Committed { at: now, outcomes, holds, sequences, head };
+        Ok(Ruling { leaves, committed, changes: draft.into_changes(), tree, streams, links, writes })
+    }
+
+    /// Takes over a ruling that was written.
+    pub(crate) fn adopt(&mut self, ruling: Ruling) -> Committed {
+        if ruling.writes {
+            self.last_at = ruling.committed.at;
+        }
+        self.books.adopt(ruling.changes);
+        self.tree = ruling.tree;
+        for (stream, length) in ruling.streams {
+            self.streams.insert(stream.clone(), length);
+            self.dirty_streams.insert(stream, length);
+        }
+        self.links.extend(ruling.links);
+        ruling.committed
+    }
+
+    /// Rows that changed since the last call.
+    pub(crate) fn take_dirty(&mut self) -> (Dirty, BTreeMap<StreamId, u64>) {
+        (self.books.take_dirty(), std::mem::take(&mut self.dirty_streams))
+    }
+
+    /// Forgets what can be fetched again. Only after [`Self::take_dirty`].
+    pub(crate) fn trim(&mut self, rows_max: usize) {
+        self.books.trim(rows_max);
+        if !self.complete && self.streams.len() > rows_max {
+            self.streams.clear();
+        }
+        if !self.complete && self.links.len() > rows_max {
+            self.links.clear();
+        }
+    }
+
+    fn check(&self, draft: &Draft<'_>, require: &Require) -> Result<(), Stop> {
+        match require {
+            Require::HoldPending(id) => draft.require_pending(*id),
+            Require::HoldPinned(id) => draft.require_pinned(*id),
+            Require::UsedAtMost { budget, used_max } => draft.require_used_at_most(*budget, used_max),
+            Require::StreamAt { stream, length } => {
+                let found = self.stream_length(stream)?;
+                if found == *length {
+                    return Ok(());
+                }
+                Err(Refusal::StreamMoved { stream: stream.clone(), expected: *length, found }.into())
+            }
+        }
+    }
+
+    fn stream_length(&self, stream: &StreamId) -> Result<u64, Stop> {
+        match self.streams.get(stream) {
+            Some(length) => Ok(*length),
+            None if self.complete => Ok(0),
+            None => Err(Stop::Needs(Need::Stream(stream.clone()))),
+        }
+    }
+
+    fn write_links(&self, writes: &[LinkWrite]) -> Result<BTreeMap<String, Option<String>>, Stop> {
+        let mut written: BTreeMap<String, Option<String>> = BTreeMap::new();
+        for write in writes {
+            let found = match written.get(&write.key).or_else(|| self.links.get(&write.key)) {
+                Some(found) => found.clone(),
+                None if self.complete => None,
+                None => return Err(Stop::Needs(Need::Link(write.key.clone()))),
+            };
+            if found != write.expected {
+                return Err(Refusal::LinkMoved { key: write.key.clone(), found }.into());
+            }
+            written.insert(write.key.clone(), write.value.clone());
+        }
+        Ok(written)
+    }
+
+    fn append(&self, to: &mut Appended, stream: StreamId, kind: &str, body: String) -> Result<(), Stop> {
+        let stream_sequence = match to.streams.get(&stream) {
+            Some(length) => *length,
+            None => self.stream_length(&stream)?,
+        };
+        let length = stream_sequence.checked_add(1).ok_or(Refusal::OutOfRange)?;
+        let mut leaf = Leaf {
+            sequence: to.tree.size(),
+            at: to.now,
+            stream: stream.clone(),
+            stream_sequence,
+            kind: kind.to_owned(),
+            body,
+            peak: Digest::from_bytes([0; 32]),
+        };
+        leaf.peak = to.tree.append(leaf_hash(leaf.canonical()?.as_bytes()));
+        to.streams.insert(stream, length);
+        to.leaves.push(leaf);
+        Ok(())
+    }
+}
+
+/// What a transaction has appended so far.
+struct Appended {
+    now: Timestamp,
+    tree: Frontier,
+    streams: BTreeMap<StreamId, u64>,
+    leaves: Vec<Leaf>,
+}
+
+impl Ruling {
+    /// Links as they are after the transaction.
+    pub(crate) const fn links(&self) -> &BTreeMap<String, Option<String>> {
+        &self.links
+    }
+
+    /// Whether there is anything to write.
+    pub(crate) const fn writes(&self) -> bool {
+        self.writes
+    }
+}
+
+impl Leaf {
+    /// The canonical bytes of the [`crate::Entry`], put together from the body's: its keys come in this order.
+    fn canonical(&self) -> Result<String, Refusal> {
+        let kind = canonical_text(&self.kind)?;
+        Ok(format!(
+            r#"{{"at":{},"body":{},"kind":{kind},"sequence":{},"stream":"{}","stream_sequence":{}}}"#,
+            self.at.unix_ms(),
+            self.body,
+            self.sequence,
+            self.stream,
+            self.stream_sequence,
+        ))
+    }
+}
+
+const fn hold_of(op: &AccountOp) -> Option<HoldId> {
+    match op {
+        AccountOp::Open(_) => None,
+        AccountOp::Hold { id, .. }
+        | AccountOp::Pin { id }
+        | AccountOp::Capture { id, .. }
+        | AccountOp::Release { id } => Some(*id),
+        AccountOp::Refund { hold, .. } => Some(*hold),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Entry;
+    use bursar_types::canonical_bytes;
+    use serde_json::json;
+
+    #[test]
+    fn the_bytes_put_together_are_the_canonical_bytes_of_the_entry() {
+        for (kind, body) in [
+            ("payment.signing", json!({"b": 1, "a": ["\u{20ac}", null, {"z": "\n"}]})),
+            ("a \"quoted\"\\ kind\u{1f}", json!("text")),
+            ("", json!(null)),
+        ] {
+            let entry = Entry {
+                sequence: 7,
+                at: Timestamp::from_unix_ms(1_795_264_200_123),
+                stream: StreamId::new("payment/pay_1").unwrap(),
+                stream_sequence: 3,
+                kind: kind.to_owned(),
+                body: body.clone(),
+            };
+            let leaf = Leaf {
+                sequence: 7,
+                at: entry.at,
+                stream: entry.stream.clone(),
+                stream_sequence: 3,
+                kind: kind.to_owned(),
+                body: canonical_text(&body).unwrap(),
+                peak: Digest::of(b""),
+            };
+            assert_eq!(leaf.canonical().unwrap().into_bytes(), canonical_bytes(&entry).unwrap());
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The Merkle tree over the journal, as it grows.
+//!
+//! # Source
+//! RFC 6962, section 2.1.
+
+use bursar_types::Digest;
+use sha2::{Digest as _, Sha256};
+
+/// The complete subtrees that a tree of some size is made of, largest first.
+///
+/// Appending needs nothing else. The subtree that a leaf completes (its peak) is kept beside the entry; the peaks of the
+/// leaves at [`peak_leaves`] are then the frontier of any earlier tree.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Frontier {
+    size: u64,
+    peaks: Vec<Digest>,
+}
+
+/// The hash of a leaf.
+pub(crate) fn leaf_hash(leaf: &[u8]) -> Digest {
+    Digest::from_bytes(Sha256::new().chain_update([0]).chain_update(leaf).finalize().into())
+}
+
+fn node_hash(left: &Digest, right: &Digest) -> Digest {
+    let hasher = Sha256::new().chain_update([1]).chain_update(left.as_bytes()).chain_update(right.as_bytes());
+    Digest::from_bytes(hasher.finalize().into())
+}
+
+/// The leaves whose peaks make up the tree of `size` leaves, in order.
+pub(crate) fn peak_leaves(size: u64) -> Vec<u64> {
+    let mut ends = Vec::new();
+    let mut end = size;
+    while end > 0 {
+        ends.push(end.saturating_sub(1));
+        // Clears the lowest bit: the last subtree is as large as that bit says.
+        end &= end.saturating_sub(1);
+    }
+    ends.reverse();
+    ends
+}
+
+impl Frontier {
+    /// The frontier of a tree of `size` leaves; `None` if there are not as many peaks as that takes.
+    pub(crate) fn from_peaks(size: u64, peaks: Vec<Digest>) -> Option<Self> {
+        (u32::try_from(peaks.len()) == Ok(size.count_ones())).then_some(Self { size, peaks })
+    }
+
+    /// How many leaves.
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Appends a leaf and answers its peak: the hash of the largest complete subtree that ends with it.
+    pub(crate) fn append(&mut self, leaf: Digest) -> Digest {
+        let mut peak = leaf;
+        for _ in 0..self.size.trailing_ones() {
+            if let Some(left) = self.peaks.pop() {
+                peak = node_hash(&left, &peak);
+            }
+        }
+        self.peaks.push(peak);
+        self.size = self.size.saturating_add(1);
+        peak
+    }
+
+    /// The root.
+    pub(crate) fn root(&self) -> Digest {
+        let mut peaks = self.peaks.iter().rev();
+        match peaks.next() {
+            None => Digest::of(b""),
+            Some(last) => peaks.fold(*last, |right, left| node_hash(left, &right)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The inputs of the certificate-transparency reference implementation.
+    const INPUTS: [&str; 8] =
+        ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+
+    /// Its roots at sizes 0 to 8.
+    const ROOTS: [&str; 9] = [
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+        "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+        "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+        "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+        "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+    ];
+
+    /// RFC 6962 section 2.1, word for word.
+    fn root_by_definition(leaves: &[Vec<u8>]) -> Digest {
+        match leaves {
+            [] => Digest::of(b""),
+            [leaf] => leaf_hash(leaf),
+            leaves => {
+                let mut half = 1;
+                while half * 2 < leaves.len() {
+                    half *= 2;
+                }
+                node_hash(&root_by_definition(&leaves[..half]), &root_by_definition(&leaves[half..]))
+            }
+        }
+    }
+
+    #[test]
+    fn roots_are_those_of_the_reference_implementation() {
+        let mut tree = Frontier::default();
+        assert_eq!(tree.root().to_string(), ROOTS[0]);
+        for (input, root) in INPUTS.iter().zip(&ROOTS[1..]) {
+            tree.append(leaf_hash(&hex::decode(input).unwrap()));
+            assert_eq!(tree.root().to_string(), *root, "size {}", tree.size());
+        }
+    }
+
+    #[test]
+    fn a_frontier_with_missing_peaks_is_refused() {
+        assert_eq!(Frontier::from_peaks(3, vec![Digest::of(b"")]), None);
+        assert_eq!(Frontier::from_peaks(0, vec![]), Some(Frontier::default()));
+    }
+
+    proptest! {
+        #[test]
+        fn every_root_is_that_of_the_definition_and_is_found_again_from_the_peaks(
+            leaves in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..4), 0..70)
+        ) {
+            let mut tree = Frontier::default();
+            let mut peaks = Vec::new();
+            for (index, leaf) in leaves.iter().enumerate() {
+                peaks.push(tree.append(leaf_hash(leaf)));
+                prop_assert_eq!(tree.root(), root_by_definition(&leaves[..=index]));
+            }
+            for size in 0..=leaves.len() {
+                let at = peak_leaves(size as u64);
+                let frontier = at.iter().map(|leaf| peaks[*leaf as usize]).collect();
+                let frontier = Frontier::from_peaks(size as u64, frontier).unwrap();
+                prop_assert_eq!(frontier.root(), root_by_definition(&leaves[..size]));
+            }
+        }
+    }
+}
