@@ -1,5 +1,6 @@
 //! What can sign.
 
+mod keystore;
 mod local;
 
 pub use local::LocalWallet;
