@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod admin;
 mod chain;
 mod clock;
 mod facilitator;

@@ -1,16 +1,20 @@
 //! The whole market: a chain, a facilitator and sellers, started and stopped together.
 
 use crate::{
-    chain::{Chain, Token},
+    chain::{Chain, ChainSettings, Revert, Rpc, Token},
     clock::TimeSource,
-    facilitator::Facilitator,
-    faults::FaultError,
-    library::{FolderError, Skipped, SourceDocument},
+    facilitator::{Facilitator, FacilitatorService},
+    faults::{Fault, FaultError},
+    library::{FolderError, Library, Skipped, SourceDocument},
     primitives::Address,
-    seller::{Seller, SellerConfig},
+    seller::{Pricing, Seller, SellerConfig, SellerService},
+    server::{Bound, Listening},
 };
 use std::{io, path::PathBuf};
 use thiserror::Error;
+
+/// Seconds between the blocks of the chain that the market's is modelled on.
+const BLOCK_TIME_S: u64 = 2;
 
 /// Why a market did not start.
 #[derive(Debug, Error)]
@@ -29,6 +33,14 @@ pub enum MarketError {
         port: u16,
         /// Why not.
         source: io::Error,
+    },
+    /// An address cannot be given what it was to be given.
+    #[error("mint for {address}: {revert}")]
+    Funds {
+        /// The address.
+        address: Address,
+        /// What the token said.
+        revert: Revert,
     },
     /// A seller was given a fault that is not a seller's.
     #[error(transparent)]
@@ -80,10 +92,22 @@ impl HostileKind {
         Self::Redirects,
     ];
 
-    /// A seller of this kind, selling all the market's documents.
+    /// A seller of this kind, selling all the market's documents below everybody's price.
     #[must_use]
     pub fn seller(self) -> SellerConfig {
-        todo!()
+        let (name, fault) = match self {
+            Self::TakesAndVanishes => ("Vanishing Books", Fault::SettleThenDrop),
+            Self::AsksForEver => ("Once More Books", Fault::SettleThen402),
+            Self::Surges => ("Surge Books", Fault::Surge { percent: 200 }),
+            Self::SwapsPayee => ("Two Names Books", Fault::SwapPayee { to: None }),
+            Self::DeliversSomethingElse => ("Something Else Books", Fault::WrongContent { body: None }),
+            Self::LiesAboutSettlement => ("Sure It Settled Books", Fault::LyingReceipt),
+            Self::Redirects => {
+                let to = "http://127.0.0.1:9/elsewhere".to_owned();
+                ("Elsewhere Books", Fault::Redirect { to, only_paid: true })
+            }
+        };
+        SellerConfig::new(name).pricing(Pricing::default().percents(&[60])).fault(fault)
     }
 }
 
@@ -92,163 +116,294 @@ impl HostileKind {
 pub struct MarketBuilder {
     source_dir: Option<PathBuf>,
     documents: Vec<SourceDocument>,
+    main_seller: bool,
+    reseller: bool,
     sellers: Vec<SellerConfig>,
+    funds: Vec<(Address, u128)>,
+    chain: ChainSettings,
+    ports: Ports,
+    admin: bool,
 }
 
 impl MarketBuilder {
+    fn new() -> Self {
+        let chain = ChainSettings {
+            token: Token::default(),
+            clock: TimeSource::default(),
+            finality_depth: 0,
+            block_time_s: BLOCK_TIME_S,
+        };
+        Self {
+            source_dir: None,
+            documents: Vec::new(),
+            main_seller: true,
+            reseller: true,
+            sellers: Vec::new(),
+            funds: Vec::new(),
+            chain,
+            ports: Ports::default(),
+            admin: false,
+        }
+    }
+
     /// Sells the .md, .txt and .html files of a folder.
     #[must_use]
     pub fn source_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.source_dir = Some(path.into());
         self
     }
+
     /// Sells these texts (besides the folder's, if both are given).
     #[must_use]
     pub fn documents(mut self, documents: Vec<SourceDocument>) -> Self {
         self.documents.extend(documents);
         self
     }
+
     /// Adds a seller after the honest ones.
     #[must_use]
     pub fn add_seller(mut self, seller: SellerConfig) -> Self {
         self.sellers.push(seller);
         self
     }
-    /// Whether the main seller of all documents is there; by default it is.
+
+    /// Whether the main seller, of all documents, is there; by default it is.
     #[must_use]
-    pub fn main_seller(self, _yes: bool) -> Self {
+    pub const fn main_seller(mut self, yes: bool) -> Self {
+        self.main_seller = yes;
         self
     }
-    /// Whether a second seller offers every third document at another price; by default it does.
+
+    /// Whether a second seller offers every third document, some cheaper and some dearer; by default it does.
     #[must_use]
-    pub fn resellers(self, _yes: bool) -> Self {
+    pub const fn resellers(mut self, yes: bool) -> Self {
+        self.reseller = yes;
         self
     }
+
     /// Gives an address that many atomic units at the start.
     #[must_use]
-    pub fn buyer_funds(self, _address: impl Into<Address>, _atomic: u128) -> Self {
+    pub fn buyer_funds(mut self, address: impl Into<Address>, atomic: u128) -> Self {
+        self.funds.push((address.into(), atomic));
         self
     }
+
     /// Sets the time that chain, facilitator and sellers share; by default the machine's.
     #[must_use]
-    pub fn clock(self, _clock: impl Into<TimeSource>) -> Self {
+    pub fn clock(mut self, clock: impl Into<TimeSource>) -> Self {
+        self.chain.clock = clock.into();
         self
     }
+
     /// Sets the chain id; by default 31337.
     #[must_use]
-    pub fn chain_id(self, _chain_id: u64) -> Self {
+    pub const fn chain_id(mut self, chain_id: u64) -> Self {
+        self.chain.token.chain_id = chain_id;
         self
     }
-    /// Sets address, name and version of the token; by default a fixed address, "USD Coin", "2".
+
+    /// Sets the token's address and the name and version of its EIP-712 domain; by default "USD Coin", "2".
     #[must_use]
-    pub fn token(self, _address: impl Into<Address>, _name: &str, _version: &str) -> Self {
+    pub fn token(mut self, address: impl Into<Address>, name: &str, version: &str) -> Self {
+        self.chain.token.address = address.into();
+        name.clone_into(&mut self.chain.token.name);
+        version.clone_into(&mut self.chain.token.version);
         self
     }
+
     /// How many blocks `safe` and `finalized` lie behind `latest`; by default 0.
     #[must_use]
-    pub fn finality_depth(self, _blocks: u64) -> Self {
+    pub const fn finality_depth(mut self, blocks: u64) -> Self {
+        self.chain.finality_depth = blocks;
         self
     }
+
     /// Sets the ports; by default free ones.
     #[must_use]
-    pub fn ports(self, _ports: Ports) -> Self {
+    pub const fn ports(mut self, ports: Ports) -> Self {
+        self.ports = ports;
         self
     }
+
     /// Whether `/admin/faults` and `/admin/log` are served; by default not.
     #[must_use]
-    pub fn admin(self, _yes: bool) -> Self {
+    pub const fn admin(mut self, yes: bool) -> Self {
+        self.admin = yes;
         self
     }
+
     /// Starts everything.
     ///
     /// # Errors
     ///
-    /// [`MarketError`]: a bad folder, nothing to sell, a port that is taken.
+    /// [`MarketError`]: a bad folder, nothing to sell, a port that is taken, a fault that is not a seller's.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future stops what was started.
     pub async fn start(self) -> Result<Market, MarketError> {
-        todo!()
+        let library = self.library()?;
+        let configs = self.configs();
+        if configs.is_empty()
+            || (library.documents().is_empty() && configs.iter().all(|config| config.documents.is_none()))
+        {
+            return Err(MarketError::NothingToSell);
+        }
+        let chain = Chain::new(self.chain);
+        for (address, atomic) in self.funds {
+            chain.mint(address, atomic).map_err(|revert| MarketError::Funds { address, revert })?;
+        }
+        let admin = self.admin;
+        let facilitator = Facilitator::new(chain.clone());
+        let mut servers = Vec::new();
+        let mut sellers = Vec::new();
+        for config in configs {
+            let bound = bind(config.port).await?;
+            let url = bound.url().to_owned();
+            let seller = Seller::new(config, url, library.documents(), chain.clone(), facilitator.clone())?;
+            servers.push(bound.serve(SellerService { seller: seller.clone(), admin }));
+            sellers.push(seller);
+        }
+        facilitator.publish(sellers.iter().flat_map(Seller::listings).collect());
+        let bound = bind(self.ports.facilitator).await?;
+        let facilitator_url = bound.url().to_owned();
+        servers.push(bound.serve(FacilitatorService { facilitator: facilitator.clone(), admin }));
+        let bound = bind(self.ports.rpc).await?;
+        let rpc_url = bound.url().to_owned();
+        servers.push(bound.serve(Rpc { chain: chain.clone(), admin }));
+        tracing::info!(rpc_url, facilitator_url, sellers = sellers.len(), "market open");
+        let skipped = library.skipped().to_vec();
+        Ok(Market { chain, facilitator, sellers, servers, rpc_url, facilitator_url, skipped })
     }
+
+    fn library(&self) -> Result<Library, MarketError> {
+        let given = Library::from_sources(self.documents.clone());
+        let Some(folder) = &self.source_dir else { return Ok(given) };
+        Ok(Library::read(folder)?.with(&given))
+    }
+
+    fn configs(&self) -> Vec<SellerConfig> {
+        let main = SellerConfig::new("Main Library").port(self.ports.seller);
+        let reseller = SellerConfig::new("The Reseller")
+            .port(self.ports.reseller)
+            .every(3, 0)
+            .pricing(Pricing::default().percents(&[80, 130, 90]));
+        let main = self.main_seller.then_some(main);
+        let reseller = self.reseller.then_some(reseller);
+        // Without texts of the market's own, the honest sellers have nothing to sell.
+        let honest = self.source_dir.is_some() || !self.documents.is_empty();
+        let honest = main.into_iter().chain(reseller).filter(|_| honest);
+        honest.chain(self.sellers.iter().cloned()).collect()
+    }
+}
+
+async fn bind(port: u16) -> Result<Bound, MarketError> {
+    Bound::new(port).await.map_err(|source| MarketError::Port { port, source })
 }
 
 /// A running market. Stops when dropped; [`Market::stop`] also waits for it.
 #[derive(Debug)]
+#[must_use = "a market stops when it is dropped"]
 pub struct Market {
     chain: Chain,
     facilitator: Facilitator,
     sellers: Vec<Seller>,
+    servers: Vec<Listening>,
+    rpc_url: String,
+    facilitator_url: String,
+    skipped: Vec<Skipped>,
 }
 
 impl Market {
     /// Begins to describe a market.
     #[must_use]
     pub fn builder() -> MarketBuilder {
-        todo!()
+        MarketBuilder::new()
     }
+
     /// The chain's JSON-RPC.
     #[must_use]
     pub fn rpc_url(&self) -> &str {
-        todo!()
+        &self.rpc_url
     }
+
     /// The facilitator, without a slash at the end.
     #[must_use]
     pub fn facilitator_url(&self) -> &str {
-        todo!()
+        &self.facilitator_url
     }
+
     /// Where an agent begins: `…/discovery/search`.
     #[must_use]
     pub fn discovery_url(&self) -> String {
-        todo!()
+        format!("{}/discovery/search", self.facilitator_url)
     }
+
     /// The sellers, without a slash at the end: the main one, the reseller, then those added.
     #[must_use]
     pub fn seller_urls(&self) -> Vec<String> {
-        todo!()
+        self.sellers.iter().map(|seller| seller.url().to_owned()).collect()
     }
+
     /// The CAIP-2 network: `eip155:31337`.
     #[must_use]
     pub fn network(&self) -> String {
-        todo!()
+        self.token().network()
     }
+
     /// The token.
     #[must_use]
     pub fn token(&self) -> &Token {
-        todo!()
+        self.chain.token()
     }
-    /// Makes money.
-    pub fn mint(&self, _to: impl Into<Address>, _atomic: u128) {
-        todo!()
+
+    /// Makes money. An amount beyond what the token can count changes nothing.
+    pub fn mint(&self, to: impl Into<Address>, atomic: u128) {
+        if let Err(revert) = self.chain.mint(to, atomic) {
+            tracing::warn!(%revert, atomic, "nothing was minted");
+        }
     }
+
     /// The balance at the newest block.
     #[must_use]
-    pub fn balance_of(&self, _who: impl Into<Address>) -> u128 {
-        todo!()
+    pub fn balance_of(&self, who: impl Into<Address>) -> u128 {
+        self.chain.balance_of(who)
     }
+
     /// The chain.
     #[must_use]
-    pub fn chain(&self) -> &Chain {
+    pub const fn chain(&self) -> &Chain {
         &self.chain
     }
+
     /// The facilitator.
     #[must_use]
-    pub fn facilitator(&self) -> &Facilitator {
+    pub const fn facilitator(&self) -> &Facilitator {
         &self.facilitator
     }
+
     /// One seller.
     #[must_use]
     pub fn seller(&self, index: usize) -> Option<&Seller> {
         self.sellers.get(index)
     }
+
     /// All sellers.
     #[must_use]
     pub fn sellers(&self) -> &[Seller] {
         &self.sellers
     }
+
     /// The files of the folder that were left out.
     #[must_use]
     pub fn skipped(&self) -> &[Skipped] {
-        todo!()
+        &self.skipped
     }
+
     /// Stops everything, and waits until the ports are free.
     pub async fn stop(self) {
-        todo!()
+        for server in self.servers {
+            server.stop().await;
+        }
     }
 }

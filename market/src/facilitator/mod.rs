@@ -1,20 +1,11 @@
-//! The facilitator.
-use crate::Faults;
-/// One call.
-#[derive(Debug, Clone)]
-pub struct FacilitatorCall {}
-/// Handle on the facilitator; clones share it.
-#[derive(Debug, Clone)]
-pub struct Facilitator {}
-impl Facilitator {
-    /// Faults.
-    #[must_use]
-    pub fn faults(&self) -> &Faults {
-        todo!()
-    }
-    /// Calls so far.
-    #[must_use]
-    pub fn log(&self) -> Vec<FacilitatorCall> {
-        todo!()
-    }
-}
+//! The facilitator: verifies and settles over the chain, and knows what is for sale.
+
+mod check;
+mod discovery;
+mod handle;
+mod service;
+
+pub(crate) use discovery::Listing;
+pub(crate) use handle::{Exchange, signer_address};
+pub use handle::{Facilitator, FacilitatorCall};
+pub(crate) use service::FacilitatorService;

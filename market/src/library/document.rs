@@ -55,6 +55,11 @@ impl Document {
         }
     }
 
+    /// The same document under another id.
+    pub(crate) fn renamed(&self, id: String) -> Self {
+        Self { id, ..self.clone() }
+    }
+
     /// Its name in URLs: a slug of its path.
     #[must_use]
     pub fn id(&self) -> &str {

@@ -110,6 +110,18 @@ impl Library {
         Self { documents, skipped: Vec::new() }
     }
 
+    /// These documents and then those of `more`, whose ids give way where both have the same.
+    pub(crate) fn with(mut self, more: &Self) -> Self {
+        let mut taken: HashSet<String> =
+            self.documents.iter().map(|document| document.id().to_owned()).collect();
+        for document in &more.documents {
+            let id = free_id(document.id(), &taken);
+            taken.insert(id.clone());
+            self.documents.push(Arc::new(document.renamed(id)));
+        }
+        self
+    }
+
     /// The documents.
     #[must_use]
     pub fn documents(&self) -> &[Arc<Document>] {

@@ -56,7 +56,7 @@ fn markdown_blocks(text: &str) -> Vec<Block> {
     let mut paragraph = String::new();
     let mut fenced = false;
     let mut comment = false;
-    let mut flush = |paragraph: &mut String, blocks: &mut Vec<Block>| {
+    let flush = |paragraph: &mut String, blocks: &mut Vec<Block>| {
         let text = plain(paragraph);
         paragraph.clear();
         if !text.is_empty() {

@@ -57,34 +57,45 @@ impl SearchIndex {
         Self { entries, found_in, length_mean }
     }
 
-    /// The documents that fit `query`, best first; equal scores in order of id. An empty list for a query
-    /// without words.
+    /// The documents that fit `query`, best first, at most `limit` of them, and how many fit in all. Equal scores
+    /// come in order of id. A query without words finds nothing.
     #[must_use]
     pub fn search(&self, query: &str, limit: usize) -> (Vec<Hit>, usize) {
-        let mut wanted: BTreeMap<String, f64> = BTreeMap::new();
-        for term in words::terms(query) {
-            let weight = self.rarity(&term);
-            if weight > 0.0 {
-                wanted.insert(term, weight);
-            }
-        }
-        let named = words::named_standards(query);
-        let mut scored: Vec<(u64, &Entry)> = self
-            .entries
-            .iter()
-            .filter_map(|entry| {
-                let score = milli(self.score(entry, &wanted, &named));
-                (score > 0).then_some((score, entry))
-            })
-            .collect();
-        scored.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.document.id().cmp(b.1.document.id())));
-        let total = scored.len();
-        let hits = scored.into_iter().take(limit).map(|(score_milli, entry)| Hit {
-            document: entry.document.clone(),
-            score_milli,
-            snippets: snippet::around(&entry.document, &wanted, SNIPPETS_MAX),
+        let ranked = self.rank(query);
+        let total = ranked.len();
+        let hits = ranked.into_iter().take(limit).map(|(score_milli, document)| {
+            let snippets = self.snippets(query, &document);
+            Hit { document, score_milli, snippets }
         });
         (hits.collect(), total)
+    }
+
+    /// All documents that fit, best first, with their scores in thousandths.
+    pub(crate) fn rank(&self, query: &str) -> Vec<(u64, Arc<Document>)> {
+        let wanted = self.wanted(query);
+        let named = words::named_standards(query);
+        let mut scored: Vec<_> = self
+            .entries
+            .iter()
+            .map(|entry| (milli(self.score(entry, &wanted, &named)), entry.document.clone()))
+            .filter(|(score, _)| *score > 0)
+            .collect();
+        scored.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.id().cmp(b.1.id())));
+        scored
+    }
+
+    /// The passages of a document that speak to `query`.
+    pub(crate) fn snippets(&self, query: &str, document: &Document) -> Vec<String> {
+        snippet::around(document, &self.wanted(query), SNIPPETS_MAX)
+    }
+
+    /// The terms of a query that occur anywhere, each with its weight.
+    fn wanted(&self, query: &str) -> BTreeMap<String, f64> {
+        let weighed = words::terms(query).into_iter().map(|term| {
+            let weight = self.rarity(&term);
+            (term, weight)
+        });
+        weighed.filter(|(_, weight)| *weight > 0.0).collect()
     }
 
     fn rarity(&self, term: &str) -> f64 {

@@ -1,41 +1,15 @@
-//! A seller.
+//! A seller of documents: free to look, paid to read.
+
+mod catalogue;
 mod config;
-use crate::Faults;
-pub use config::*;
-/// What happened at a seller.
-#[derive(Debug, Clone)]
-pub struct SellerLog {}
-/// One request.
-#[derive(Debug, Clone)]
-pub struct LogEntry {}
-/// What a buyer did that it must not.
-#[derive(Debug, Clone)]
-pub struct Violation {}
-/// Kinds of violation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ViolationKind {}
-/// Handle on a seller; clones share it.
-#[derive(Debug, Clone)]
-pub struct Seller {}
-impl Seller {
-    /// Base URL.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        todo!()
-    }
-    /// Faults.
-    #[must_use]
-    pub fn faults(&self) -> &Faults {
-        todo!()
-    }
-    /// Log.
-    #[must_use]
-    pub fn log(&self) -> SellerLog {
-        todo!()
-    }
-    /// Violations.
-    #[must_use]
-    pub fn violations(&self) -> Vec<Violation> {
-        todo!()
-    }
-}
+mod handle;
+mod offer;
+mod purchase;
+mod record;
+mod service;
+
+pub(crate) use config::address_of;
+pub use config::{AmountRule, OfferTemplate, PaymentIdentifier, Pricing, SellerConfig, WireVersion};
+pub use handle::Seller;
+pub use record::{LogEntry, SellerLog, Violation, ViolationKind};
+pub(crate) use service::SellerService;

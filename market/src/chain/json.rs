@@ -1,0 +1,99 @@
+//! Blocks, logs and receipts as nodes write them.
+
+use super::state::{Block, ChainLog, State};
+use crate::primitives::{Address, Word, keccak};
+use serde_json::{Value, json};
+
+/// `0x` and hex digits without leading zeros.
+pub(super) fn quantity(number: u64) -> String {
+    format!("{number:#x}")
+}
+
+fn data(bytes: &[u8]) -> String {
+    format!("0x{}", hex::encode(bytes))
+}
+
+/// The three bits that each address and topic sets.
+fn bloom<'a>(logs: impl Iterator<Item = &'a ChainLog>) -> String {
+    let mut bits = [0_u8; 256];
+    let mut add = |bytes: &[u8]| {
+        let hash = keccak(bytes).0;
+        for pair in hash.chunks_exact(2).take(3) {
+            let bit = pair.iter().fold(0_usize, |bit, byte| (bit << 8) | usize::from(*byte)) & 2047;
+            if let Some(byte) = bits.get_mut(255 - bit / 8) {
+                *byte |= 1 << (bit % 8);
+            }
+        }
+    };
+    for log in logs {
+        add(log.address.bytes());
+        for topic in &log.topics {
+            add(&topic.0);
+        }
+    }
+    data(&bits)
+}
+
+pub(super) fn block(block: &Block, state: &State) -> Value {
+    let logs = state.logs().iter().filter(|log| log.block == block.number);
+    let zero = Word::default();
+    json!({
+        "number": quantity(block.number),
+        "hash": block.hash,
+        "parentHash": block.parent,
+        "timestamp": quantity(block.timestamp_s),
+        "transactions": block.transactions,
+        "nonce": "0x0000000000000000",
+        "sha3Uncles": keccak(&[0xc0]),
+        "logsBloom": bloom(logs),
+        "transactionsRoot": zero,
+        "stateRoot": zero,
+        "receiptsRoot": zero,
+        "mixHash": zero,
+        "miner": Address::ZERO,
+        "difficulty": "0x0",
+        "totalDifficulty": "0x0",
+        "extraData": "0x",
+        "size": "0x200",
+        "gasLimit": "0x1c9c380",
+        "gasUsed": quantity(if block.transactions.is_empty() { 0 } else { 66_000 }),
+        "baseFeePerGas": "0x7",
+        "uncles": [],
+    })
+}
+
+pub(super) fn log(log: &ChainLog, state: &State) -> Value {
+    let block = state.block(log.block);
+    json!({
+        "address": log.address,
+        "topics": log.topics,
+        "data": data(&log.data),
+        "blockNumber": quantity(log.block),
+        "blockHash": block.map(|block| block.hash),
+        "blockTimestamp": block.map(|block| quantity(block.timestamp_s)),
+        "transactionHash": log.transaction,
+        "transactionIndex": "0x0",
+        "logIndex": quantity(log.index),
+        "removed": false,
+    })
+}
+
+pub(super) fn receipt(transaction: Word, block: &Block, token: Address, state: &State) -> Value {
+    let logs: Vec<_> = state.logs().iter().filter(|log| log.transaction == transaction).collect();
+    json!({
+        "transactionHash": transaction,
+        "transactionIndex": "0x0",
+        "blockHash": block.hash,
+        "blockNumber": quantity(block.number),
+        "from": crate::facilitator::signer_address(),
+        "to": token,
+        "contractAddress": null,
+        "cumulativeGasUsed": quantity(66_000),
+        "gasUsed": quantity(66_000),
+        "effectiveGasPrice": "0x7",
+        "type": "0x2",
+        "status": "0x1",
+        "logsBloom": bloom(logs.iter().copied()),
+        "logs": logs.iter().map(|entry| log(entry, state)).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,205 @@
+//! Blocks, balances and nonces, each with its history, so that a read at an older block answers as of then.
+
+use super::revert::Revert;
+use crate::primitives::{Address, Uint, Word, keccak};
+use std::collections::{HashMap, HashSet};
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainLog {
+    /// The contract.
+    pub address: Address,
+    /// The event's hash and its indexed fields.
+    pub topics: Vec<Word>,
+    /// The other fields.
+    pub data: Vec<u8>,
+    /// The block it is in.
+    pub block: u64,
+    /// The transaction it is in.
+    pub transaction: Word,
+    /// Its place in the block.
+    pub index: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    pub(super) number: u64,
+    pub(super) hash: Word,
+    pub(super) parent: Word,
+    pub(super) timestamp_s: u64,
+    pub(super) transactions: Vec<Word>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    token: Address,
+    blocks: Vec<Block>,
+    balances: HashMap<Address, Vec<(u64, u128)>>,
+    nonces: HashMap<(Address, Word), u64>,
+    blacklist: HashSet<Address>,
+    logs: Vec<ChainLog>,
+}
+
+/// An event to be written: topics and data.
+pub(super) type Event = (Vec<Word>, Vec<u8>);
+
+/// `AuthorizationUsed` or `AuthorizationCanceled`.
+pub(super) fn nonce_event(signature: &str, authorizer: Address, nonce: Word) -> Event {
+    (vec![keccak(signature.as_bytes()), authorizer.to_word(), nonce], Vec::new())
+}
+
+/// `Transfer`.
+pub(super) fn transfer_event(from: Address, to: Address, value: Uint) -> Event {
+    let topic = keccak(b"Transfer(address,address,uint256)");
+    (vec![topic, from.to_word(), to.to_word()], value.to_word().0.to_vec())
+}
+
+impl State {
+    /// A chain with nothing but its first block.
+    pub(super) fn new(token: Address, chain_id: u64, now_s: u64) -> Self {
+        let hash = keccak(format!("bursar market chain {chain_id} {now_s}").as_bytes());
+        let genesis =
+            Block { number: 0, hash, parent: Word::default(), timestamp_s: now_s, transactions: Vec::new() };
+        Self {
+            token,
+            blocks: vec![genesis],
+            balances: HashMap::new(),
+            nonces: HashMap::new(),
+            blacklist: HashSet::new(),
+            logs: Vec::new(),
+        }
+    }
+
+    /// The newest block's number.
+    pub(super) fn head(&self) -> u64 {
+        self.blocks.last().map_or(0, |block| block.number)
+    }
+
+    /// The newest block's time.
+    pub(super) fn head_time_s(&self) -> u64 {
+        self.blocks.last().map_or(0, |block| block.timestamp_s)
+    }
+
+    pub(super) fn block(&self, number: u64) -> Option<&Block> {
+        self.blocks.get(usize::try_from(number).ok()?)
+    }
+
+    pub(super) fn block_by_hash(&self, hash: Word) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.hash == hash)
+    }
+
+    /// The block of a transaction.
+    pub(super) fn block_of(&self, transaction: Word) -> Option<&Block> {
+        self.blocks.iter().rev().find(|block| block.transactions.contains(&transaction))
+    }
+
+    pub(super) fn logs(&self) -> &[ChainLog] {
+        &self.logs
+    }
+
+    /// The time of the next block if it were mined now: never before its parent's.
+    pub(super) fn next_time_s(&self, now_s: u64) -> u64 {
+        self.head_time_s().max(now_s)
+    }
+
+    /// Mines the blocks that a chain with `block_time_s` would have mined since: enough that the newest has the
+    /// clock's time and the `depth` blocks under it are no older than they must be.
+    pub(super) fn catch_up(&mut self, now_s: u64, block_time_s: u64, depth: u64) {
+        let lag_s = now_s.saturating_sub(self.head_time_s());
+        if lag_s == 0 {
+            return;
+        }
+        let missing = lag_s.div_ceil(block_time_s.max(1)).min(depth.saturating_add(1));
+        for left in (0..missing).rev() {
+            self.mine(now_s.saturating_sub(left.saturating_mul(block_time_s)), Vec::new(), Vec::new());
+        }
+    }
+
+    /// Mines one block. `transactions` each come with their events.
+    pub(super) fn mine(&mut self, timestamp_s: u64, transaction: Vec<Word>, events: Vec<Event>) -> u64 {
+        let (number, parent) = match self.blocks.last() {
+            Some(block) => (block.number + 1, block.hash),
+            None => (0, Word::default()),
+        };
+        let timestamp_s = self.next_time_s(timestamp_s);
+        let mut seed = parent.0.to_vec();
+        seed.extend_from_slice(&timestamp_s.to_be_bytes());
+        for hash in &transaction {
+            seed.extend_from_slice(&hash.0);
+            for (index, (topics, data)) in (0..).zip(events.iter()) {
+                self.logs.push(ChainLog {
+                    address: self.token,
+                    topics: topics.clone(),
+                    data: data.clone(),
+                    block: number,
+                    transaction: *hash,
+                    index,
+                });
+            }
+        }
+        self.blocks.push(Block {
+            number,
+            hash: keccak(&seed),
+            parent,
+            timestamp_s,
+            transactions: transaction,
+        });
+        number
+    }
+
+    /// The balance after block `at`.
+    pub(super) fn balance(&self, who: Address, at: u64) -> u128 {
+        let history = self.balances.get(&who).map(Vec::as_slice).unwrap_or_default();
+        history.iter().rev().find(|(block, _)| *block <= at).map_or(0, |(_, balance)| *balance)
+    }
+
+    /// Whether the nonce was used or cancelled in block `at` or before.
+    pub(super) fn nonce_used(&self, who: Address, nonce: Word, at: u64) -> bool {
+        self.nonces.get(&(who, nonce)).is_some_and(|block| *block <= at)
+    }
+
+    /// Refuses a nonce that was used or cancelled.
+    pub(super) fn require_unused(&self, who: Address, nonce: Word) -> Result<(), Revert> {
+        if self.nonce_used(who, nonce, self.head()) { Err(Revert::UsedOrCanceled) } else { Ok(()) }
+    }
+
+    pub(super) fn use_nonce(&mut self, who: Address, nonce: Word, block: u64) {
+        self.nonces.insert((who, nonce), block);
+    }
+
+    pub(super) fn set_blacklisted(&mut self, who: Address, listed: bool) {
+        if listed {
+            self.blacklist.insert(who);
+        } else {
+            self.blacklist.remove(&who);
+        }
+    }
+
+    pub(super) fn is_blacklisted(&self, who: Address) -> bool {
+        self.blacklist.contains(&who)
+    }
+
+    /// The balances after a transfer, in the contract's order of refusal.
+    pub(super) fn moved(
+        &self,
+        from: Address,
+        to: Address,
+        value: Uint,
+    ) -> Result<(u128, u128, u128), Revert> {
+        if from == Address::ZERO {
+            return Err(Revert::FromZero);
+        }
+        if to == Address::ZERO {
+            return Err(Revert::ToZero);
+        }
+        let value = value.to_u128().ok_or(Revert::InsufficientBalance)?;
+        let left = self.balance(from, self.head()).checked_sub(value).ok_or(Revert::InsufficientBalance)?;
+        let before = if from == to { left } else { self.balance(to, self.head()) };
+        let more = before.checked_add(value).ok_or(Revert::BalanceTooBig)?;
+        Ok((value, left, more))
+    }
+
+    pub(super) fn set_balance(&mut self, who: Address, block: u64, balance: u128) {
+        self.balances.entry(who).or_default().push((block, balance));
+    }
+}

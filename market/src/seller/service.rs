@@ -1,0 +1,60 @@
+//! The seller over HTTP.
+
+use super::{handle::Seller, record::LogEntry};
+use crate::{
+    admin,
+    server::{Answer, Delivery, Request, Service},
+};
+use serde_json::json;
+
+/// A seller's server.
+#[derive(Debug, Clone)]
+pub(crate) struct SellerService {
+    pub(crate) seller: Seller,
+    pub(crate) admin: bool,
+}
+
+impl Service for SellerService {
+    async fn answer(&self, request: Request) -> Answer {
+        let seller = &self.seller;
+        let log = || json!({ "log": seller.log(), "violations": seller.violations() });
+        if let Some(answer) = admin::answer(self.admin, &request, seller.faults(), log) {
+            return answer;
+        }
+        let mut entry = LogEntry {
+            method: request.method.clone(),
+            target: request.target(),
+            status: None,
+            nonce: None,
+            payer: None,
+            transaction: None,
+            faults: Vec::new(),
+            cached: false,
+        };
+        let answer = route(seller, &request, &mut entry).await;
+        entry.status = (answer.delivery != Delivery::Dropped).then_some(answer.status);
+        tracing::debug!(seller = seller.name(), ?entry, "request");
+        seller.record().log.entries.push(entry);
+        answer
+    }
+}
+
+async fn route(seller: &Seller, request: &Request, entry: &mut LogEntry) -> Answer {
+    let missing = || Answer::json(404, &json!({ "error": "not found" }));
+    if let Some(id) = request.path.strip_prefix("/documents/") {
+        let Some(item) = seller.item(id) else { return missing() };
+        return match request.method.as_str() {
+            "GET" | "POST" => seller.document(item, request, entry).await,
+            _ => Answer::json(405, &json!({ "error": "documents are read with GET" })),
+        };
+    }
+    if request.method != "GET" {
+        return Answer::json(405, &json!({ "error": "only GET here" }));
+    }
+    match request.path.as_str() {
+        "/" => seller.description(),
+        "/catalog" => seller.catalog(request),
+        "/search" => seller.search(request),
+        path => path.strip_prefix("/preview/").and_then(|id| seller.preview(id)).unwrap_or_else(missing),
+    }
+}
