@@ -15,5 +15,5 @@ pub use purse::{Clearance, Signable};
 pub use rail::{
     Authorization, AuthorizeError, Exchange, Offer, OfferError, Order, Outcome, Prepared, Rail, x402,
 };
-pub use transport::HttpTransport;
+pub use transport::{HttpTransport, HttpTransportError};
 pub use wallet::{LocalWallet, Wallet, WalletError};
