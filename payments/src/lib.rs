@@ -10,7 +10,9 @@ mod rail;
 mod transport;
 mod wallet;
 
-pub use policy::{Actor, CallFacts, Facts, PayFacts, PlanFacts, QuoteFacts};
+pub use policy::{
+    Actor, CallFacts, Facts, PayFacts, PlanFacts, Policy, PolicyError, PolicyFile, QuoteFacts, RuleEffect, RuleView,
+};
 pub use purse::{Clearance, Signable};
 pub use rail::{
     Authorization, AuthorizeError, Exchange, Offer, OfferError, Order, Outcome, Prepared, Rail, x402,

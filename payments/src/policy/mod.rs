@@ -1,5 +1,19 @@
 //! Rules in Cedar.
+//!
+//! Who, what, where and when is decided here, by [`Policy::decide`], a pure function of facts; caps and counts are enforced
+//! in the ledger. A missing fact never allows, and an evaluation error denies.
 
+mod decide;
+mod error;
 mod facts;
+mod load;
+mod question;
+mod rule;
+#[cfg(test)]
+mod tests;
 
+pub use decide::Policy;
+pub use error::PolicyError;
 pub use facts::{Actor, CallFacts, Facts, PayFacts, PlanFacts, QuoteFacts};
+pub use load::PolicyFile;
+pub use rule::{RuleEffect, RuleView};
