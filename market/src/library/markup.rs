@@ -1,10 +1,21 @@
 //! Just enough Markdown and HTML to find headings and plain text.
 
-/// One block of plain text: a heading or a paragraph line.
+/// What a block is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A heading.
+    Heading,
+    /// A paragraph or an item of a list.
+    Prose,
+    /// A line of code.
+    Code,
+}
+
+/// One block of plain text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) text: String,
-    pub(super) heading: bool,
+    pub(super) kind: Kind,
 }
 
 /// Splits a text into headings and paragraphs, without its markup. Code is kept as text.
@@ -34,7 +45,8 @@ pub(super) fn html_title(text: &str) -> Option<String> {
 /// The first block that is not a heading.
 pub(super) fn first_paragraph(text: &str, html: bool) -> Option<String> {
     let body = if html { element(text, "body").unwrap_or(text) } else { text };
-    let found = blocks(body, html).into_iter().find(|block| !block.heading && block.text.len() > 3)?;
+    let found =
+        blocks(body, html).into_iter().find(|block| block.kind == Kind::Prose && block.text.len() > 3)?;
     Some(found.text)
 }
 
@@ -56,11 +68,11 @@ fn markdown_blocks(text: &str) -> Vec<Block> {
     let mut paragraph = String::new();
     let mut fenced = false;
     let mut comment = false;
-    let flush = |paragraph: &mut String, blocks: &mut Vec<Block>| {
+    let flush = |paragraph: &mut String, blocks: &mut Vec<Block>, fenced: bool| {
         let text = plain(paragraph);
         paragraph.clear();
         if !text.is_empty() {
-            blocks.push(Block { text, heading: false });
+            blocks.push(Block { text, kind: if fenced { Kind::Code } else { Kind::Prose } });
         }
     };
     for line in text.lines() {
@@ -71,28 +83,28 @@ fn markdown_blocks(text: &str) -> Vec<Block> {
             continue;
         }
         if is_fence(line) {
+            flush(&mut paragraph, &mut blocks, fenced);
             fenced = !fenced;
-            flush(&mut paragraph, &mut blocks);
             continue;
         }
         let hashes = trimmed.chars().take_while(|c| *c == '#').count();
         let is_heading = !fenced && (1..=6).contains(&hashes) && trimmed.chars().nth(hashes) == Some(' ');
         let is_item = trimmed.starts_with("- ") || trimmed.starts_with("* ") || trimmed.starts_with('|');
         if is_heading {
-            flush(&mut paragraph, &mut blocks);
+            flush(&mut paragraph, &mut blocks, fenced);
             let text = plain(trimmed.trim_matches('#').trim());
-            blocks.push(Block { text, heading: true });
+            blocks.push(Block { text, kind: Kind::Heading });
         } else if trimmed.is_empty() {
-            flush(&mut paragraph, &mut blocks);
+            flush(&mut paragraph, &mut blocks, fenced);
         } else {
             if is_item || fenced {
-                flush(&mut paragraph, &mut blocks);
+                flush(&mut paragraph, &mut blocks, fenced);
             }
             paragraph.push_str(trimmed.trim_start_matches(['-', '*', '>', '|']).trim_start());
             paragraph.push(' ');
         }
     }
-    flush(&mut paragraph, &mut blocks);
+    flush(&mut paragraph, &mut blocks, fenced);
     blocks
 }
 
@@ -122,7 +134,7 @@ fn squeeze(text: &str) -> String {
 fn html_blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut current = String::new();
-    let mut heading = false;
+    let mut kind = Kind::Prose;
     let mut silent = false;
     let mut rest = text;
     while !rest.is_empty() {
@@ -146,16 +158,21 @@ fn html_blocks(text: &str) -> Vec<Block> {
                 let text = squeeze(&unescape(&current));
                 current.clear();
                 if !text.is_empty() {
-                    blocks.push(Block { text, heading });
+                    blocks.push(Block { text, kind });
                 }
                 let level = name.strip_prefix('h').and_then(|level| level.parse::<u8>().ok());
-                heading = !closing && (level.is_some() || name == "title");
+                let heading = level.is_some() || name == "title";
+                kind = match closing {
+                    false if heading => Kind::Heading,
+                    false if name == "pre" => Kind::Code,
+                    _ => Kind::Prose,
+                };
             }
         }
     }
     let text = squeeze(&unescape(&current));
     if !text.is_empty() {
-        blocks.push(Block { text, heading });
+        blocks.push(Block { text, kind });
     }
     blocks
 }

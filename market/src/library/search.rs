@@ -1,16 +1,28 @@
 //! Ranking: BM25 over title, headings, preview and text, with a strong boost for a standard named in the query.
 
-use super::{document::Document, front_matter, markup, snippet, words};
+use super::{
+    document::Document,
+    front_matter,
+    markup::{self, Kind},
+    snippet, words,
+};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
 const TITLE_WEIGHT: u32 = 8;
 const PREVIEW_WEIGHT: u32 = 4;
 const HEADING_WEIGHT: u32 = 3;
+const PROSE_WEIGHT: u32 = 1;
 const SATURATION: f64 = 1.2;
-const LENGTH_WEIGHT: f64 = 0.6;
+const LENGTH_WEIGHT: f64 = 0.5;
+/// What a word is worth that means nearly what was asked.
+const KINDRED_WEIGHT: f64 = 0.3;
+/// What a word in a title is worth by its rarity among titles.
+const TITLED_WEIGHT: f64 = 0.8;
+/// What it is worth that words stand in one passage.
+const TOGETHER_WEIGHT: f64 = 0.8;
 /// Above every score that words can reach, so that a named standard leads.
 const NAMED_BOOST: f64 = 100.0;
 const SNIPPETS_MAX: usize = 2;
@@ -31,6 +43,8 @@ struct Entry {
     document: Arc<Document>,
     counts: HashMap<String, u32>,
     length: u32,
+    passages: Vec<HashSet<String>>,
+    title: HashSet<String>,
 }
 
 /// A searchable set of documents. The same documents and query always give the same answer.
@@ -38,6 +52,7 @@ struct Entry {
 pub struct SearchIndex {
     entries: Vec<Entry>,
     found_in: HashMap<String, u32>,
+    titled: HashMap<String, u32>,
     length_mean: f64,
 }
 
@@ -47,14 +62,18 @@ impl SearchIndex {
     pub fn new(documents: &[Arc<Document>]) -> Self {
         let entries: Vec<_> = documents.iter().map(Entry::new).collect();
         let mut found_in = HashMap::new();
+        let mut titled = HashMap::new();
         for entry in &entries {
             for term in entry.counts.keys() {
                 *found_in.entry(term.clone()).or_insert(0) += 1;
             }
+            for term in &entry.title {
+                *titled.entry(term.clone()).or_insert(0) += 1;
+            }
         }
         let total: f64 = entries.iter().map(|entry| f64::from(entry.length)).sum();
         let length_mean = (total / as_f64(entries.len().max(1))).max(1.0);
-        Self { entries, found_in, length_mean }
+        Self { entries, found_in, titled, length_mean }
     }
 
     /// The documents that fit `query`, best first, at most `limit` of them, and how many fit in all. Equal scores
@@ -95,12 +114,24 @@ impl SearchIndex {
             let weight = self.rarity(&term);
             (term, weight)
         });
-        weighed.filter(|(_, weight)| *weight > 0.0).collect()
+        let mut wanted: BTreeMap<String, f64> = weighed.filter(|(_, weight)| *weight > 0.0).collect();
+        for term in words::kindred(query) {
+            let weight = self.rarity(&term) * KINDRED_WEIGHT;
+            if weight > 0.0 {
+                wanted.entry(term).or_insert(weight);
+            }
+        }
+        wanted
     }
 
     fn rarity(&self, term: &str) -> f64 {
-        let Some(found_in) = self.found_in.get(term) else { return 0.0 };
-        let (all, with) = (as_f64(self.entries.len()), f64::from(*found_in));
+        self.rarity_in(&self.found_in, term)
+    }
+
+    /// How much a term tells: nothing if no document has it, little if all do.
+    fn rarity_in(&self, counts: &HashMap<String, u32>, term: &str) -> f64 {
+        let Some(with) = counts.get(term) else { return 0.0 };
+        let (all, with) = (as_f64(self.entries.len()), f64::from(*with));
         (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
     }
 
@@ -108,12 +139,20 @@ impl SearchIndex {
         let length = 1.0 - LENGTH_WEIGHT + LENGTH_WEIGHT * f64::from(entry.length) / self.length_mean;
         let mut score = 0.0;
         let mut covered = 0.0;
-        for (term, rarity) in wanted {
+        for (term, weight) in wanted {
             let count = f64::from(entry.counts.get(term).copied().unwrap_or(0));
             if count > 0.0 {
-                score += rarity * count * (SATURATION + 1.0) / (count + SATURATION * length);
-                covered += rarity;
+                score += weight * count * (SATURATION + 1.0) / (count + SATURATION * length);
+                covered += weight;
             }
+        }
+        let together = |passage: &HashSet<String>| -> f64 {
+            wanted.iter().filter(|(term, _)| passage.contains(*term)).map(|(_, weight)| weight).sum()
+        };
+        score += TOGETHER_WEIGHT * entry.passages.iter().map(together).fold(0.0, f64::max);
+        // A word that few titles have says more in a title than its frequency in texts tells.
+        for (term, weight) in wanted.iter().filter(|(term, _)| entry.title.contains(*term)) {
+            score += TITLED_WEIGHT * self.rarity_in(&self.titled, term) * weight / self.rarity(term).max(0.1);
         }
         // A text that speaks of all that was asked beats one that repeats a part of it.
         let asked: f64 = wanted.values().sum();
@@ -137,14 +176,26 @@ impl Entry {
         };
         add(document.title(), TITLE_WEIGHT);
         add(document.preview(), PREVIEW_WEIGHT);
-        let (_, body) = front_matter::split(document.text());
-        for block in markup::blocks(body, document.media_type().starts_with("text/html")) {
-            add(&block.text, if block.heading { HEADING_WEIGHT } else { 1 });
-        }
         if let Some(number) = document.standard() {
             add(&words::standard_term(number), TITLE_WEIGHT);
         }
-        Self { document: document.clone(), counts, length }
+        let (_, body) = front_matter::split(document.text());
+        let title = words::terms(document.title()).into_iter().collect();
+        let mut passages = Vec::new();
+        for block in markup::blocks(body, document.media_type().starts_with("text/html")) {
+            let terms = words::terms(&block.text);
+            let weight = if block.kind == Kind::Heading { HEADING_WEIGHT } else { PROSE_WEIGHT };
+            // Code repeats its names: it is found, but neither its length nor its repetitions count.
+            for term in &terms {
+                let count = counts.entry(term.clone()).or_insert(0);
+                *count = if block.kind == Kind::Code { (*count).max(PROSE_WEIGHT) } else { *count + weight };
+            }
+            if block.kind != Kind::Code {
+                length = length.saturating_add(u32::try_from(terms.len()).unwrap_or(u32::MAX));
+                passages.push(terms.into_iter().collect());
+            }
+        }
+        Self { document: document.clone(), counts, length, passages, title }
     }
 }
 

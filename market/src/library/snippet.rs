@@ -1,6 +1,11 @@
 //! Short passages around what was asked: enough to judge relevance, not enough to replace the document.
 
-use super::{document::Document, front_matter, markup, words};
+use super::{
+    document::Document,
+    front_matter,
+    markup::{self, Kind},
+    words,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 const SNIPPET_CHARS: usize = 160;
@@ -10,7 +15,7 @@ pub(super) fn around(document: &Document, wanted: &BTreeMap<String, f64>, max: u
     let (_, body) = front_matter::split(document.text());
     let html = document.media_type().starts_with("text/html");
     let mut passages = Vec::new();
-    for block in markup::blocks(body, html).into_iter().filter(|block| !block.heading) {
+    for block in markup::blocks(body, html).into_iter().filter(|block| block.kind == Kind::Prose) {
         passages.extend(sentences(&block.text));
     }
     let mut missing: BTreeSet<&String> = wanted.keys().collect();

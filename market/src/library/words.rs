@@ -1,14 +1,138 @@
 //! From text to the terms that search counts.
 
 const STOP_WORDS: &[&str] = &[
-    "a", "about", "also", "an", "and", "any", "are", "as", "at", "be", "because", "been", "but", "by", "can",
-    "could", "did", "do", "doe", "does", "doing", "else", "for", "from", "had", "has", "have", "how", "i",
-    "if", "in", "into", "is", "it", "its", "let", "lets", "may", "me", "more", "most", "much", "must", "my",
-    "no", "not", "of", "on", "one", "or", "other", "our", "over", "should", "so", "some", "someone", "such",
-    "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to",
-    "under", "up", "us", "use", "used", "using", "via", "was", "we", "were", "what", "when", "where",
-    "which", "while", "who", "whom", "why", "will", "with", "within", "would", "you", "your",
+    "a",
+    "about",
+    "also",
+    "an",
+    "and",
+    "any",
+    "are",
+    "as",
+    "at",
+    "be",
+    "because",
+    "been",
+    "but",
+    "by",
+    "can",
+    "could",
+    "did",
+    "do",
+    "doe",
+    "does",
+    "doing",
+    "else",
+    "for",
+    "from",
+    "had",
+    "has",
+    "have",
+    "how",
+    "i",
+    "if",
+    "in",
+    "into",
+    "is",
+    "it",
+    "its",
+    "let",
+    "lets",
+    "may",
+    "me",
+    "more",
+    "most",
+    "much",
+    "must",
+    "my",
+    "no",
+    "not",
+    "of",
+    "on",
+    "one",
+    "or",
+    "other",
+    "our",
+    "over",
+    "should",
+    "so",
+    "some",
+    "someone",
+    "standard",
+    "standards",
+    "such",
+    "tell",
+    "than",
+    "that",
+    "the",
+    "their",
+    "them",
+    "then",
+    "there",
+    "these",
+    "they",
+    "this",
+    "those",
+    "to",
+    "under",
+    "up",
+    "us",
+    "use",
+    "used",
+    "using",
+    "via",
+    "was",
+    "we",
+    "were",
+    "what",
+    "when",
+    "where",
+    "which",
+    "while",
+    "who",
+    "whom",
+    "why",
+    "will",
+    "with",
+    "within",
+    "would",
+    "you",
+    "your",
 ];
+
+/// Words that mean nearly the same: a question has one, the text that answers it often another.
+const KINDRED: &[&[&str]] = &[
+    &["replay", "nonce", "reuse"],
+    &["gas", "fee", "gasless", "relayer", "sponsor", "paymaster"],
+    &["stop", "prevent", "protect", "guard", "avoid", "mitigate", "defend"],
+    &["someone", "relayer", "delegate", "sponsor", "behalf"],
+    &["buy", "purchase", "pay"],
+    &["price", "cost", "fee"],
+    &["sign", "signature", "signer", "permit", "authorization"],
+    &["attack", "exploit", "vulnerability", "attacker"],
+    &["cancel", "revoke", "void"],
+    &["expire", "expiry", "deadline", "validity"],
+    &["lend", "loan", "borrow"],
+    &["proxy", "upgrade", "upgradeable"],
+];
+
+/// The terms of words that mean nearly the same as the words of a query, without those the query has itself.
+pub(super) fn kindred(query: &str) -> Vec<String> {
+    let lower = query.to_lowercase();
+    let asked: Vec<String> = terms(query);
+    let said = |word: &&str| {
+        asked.contains(&stem(word)) || lower.split(|c: char| !c.is_alphanumeric()).any(|said| said == *word)
+    };
+    let mut found: Vec<String> = Vec::new();
+    for group in KINDRED.iter().filter(|group| group.iter().any(|word| said(&word))) {
+        for term in group.iter().map(|word| stem(word)) {
+            if !asked.contains(&term) && !found.contains(&term) {
+                found.push(term);
+            }
+        }
+    }
+    found
+}
 
 /// The terms of a text in order: words and identifiers (whole, and in parts), stemmed, without stop words.
 /// `ERC-3009`, `EIP 3009` and `erc3009` all become `erc3009`.
@@ -137,11 +261,24 @@ fn stem(word: &str) -> String {
         Some(stem) => single_end(stem),
         None => singular.as_str(),
     };
-    let without_e = stemmed.strip_suffix('e').filter(|stem| stem.len() >= 3).unwrap_or(stemmed);
+    let root = noun_root(stemmed);
+    let without_e = root.strip_suffix('e').filter(|stem| stem.len() >= 3).unwrap_or(root);
     match without_e.strip_suffix('y').filter(|stem| stem.len() >= 3) {
         Some(stem) => format!("{stem}i"),
         None => without_e.to_owned(),
     }
+}
+
+/// `payment` to `pay`, `delegation` to `delegat`, `authorization` to `authoriz`.
+fn noun_root(word: &str) -> &str {
+    let endings: [(&str, &str); 4] = [("ization", "iz"), ("tion", "t"), ("sion", "s"), ("ment", "")];
+    endings
+        .iter()
+        .find_map(|(ending, kept)| {
+            let root = word.strip_suffix(ending)?;
+            (root.len() >= 3).then(|| word.get(..root.len() + kept.len()))?
+        })
+        .unwrap_or(word)
 }
 
 /// `stopp` (of stopped) without its doubled end.
@@ -163,7 +300,8 @@ mod tests {
     fn text_becomes_terms() {
         let cases = [
             ("ERC-3009, EIP 3009 and erc3009", "erc3009 erc3009 erc3009"),
-            ("transferWithAuthorization", "transferwithauthorization transfer authorization"),
+            ("transferWithAuthorization", "transferwithauthorization transfer authoriz"),
+            ("authorize payments by delegation", "authoriz pay delegat"),
             ("safe_transfer_from", "safetransferfrom saf transfer"),
             ("NFTs vaults queries passes", "nft vault queri pass"),
             ("paying pays pay", "pay pay pay"),
