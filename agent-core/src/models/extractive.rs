@@ -1,7 +1,19 @@
 //! Research by retrieval and extraction: offline and deterministic.
 
-use crate::model::{Model, ModelDescriptor, ModelError, ModelRequest, ModelStream};
+mod choice;
+mod compose;
+mod plan;
+mod question;
+mod sentences;
+mod state;
+mod text;
+mod write;
+
+use crate::model::{Model, ModelDescriptor, ModelError, ModelEvent, ModelRequest, ModelStream, Usage};
 use async_trait::async_trait;
+use plan::{Act, act};
+use state::State;
+use write::answer;
 
 /// Settings of [`Extractive`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,12 +25,37 @@ pub struct ExtractiveSettings {
 }
 
 impl Default for ExtractiveSettings {
+    /// 4 documents, 8 sentences.
     fn default() -> Self {
         Self { documents_max: 4, sentences_max: 8 }
     }
 }
 
-/// A research model that works offline.
+/// A research model that works offline: it searches, weighs prices, buys through a plan, and answers with sentences of the
+/// sources, verbatim and cited.
+///
+/// It knows these tools by name and uses those that are offered: `recall`, `search_market`, `budget`, `get_quotes`,
+/// `propose_plan`, `fetch`, `finish`. What is owned comes first; it buys nothing if that is enough, or if nothing relevant
+/// is for sale. The same conversation always gives the same turn. It uses no tokens and reports 0.
+///
+/// # Example
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use bursar_agent_core::{Message, Model, ModelRequest, Role, fold_turn, models::Extractive};
+/// use bursar_types::RunId;
+/// let request = ModelRequest {
+///     system: String::new(),
+///     messages: vec![Message::text(Role::User, "Who may pay the gas?")],
+///     tools: Vec::new(),
+///     run: RunId::derived(&[b"r"]),
+///     turn: 0,
+///     seed: 0,
+/// };
+/// let turn = fold_turn(Extractive::default().stream(request).await?).await?;
+/// assert!(turn.text.contains("Nothing was bought"), "there is no tool to search with");
+/// # Ok::<(), bursar_agent_core::ModelError>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct Extractive {
     descriptor: ModelDescriptor,
@@ -45,8 +82,16 @@ impl Model for Extractive {
         &self.descriptor
     }
 
-    async fn stream(&self, _: ModelRequest) -> Result<ModelStream, ModelError> {
-        let _ = &self.settings;
-        Ok(ModelStream::ready(super::scripted::text_events("nothing was found".to_owned())))
+    async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
+        let mut events = vec![ModelEvent::Usage(Usage { input_tokens: Some(0), output_tokens: Some(0) })];
+        match act(&State::read(&request), &self.settings) {
+            Act::Text(text) => events.extend(super::scripted::text_events(text)),
+            Act::Calls { why, calls } => {
+                events.push(ModelEvent::ReasoningDelta { text: why });
+                let calls = calls.into_iter().map(|(tool, arguments)| (tool, arguments.to_string()));
+                events.extend(super::scripted::call_events(calls));
+            }
+        }
+        Ok(ModelStream::ready(events))
     }
 }

@@ -1,0 +1,207 @@
+//! A question taken apart: clauses, what each asks, and what to search for.
+
+use super::text::{is_numbered, near, stem, topic_stems, words};
+
+/// At most so many clauses are answered one by one.
+const FACETS_MAX: usize = 3;
+/// At most so many searches beside the question itself.
+const SUBQUERIES_MAX: usize = 3;
+/// How much a word counts that only means nearly what was asked.
+const NEAR_WEIGHT: f64 = 0.4;
+
+/// What a clause asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One thing out of several.
+    Which,
+    /// A way.
+    How,
+    /// A reason.
+    Why,
+    /// A comparison.
+    Difference,
+    /// Anything else.
+    What,
+}
+
+/// One clause of a question.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Facet {
+    pub(super) text: String,
+    pub(super) kind: Kind,
+    /// Stems of its own topic words.
+    pub(super) own: Vec<String>,
+    /// Stems to look for, with how much each counts.
+    pub(super) terms: Vec<(String, f64)>,
+}
+
+/// A question taken apart.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Question {
+    pub(super) text: String,
+    pub(super) facets: Vec<Facet>,
+    /// Numbered documents that it names, such as `erc20`.
+    pub(super) named: Vec<String>,
+}
+
+impl Question {
+    pub(super) fn parse(text: &str) -> Self {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut named: Vec<String> = Vec::new();
+        for word in words(&text) {
+            if is_numbered(&word) && !named.contains(&word) {
+                named.push(word);
+            }
+        }
+        let mut facets: Vec<Facet> = Vec::new();
+        for clause in clauses(&text) {
+            let facet = facet(&clause);
+            let answerable = facet.own.iter().any(|term| !named.contains(term));
+            let full = facets.len() >= FACETS_MAX;
+            match facets.last_mut() {
+                Some(last) if !answerable || full => {
+                    *last = self::facet(&format!("{} {clause}", last.text));
+                }
+                _ => facets.push(facet),
+            }
+        }
+        Self { text, facets, named }
+    }
+
+    /// What to search for beside the question itself: each document it names, each clause, and near words.
+    pub(super) fn subqueries(&self) -> Vec<String> {
+        let mut queries: Vec<String> = Vec::new();
+        let readable = |name: &String| {
+            let letters: String = name.chars().take_while(char::is_ascii_alphabetic).collect();
+            let digits = name.strip_prefix(letters.as_str()).unwrap_or_default();
+            format!("{}-{digits}", letters.to_uppercase())
+        };
+        if self.named.len() > 1 {
+            queries.extend(self.named.iter().take(2).map(readable));
+        } else if let Some(name) = self.named.first() {
+            queries.push(readable(name));
+        }
+        for facet in &self.facets {
+            let own: Vec<String> =
+                words(&facet.text).into_iter().filter(|word| !super::text::is_stopword(word)).collect();
+            if self.facets.len() > 1 && own.len() > 1 {
+                queries.push(own.join(" "));
+            }
+        }
+        if let Some(facet) = self.facets.first() {
+            let wider: Vec<&str> = facet.terms.iter().map(|(term, _)| term.as_str()).take(10).collect();
+            queries.push(wider.join(" "));
+        }
+        let mut seen: Vec<String> = vec![self.text.clone()];
+        queries.retain(|query| {
+            !query.is_empty() && !seen.contains(query) && {
+                seen.push(query.clone());
+                true
+            }
+        });
+        queries.truncate(SUBQUERIES_MAX);
+        queries
+    }
+}
+
+/// Cuts at question marks, semicolons, and before an "and" that begins another question.
+fn clauses(text: &str) -> Vec<String> {
+    const ASKS: &[&str] =
+        &["how", "what", "why", "which", "who", "when", "where", "does", "is", "can", "do", "are"];
+    let mut clauses: Vec<Vec<&str>> = vec![Vec::new()];
+    let all: Vec<&str> = text.split(' ').collect();
+    for (index, word) in all.iter().enumerate() {
+        let lower = word.to_lowercase();
+        let asks_next = all.get(index.saturating_add(1)).is_some_and(|next| {
+            let next = next.to_lowercase();
+            ASKS.contains(&next.trim_matches(|c: char| !c.is_alphanumeric()))
+        });
+        let cut = (lower == "and" || lower == "but") && asks_next;
+        if cut {
+            clauses.push(Vec::new());
+            continue;
+        }
+        if let Some(clause) = clauses.last_mut() {
+            clause.push(word);
+        }
+        if word.ends_with(['?', ';']) {
+            clauses.push(Vec::new());
+        }
+    }
+    let tidy = |clause: Vec<&str>| {
+        let clause = clause.join(" ");
+        clause.trim_end_matches(['?', ';', ',', '.', ' ']).trim().to_owned()
+    };
+    clauses.into_iter().map(tidy).filter(|clause| !clause.is_empty()).collect()
+}
+
+fn facet(text: &str) -> Facet {
+    let mut own: Vec<String> = Vec::new();
+    for term in topic_stems(text) {
+        if !own.contains(&term) {
+            own.push(term);
+        }
+    }
+    let mut terms: Vec<(String, f64)> = own.iter().map(|term| (term.clone(), 1.0)).collect();
+    let mut add = |term: String| {
+        if !terms.iter().any(|(known, _)| *known == term) {
+            terms.push((term, NEAR_WEIGHT));
+        }
+    };
+    let lower = text.to_lowercase();
+    let for_another =
+        ["someone else", "somebody else", "third party", "another party", "on behalf", "for the user"];
+    if for_another.iter().any(|phrase| lower.contains(phrase)) {
+        ["delegate", "relayer", "behalf", "someone", "else", "authorization"]
+            .map(stem)
+            .into_iter()
+            .for_each(&mut add);
+    }
+    own.iter().flat_map(|term| near(term)).for_each(&mut add);
+    Facet { text: text.to_owned(), kind: kind(&lower), own, terms }
+}
+
+fn kind(lower: &str) -> Kind {
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let begins = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
+    if has(&["differ", "compare", " versus ", " vs ", " vs. ", "distinguish"]) {
+        Kind::Difference
+    } else if begins(&["which", "who", "what standard", "what erc", "what eip", "is there a"]) {
+        Kind::Which
+    } else if begins(&["why"]) || has(&[" why "]) {
+        Kind::Why
+    } else if begins(&["how"]) || has(&[" how "]) {
+        Kind::How
+    } else {
+        Kind::What
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compound_question_falls_into_its_clauses() {
+        let question = Question::parse(
+            "Which standard lets someone else pay the gas for a USDC transfer, and how does it stop a replay?",
+        );
+        let facets: Vec<_> = question.facets.iter().map(|facet| (facet.text.as_str(), facet.kind)).collect();
+        assert_eq!(
+            facets,
+            [
+                ("Which standard lets someone else pay the gas for a USDC transfer", Kind::Which),
+                ("how does it stop a replay", Kind::How)
+            ]
+        );
+        assert_eq!(question.facets[0].own, ["pay", "gas", "usdc", "transf"]);
+    }
+
+    #[test]
+    fn named_standards_are_searched_by_name() {
+        let question = Question::parse("What is the difference between ERC-2612 permit and EIP 3009?");
+        assert_eq!(question.named, ["erc2612", "erc3009"]);
+        assert_eq!(question.facets[0].kind, Kind::Difference);
+        assert_eq!(question.subqueries()[..2], ["ERC-2612", "ERC-3009"]);
+    }
+}

@@ -1,0 +1,179 @@
+//! Words: tokens, stems, what to leave out, and what else means nearly the same.
+
+/// Words that carry no topic.
+const STOPWORDS: &str = "a about above after again all also am an and another any are as at be became because been before \
+     being below between both but by can cannot could did do does doing done down during each either else etc ever every \
+     few for from further get gets give given had has have having he her here hers him his how however i if in into is it \
+     its itself just let lets make makes many may me might more most much must my need needs no nor not of off on once one \
+     only or other our out over own per please same say says shall she should since so some somebody someone something such \
+     than that the their them then there these they thing things this those through thus to too under until up upon us use \
+     used uses using very via was way ways we well were what when where whether which while who whom whose why will with \
+     within without would yet you your tell explain describe standard standards erc eip proposal work works exactly actually";
+
+/// Words, and others that a text may use for the same thing. Both are stemmed before use.
+const NEAR: &[(&str, &str)] = &[
+    (
+        "stop prevent avoid protect guard mitigate defend secure against resist",
+        "prevent protect mitigate avoid secure guard ensure",
+    ),
+    ("replay replayed replaying", "nonce reuse replay unique once domain"),
+    ("drain drained draining deplete", "drain deplete deposit griefing limit balance withdraw stake"),
+    ("attack attacker exploit abuse", "attack malicious vulnerable manipulation exploit"),
+    ("inflation inflate", "manipulation rounding donation share"),
+    ("bind bound binding tie link attach", "bound bind deterministic assign derive unique permanently"),
+    ("pay payer paid payment sponsor", "payment pay sponsor fee"),
+    ("gas gasless", "gas fee meta"),
+    ("usdc usdt dai stablecoin", "token fungible erc20"),
+    ("nft nfts", "nft token erc721"),
+    (
+        "difference differ different compare versus vs distinguish",
+        "difference differ instead unlike whereas primary",
+    ),
+    ("sign signature signed signing", "signature signed authorization"),
+    ("verify check validate", "verify validate check"),
+    ("upgrade upgradeable", "upgrade proxy facet replace"),
+    ("owner ownership own", "owner holder control"),
+    ("cancel revoke", "cancel revoke invalidate"),
+    ("expire expiry deadline", "deadline expire before valid"),
+    ("royalty royalties", "royalty payment creator"),
+    ("refund reimburse", "refund excess return"),
+];
+
+/// Whether a word carries no topic.
+pub(super) fn is_stopword(word: &str) -> bool {
+    STOPWORDS.split_ascii_whitespace().any(|stop| stop == word)
+}
+
+/// The stems of a text, in order; `ERC-20`, `EIP 20` and `erc20` are one word.
+pub(super) fn stems(text: &str) -> Vec<String> {
+    words(text).iter().map(|word| stem(word)).collect()
+}
+
+/// The stems of a text that carry a topic.
+pub(super) fn topic_stems(text: &str) -> Vec<String> {
+    words(text).iter().filter(|word| !is_stopword(word)).map(|word| stem(word)).collect()
+}
+
+/// Stems of words that a text may use for `stem`.
+pub(super) fn near(stem_of_word: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for (triggers, others) in NEAR {
+        if triggers.split_ascii_whitespace().any(|trigger| stem(trigger) == stem_of_word) {
+            for other in others.split_ascii_whitespace().map(stem) {
+                if other != stem_of_word && !found.contains(&other) {
+                    found.push(other);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Lower-case words; a family of standards and its number are joined.
+pub(super) fn words(text: &str) -> Vec<String> {
+    let runs = text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty());
+    let mut words: Vec<String> = Vec::new();
+    for run in runs {
+        let word = run.to_lowercase();
+        let number = word.bytes().all(|b| b.is_ascii_digit());
+        match words.last_mut() {
+            Some(family) if number && is_family(family) => {
+                *family = format!("{}{word}", if family == "eip" { "erc" } else { family.as_str() });
+            }
+            _ => words.push(match word.strip_prefix("eip") {
+                Some(rest) if !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()) => {
+                    format!("erc{rest}")
+                }
+                _ => word,
+            }),
+        }
+    }
+    words
+}
+
+fn is_family(word: &str) -> bool {
+    matches!(word, "erc" | "eip" | "rfc" | "bip" | "iso" | "caip" | "slip")
+}
+
+/// Whether a word names a numbered document, such as `erc20` or `rfc8785`.
+pub(super) fn is_numbered(word: &str) -> bool {
+    let letters: String = word.chars().take_while(char::is_ascii_alphabetic).collect();
+    let digits = word.strip_prefix(letters.as_str()).unwrap_or_default();
+    is_family(&letters) && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A light stemmer: endings of number, tense and nouns made from verbs. Short words and numbered names stay.
+pub(super) fn stem(word: &str) -> String {
+    if word.len() < 4 || !word.is_ascii() || word.bytes().any(|b| b.is_ascii_digit()) {
+        return word.to_owned();
+    }
+    let mut stem = word.to_owned();
+    if let Some(rest) = stem.strip_suffix("ies") {
+        stem = format!("{rest}y");
+    } else if !(stem.ends_with("ss") || stem.ends_with("us") || stem.ends_with("is")) {
+        cut(&mut stem, "s", 3);
+    }
+    if cut(&mut stem, "ing", 3) || cut(&mut stem, "ed", 3) {
+        undouble(&mut stem);
+    }
+    if stem.ends_with("tion") || stem.ends_with("sion") {
+        cut(&mut stem, "ion", 3);
+    }
+    if stem.ends_with("izat") {
+        cut(&mut stem, "at", 3);
+    }
+    let _ = cut(&mut stem, "ment", 3) || cut(&mut stem, "ly", 4) || cut(&mut stem, "er", 4);
+    cut(&mut stem, "e", 3);
+    if let Some(rest) = stem.strip_suffix('y').filter(|rest| rest.len() >= 3) {
+        stem = format!("{rest}i");
+    }
+    stem
+}
+
+fn cut(stem: &mut String, ending: &str, left: usize) -> bool {
+    let keep = stem.len().saturating_sub(ending.len());
+    let fits = keep >= left && stem.ends_with(ending);
+    if fits {
+        stem.truncate(keep);
+    }
+    fits
+}
+
+fn undouble(stem: &mut String) {
+    let mut ends = stem.bytes().rev();
+    if let (Some(last), Some(before)) = (ends.next(), ends.next())
+        && last == before
+        && !matches!(last, b'l' | b's' | b'z')
+    {
+        stem.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_of_a_word_share_a_stem() {
+        for forms in [
+            "authorize authorized authorizes authorization authorizations authorizing",
+            "transfer transfers transferred transferring",
+            "replay replays replayed replaying",
+            "inflate inflation inflated",
+            "nonce nonces",
+            "delegate delegated delegation delegating",
+            "pay pays payment payments",
+        ] {
+            let stems: Vec<String> = forms.split(' ').map(stem).collect();
+            assert!(stems.iter().all(|stem| *stem == stems[0]), "{forms}: {stems:?}");
+        }
+    }
+
+    #[test]
+    fn a_standard_is_one_word_however_it_is_written() {
+        for text in ["ERC-20", "erc20", "EIP-20", "EIP 20", "eip20"] {
+            assert_eq!(words(text), ["erc20"], "{text}");
+            assert!(is_numbered("erc20"));
+        }
+    }
+}

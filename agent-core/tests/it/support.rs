@@ -1,0 +1,239 @@
+//! Fakes: a strict journal, gates, tools, and a world to run them in.
+
+use async_trait::async_trait;
+use bursar_agent_core::{
+    Cancel, EventSender, Record, RecordEntry, RunContext, Tool, ToolContext, ToolError,
+};
+use bursar_types::{
+    Action, AgentId, Buyer, Decision, Digest, Effect, FetchError, Fetched, Gate, GateError, HttpRequest, Journal,
+    JournalError, JournalRecord, ManualClock, PlanOutcome, PlanProposal, Principal, PurchaseKey, Purse,
+    QuoteOutcome, Reason, RunId, SeededEntropy, SessionId, Standing, StoredRecord, Timestamp, Verdict,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A journal that refuses gaps, empty appends and records it cannot read back, and that can die after so many records.
+#[derive(Debug, Default)]
+pub struct StrictJournal {
+    runs: Mutex<BTreeMap<RunId, Vec<StoredRecord>>>,
+    dies_at: Mutex<Option<u64>>,
+}
+
+impl StrictJournal {
+    pub fn dying_at(records: u64) -> Self {
+        Self { dies_at: Mutex::new(Some(records)), ..Self::default() }
+    }
+
+    pub fn heal(&self) {
+        *self.dies_at.lock().unwrap() = None;
+    }
+
+    pub fn records(&self, run: RunId) -> Vec<Record> {
+        self.stored(run).iter().map(|stored| RecordEntry::decode(stored).unwrap().record).collect()
+    }
+
+    pub fn stored(&self, run: RunId) -> Vec<StoredRecord> {
+        self.runs.lock().unwrap().get(&run).cloned().unwrap_or_default()
+    }
+
+    pub fn only_run(&self) -> RunId {
+        let runs = self.runs.lock().unwrap();
+        assert_eq!(runs.len(), 1, "one run");
+        *runs.keys().next().unwrap()
+    }
+}
+
+#[async_trait]
+impl Journal for StrictJournal {
+    async fn append(&self, run: RunId, expected: u64, records: Vec<JournalRecord>) -> Result<u64, JournalError> {
+        assert!(!records.is_empty(), "an append says something");
+        let mut runs = self.runs.lock().unwrap();
+        let kept = runs.entry(run).or_default();
+        let found = kept.len() as u64;
+        if found != expected {
+            return Err(JournalError::Fenced { expected, found });
+        }
+        if self.dies_at.lock().unwrap().is_some_and(|at| found + records.len() as u64 > at) {
+            return Err(JournalError::Store("the machine died".into()));
+        }
+        for (sequence, record) in (found..).zip(records) {
+            let stored = StoredRecord { sequence, kind: record.kind, payload: Some(record.payload) };
+            let decoded = RecordEntry::decode(&stored).expect("what is written can be read");
+            assert_eq!(decoded.record.kind(), stored.kind);
+            kept.push(stored);
+        }
+        Ok(kept.len() as u64)
+    }
+
+    async fn read(&self, run: RunId, from: u64) -> Result<Vec<StoredRecord>, JournalError> {
+        let skip = usize::try_from(from).unwrap();
+        Ok(self.stored(run).into_iter().skip(skip).collect())
+    }
+}
+
+/// What a gate says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    Allow,
+    Deny,
+    Escalate,
+    Fail,
+}
+
+/// A gate that says the same of one tool, and allows the rest.
+#[derive(Debug)]
+pub struct OneRule(pub &'static str, pub Says);
+
+#[async_trait]
+impl Gate for OneRule {
+    async fn decide(&self, action: &Action) -> Result<Decision, GateError> {
+        let verdict = match self.1 {
+            _ if action.tool != self.0 => Verdict::Allow,
+            Says::Allow => Verdict::Allow,
+            Says::Deny => Verdict::Deny,
+            Says::Escalate => Verdict::Escalate,
+            Says::Fail => return Err(GateError("the rules are gone".into())),
+        };
+        let reasons = match verdict {
+            Verdict::Allow => Vec::new(),
+            Verdict::Deny | Verdict::Escalate => {
+                vec![Reason::new("NOT_TODAY", "not today", "ask for something else")]
+            }
+        };
+        Ok(Decision { verdict, reasons, rules: vec!["one-rule".into()], facts: Digest::of(b"") })
+    }
+}
+
+/// A purse with nothing behind it but a standing.
+#[derive(Debug)]
+pub struct EmptyBuyer(pub Result<Standing, ()>);
+
+#[async_trait]
+impl Buyer for EmptyBuyer {
+    async fn fetch(&self, _: HttpRequest, _: PurchaseKey) -> Result<Fetched, FetchError> {
+        Err(FetchError::Closing)
+    }
+    async fn quote(&self, _: HttpRequest) -> Result<QuoteOutcome, FetchError> {
+        Err(FetchError::Closing)
+    }
+    async fn propose(&self, _: PlanProposal) -> Result<PlanOutcome, FetchError> {
+        Err(FetchError::Closing)
+    }
+    async fn standing(&self) -> Result<Standing, FetchError> {
+        self.0.clone().map_err(|()| FetchError::Closing)
+    }
+}
+
+pub fn purse() -> Purse {
+    let standing =
+        Standing { phase: bursar_types::Phase::Explore, budgets: Vec::new(), open_items: Vec::new() };
+    Purse::new(Arc::new(EmptyBuyer(Ok(standing))))
+}
+
+/// What a run needs, with handles on it.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub journal: Arc<StrictJournal>,
+    pub gate: Arc<dyn Gate>,
+    pub purse: Option<Purse>,
+    pub clock: Arc<ManualClock>,
+    pub events: EventSender,
+    pub cancel: Cancel,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with_journal(StrictJournal::default())
+    }
+
+    pub fn with_journal(journal: StrictJournal) -> Self {
+        Self {
+            journal: Arc::new(journal),
+            gate: Arc::new(OneRule("", Says::Allow)),
+            purse: Some(purse()),
+            clock: Arc::new(ManualClock::new(Timestamp::from_unix_ms(1_000_000))),
+            events: EventSender::nobody(),
+            cancel: Cancel::new(),
+        }
+    }
+
+    pub fn gate(mut self, tool: &'static str, says: Says) -> Self {
+        self.gate = Arc::new(OneRule(tool, says));
+        self
+    }
+
+    pub fn context(&self) -> RunContext {
+        RunContext {
+            journal: Arc::clone(&self.journal) as Arc<dyn Journal>,
+            gate: Arc::clone(&self.gate),
+            purse: self.purse.clone(),
+            clock: Arc::clone(&self.clock) as Arc<dyn bursar_types::Clock>,
+            entropy: Arc::new(SeededEntropy::new(7)),
+            principal: Principal {
+                session: SessionId::derived(&[b"session"]),
+                agent: AgentId::derived(&[b"agent"]),
+                user: "user-1".into(),
+                role: "research".into(),
+            },
+            events: self.events.clone(),
+            cancel: self.cancel.clone(),
+        }
+    }
+}
+
+#[derive(Debug, schemars::JsonSchema, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Number {
+    pub n: u32,
+}
+
+/// A tool that counts its calls and answers with its name and number; `n` = 13 panics, `n` = 99 waits for ever.
+#[derive(Debug, Clone)]
+pub struct Counting {
+    pub name: &'static str,
+    pub effect: Effect,
+    pub calls: Arc<AtomicU32>,
+    pub delay_ms_per_n: u64,
+}
+
+impl Counting {
+    pub fn new(name: &'static str, effect: Effect) -> Self {
+        Self { name, effect, calls: Arc::new(AtomicU32::new(0)), delay_ms_per_n: 0 }
+    }
+
+    pub fn slow(mut self, delay_ms_per_n: u64) -> Self {
+        self.delay_ms_per_n = delay_ms_per_n;
+        self
+    }
+
+    pub fn count(&self) -> u32 {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Tool for Counting {
+    type Args = Number;
+    type Output = serde_json::Value;
+
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn description(&self) -> &str {
+        "Counts."
+    }
+    fn effect(&self) -> Effect {
+        self.effect
+    }
+    async fn call(&self, context: &ToolContext, args: Number) -> Result<serde_json::Value, ToolError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        context.progress().say("counting");
+        assert_ne!(args.n, 13, "bad luck");
+        if args.n == 99 {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(self.delay_ms_per_n * u64::from(args.n))).await;
+        Ok(serde_json::json!({"tool": self.name, "n": args.n}))
+    }
+}
