@@ -1,21 +1,38 @@
 //! Governed payments.
 //!
-//! One path leads from an agent's wish to a signature, and reading [`purse`] from top to bottom tells it. Rules are pure,
-//! limits are enforced by the ledger, and every step is durable before the next one starts.
+//! One path leads from an agent's wish to a signature, and reading `purse/mod.rs` from top to bottom tells it. Rules are
+//! pure, limits are enforced by the ledger, and every step is durable before the next one starts.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::cast_precision_loss)]
 
+mod approval;
+mod events;
+mod mandate;
+mod payment;
+mod plan;
 mod policy;
 mod purse;
 mod rail;
+mod reasons;
+mod records;
+mod session;
 mod transport;
 mod wallet;
 
-pub use policy::{
-    Actor, CallFacts, Facts, PayFacts, PlanFacts, Policy, PolicyError, PolicyFile, QuoteFacts, RuleEffect, RuleView,
+pub use approval::{ApprovalAnswer, ApproveWith, Approver};
+pub use events::{MoneyEvent, NoObserver, Observer};
+pub use mandate::{
+    BudgetRule, Mandate, MandateError, MandateFile, MandateFileError, MeteredItem, PlanApproval, Scope,
 };
-pub use purse::{Clearance, Signable};
+pub use payment::{Ask, DeliveryState, Held, IllegalEvent, Payment, PaymentEvent, Received, Signed};
+pub use plan::{ItemTerms, Plan};
+pub use policy::{
+    Actor, CallFacts, Facts, PayFacts, PlanFacts, Policy, PolicyError, PolicyFile, QuoteFacts, RuleEffect,
+    RuleView,
+};
+pub use purse::{Clearance, OpenError, Payments, PaymentsParts, Recovered, SessionPurse, Signable};
 pub use rail::{
     Authorization, AuthorizeError, Exchange, Offer, OfferError, Order, Outcome, Prepared, Rail, x402,
 };
+pub use session::{IllegalSessionEvent, SessionEvent, SessionState, phase};
 pub use transport::{HttpTransport, HttpTransportError};
 pub use wallet::{LocalWallet, Wallet, WalletError};

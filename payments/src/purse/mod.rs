@@ -1,5 +1,273 @@
 //! The purse: the only path to a payment.
+//!
+//! [`SessionPurse::fetch_on_own_task`] is the whole way of a payment, in order; each step is a function of a file beside
+//! this one. Nothing here trusts a model: what is signed comes from stored quotes, the mandate and the ledger.
 
+mod ask;
+mod budgets;
 mod clearance;
+mod decide;
+mod flight;
+mod open;
+mod pay;
+mod propose;
+mod recover;
 
 pub use clearance::{Clearance, Signable};
+pub use open::{OpenError, PaymentsParts};
+pub use recover::Recovered;
+
+use crate::approval::Approver;
+use crate::events::{MoneyEvent, Observer};
+use crate::policy::{Actor, CallFacts, Facts, Policy};
+use crate::rail::Rail;
+use crate::records::ReadError;
+use crate::session::SessionState;
+use crate::wallet::Wallet;
+use async_trait::async_trait;
+use bursar_ledger::{CommitError, Ledger, StoreError};
+use bursar_types::{
+    Action, AssetRegistry, Buyer, Clock, Decision, Delivery, Entropy, FetchError, Fetched, Gate, GateError,
+    HttpRequest, Limits, Phase, PlanOutcome, PlanProposal, PurchaseKey, QuoteOutcome, SessionId, Standing,
+    Transport, Undelivered,
+};
+use flight::Flights;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
+
+/// What every session of a process shares.
+#[derive(Debug)]
+struct Shared {
+    ledger: Ledger,
+    policy: Arc<Policy>,
+    rails: Vec<Arc<dyn Rail>>,
+    wallet: Arc<dyn Wallet>,
+    transport: Arc<dyn Transport>,
+    registry: Arc<AssetRegistry>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    observer: Arc<dyn Observer>,
+    limits: Limits,
+    flights: Flights,
+    tasks: TaskTracker,
+}
+
+/// Payments over one ledger with one wallet: opens sessions, recovers what a crash left, and drains on close.
+///
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Payments(Arc<Shared>);
+
+/// One session's purse. It is a [`Buyer`] for agents and a [`Gate`] for their tool calls.
+#[derive(Debug)]
+pub struct SessionPurse {
+    shared: Arc<Shared>,
+    session: SessionId,
+    actor: Actor,
+    approver: Option<Arc<dyn Approver>>,
+    /// The session as last folded; brought up to date from the ledger before every decision.
+    folded: Mutex<Option<SessionState>>,
+    last_phase: std::sync::Mutex<Phase>,
+}
+
+impl SessionPurse {
+    /// The session.
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The way of a payment. Runs on the purse's own task, so that no caller can drop it half way.
+    async fn fetch_on_own_task(&self, request: HttpRequest, key: PurchaseKey) -> Result<Fetched, FetchError> {
+        // ask: name the purchase, and join a payment that is open for it or was made under this key.
+        let ask = self.ask(&request, &key)?;
+        let _turn = self.shared.flights.enter(ask.request).await;
+        if let Some(fetched) = self.join(&ask, &request).await? {
+            return Ok(fetched);
+        }
+        // gate and quote: no request leaves without leave; every alternative is read.
+        let (request, response) = self.ask_unpaid(request).await?;
+        if response.status() != http::StatusCode::PAYMENT_REQUIRED {
+            return Ok(Fetched::Free(response));
+        }
+        let offers = self.read_offers(&request, &response).await?;
+        // match, decide, hold: structural match with an approved plan, the rules, then the ledger.
+        let held = match self.hold(&ask, &request, offers).await? {
+            decide::HoldOutcome::Held(held) => held,
+            decide::HoldOutcome::Stopped(fetched) => return Ok(fetched),
+        };
+        // prepare, signing: terms are durable before a signature exists.
+        let signed = self.prepare(*held).await?;
+        // sign, present, answer, settle, deliver.
+        self.present_and_settle(signed, &request, pay::Presenting::First).await
+    }
+
+    /// Brings the folded session up to date and gives a copy.
+    async fn state(&self) -> Result<SessionState, FetchError> {
+        let mut folded = self.folded.lock().await;
+        let state = open::fold_session(&self.shared.ledger, self.session, folded.take())
+            .await
+            .map_err(unavailable)?;
+        *folded = Some(state.clone());
+        Ok(state)
+    }
+
+    /// Tells watchers if the phase is another one now.
+    async fn note_phase(&self) {
+        let Ok(standing) = self.standing_now().await else { return };
+        let from = {
+            let Ok(mut last) = self.last_phase.lock() else { return };
+            std::mem::replace(&mut *last, standing.phase)
+        };
+        if from != standing.phase {
+            self.tell(&MoneyEvent::PhaseChanged { from, to: standing.phase });
+        }
+    }
+
+    fn tell(&self, event: &MoneyEvent) {
+        self.shared.observer.event(event);
+    }
+}
+
+impl SessionPurse {
+    /// A payee's claim is checked on the chain beside the caller's work.
+    fn observe_later(self: &Arc<Self>, result: &Result<Fetched, FetchError>) {
+        let Ok(
+            Fetched::Delivered(Delivery { payment, .. }) | Fetched::Undelivered(Undelivered { payment, .. }),
+        ) = result
+        else {
+            return;
+        };
+        if payment.receipt.as_ref().is_some_and(|receipt| !receipt.observed) {
+            let (purse, id) = (self.clone(), payment.id);
+            self.shared.tasks.spawn(async move {
+                if let Err(error) = purse.recover_one(id).await {
+                    tracing::warn!(payment = %id, %error, "claim could not be checked on the chain yet");
+                }
+            });
+        }
+    }
+}
+
+/// A purse that agents hold. A newtype, so that the payment's task can keep the session alive.
+#[derive(Debug)]
+struct TaskBuyer(Arc<SessionPurse>);
+
+impl SessionPurse {
+    /// The handle that agents and tools get.
+    #[must_use]
+    pub fn handle(self: &Arc<Self>) -> bursar_types::Purse {
+        bursar_types::Purse::new(Arc::new(TaskBuyer(self.clone())))
+    }
+}
+
+#[async_trait]
+impl Buyer for TaskBuyer {
+    async fn fetch(&self, request: HttpRequest, key: PurchaseKey) -> Result<Fetched, FetchError> {
+        let purse = self.0.clone();
+        if purse.shared.tasks.is_closed() {
+            return Err(FetchError::Closing);
+        }
+        let id = purse.payment_name(&request, &key);
+        let task = self.0.shared.tasks.spawn(async move { purse.fetch_on_own_task(request, key).await });
+        let result = match task.await {
+            Ok(result) => result,
+            // The task panicked. A signature may exist, so the honest answer is read back from the ledger.
+            Err(_) => self.0.after_panic(id).await,
+        };
+        self.0.observe_later(&result);
+        result
+    }
+
+    async fn quote(&self, request: HttpRequest) -> Result<QuoteOutcome, FetchError> {
+        self.0.quote(request).await
+    }
+
+    async fn propose(&self, proposal: PlanProposal) -> Result<PlanOutcome, FetchError> {
+        let outcome = self.0.propose(proposal).await?;
+        self.0.tell(&MoneyEvent::PlanDecided { outcome: outcome.clone() });
+        self.0.note_phase().await;
+        Ok(outcome)
+    }
+
+    async fn standing(&self) -> Result<Standing, FetchError> {
+        self.0.standing_now().await
+    }
+}
+
+#[async_trait]
+impl Gate for SessionPurse {
+    async fn decide(&self, action: &Action) -> Result<Decision, GateError> {
+        let standing = self.standing_now().await.map_err(|error| GateError(Box::new(error)))?;
+        Ok(self.shared.policy.decide(
+            &Facts::Call(CallFacts {
+                actor: self.actor.clone(),
+                tool: action.tool.clone(),
+                effect: action.effect,
+                phase: standing.phase,
+                arguments: action.arguments,
+            }),
+            &[],
+        ))
+    }
+}
+
+/// The ledger cannot be read or written; nothing was signed because of it.
+fn unavailable(error: impl Into<Unavailable>) -> FetchError {
+    FetchError::Ledger(match error.into() {
+        Unavailable::Store(error) => Box::new(error),
+        Unavailable::Commit(error) => Box::new(error),
+        Unavailable::Read(error) => Box::new(error),
+        Unavailable::Other(error) => error,
+    })
+}
+
+enum Unavailable {
+    Store(StoreError),
+    Commit(CommitError),
+    Read(ReadError),
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<StoreError> for Unavailable {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<CommitError> for Unavailable {
+    fn from(error: CommitError) -> Self {
+        Self::Commit(error)
+    }
+}
+
+impl From<ReadError> for Unavailable {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<OpenError> for Unavailable {
+    fn from(error: OpenError) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
+impl From<serde_json::Error> for Unavailable {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
+impl From<bursar_types::CanonicalError> for Unavailable {
+    fn from(error: bursar_types::CanonicalError) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
+impl From<bursar_types::AmountError> for Unavailable {
+    fn from(error: bursar_types::AmountError) -> Self {
+        Self::Other(Box::new(error))
+    }
+}

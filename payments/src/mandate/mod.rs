@@ -1,0 +1,350 @@
+//! The mandate: what the user authorised.
+
+mod file;
+
+pub use file::{MandateFile, MandateFileError};
+
+use bursar_ledger::Window;
+use bursar_types::{Amount, AssetId, Digest, Timestamp, canonical_digest};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Who is asked about plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanApproval {
+    /// The rules alone decide.
+    Rule,
+    /// A person is asked about every plan.
+    Ask,
+    /// No plan is ever approved: a dry run that explores and buys nothing.
+    Never,
+}
+
+impl PlanApproval {
+    /// The name used in policies.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Ask => "ask",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// Whose spending a budget counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// This session.
+    Session,
+    /// All sessions of this user.
+    User,
+    /// All sessions of this project.
+    Project,
+    /// Each vendor host on its own, over all sessions of this user.
+    Vendor,
+    /// Everything in the ledger.
+    All,
+}
+
+/// One cap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetRule {
+    /// Whose spending it counts.
+    pub scope: Scope,
+    /// The cap, in micro-USD.
+    pub limit: Amount,
+    /// Over which time.
+    pub window: Window,
+}
+
+/// A standing purchase that the mandate's own signature approves: for code without an agent, and pay-per-call APIs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeteredItem {
+    /// Its name, unique in the mandate.
+    pub name: String,
+    /// URL that may be bought; a `*` at the end stands for any rest.
+    pub resource: String,
+    /// Method.
+    pub method: String,
+    /// The payee's address.
+    pub payee: String,
+    /// The asset, which names its network.
+    pub asset: AssetId,
+    /// Most that one purchase may cost, in `asset`.
+    pub ceiling: Amount,
+    /// How many times.
+    pub count: u32,
+}
+
+/// What the user authorised.
+///
+/// # Example
+/// ```
+/// use bursar_payments::Mandate;
+/// use bursar_types::{Amount, Asset, AssetRegistry};
+/// let usdc = AssetRegistry::pinned().iter().find(|a| a.symbol() == "USDC").unwrap().id().clone();
+/// let limit = Amount::parse_decimal(&Asset::micro_usd(), "0.50")?;
+/// let mandate = Mandate::new("research EIP-3009", "ada").session_budget(limit).asset(usdc);
+/// mandate.check()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mandate {
+    /// What the money is for.
+    pub purpose: String,
+    /// The user, as a pseudonym.
+    pub user: String,
+    /// The project.
+    pub project: String,
+    /// The agent's role.
+    pub role: String,
+    /// Caps; at least one.
+    pub budgets: Vec<BudgetRule>,
+    /// Hosts that may be asked and paid: `api.example`, `api.example:8443`, `*.example`. Empty: any host.
+    pub vendors: Vec<String>,
+    /// Assets that may be paid with; each names its network. At least one.
+    pub assets: Vec<AssetId>,
+    /// Who is asked about plans.
+    pub approval: PlanApproval,
+    /// A plan above this is asked about also under [`PlanApproval::Rule`], in micro-USD.
+    pub ask_above: Option<Amount>,
+    /// After this moment nothing is signed.
+    pub expires_at: Option<Timestamp>,
+    /// Whether assets that are worth money may be paid with.
+    pub live: bool,
+    /// Whether money may move before the goods are made.
+    pub upfront: bool,
+    /// Longest that an authorization may live, in seconds.
+    pub window_s_max: u64,
+    /// How long an approved plan may be bought, in seconds.
+    pub plan_s_max: u64,
+    /// Standing purchases.
+    pub metered: Vec<MeteredItem>,
+    /// Digests of the policies it was given under, by file name; empty pins none.
+    pub policies: Vec<(String, Digest)>,
+}
+
+/// Why a mandate cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MandateError {
+    /// There is no budget.
+    #[error("mandate has no budget; give at least one, for example `--budget 0.50`")]
+    NoBudget,
+    /// A budget is zero.
+    #[error("a budget of 0 buys nothing; give an amount above 0, for example `0.50`")]
+    ZeroBudget,
+    /// A budget is not in micro-USD.
+    #[error("a budget counts in `{0}`; budgets count in US dollars")]
+    BudgetUnit(AssetId),
+    /// There is no asset to pay with.
+    #[error("mandate names no asset to pay with")]
+    NoAsset,
+    /// A metered item is not well formed.
+    #[error("metered item `{name}`: {problem}")]
+    Metered {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A vendor pattern is not a host.
+    #[error("vendor `{0}` is not a host such as `api.example`, `api.example:8443` or `*.example`")]
+    Vendor(String),
+    /// An authorization window is out of range.
+    #[error("an authorization may live 10 to 3600 seconds, not {0}")]
+    Window(u64),
+    /// The policies loaded are not the ones the mandate was given under.
+    #[error("policy file `{0}` is not the one this mandate was given under")]
+    PolicyChanged(String),
+}
+
+impl Mandate {
+    /// A mandate with nothing in it yet: no budget, no asset; rules decide on plans.
+    #[must_use]
+    pub fn new(purpose: impl Into<String>, user: impl Into<String>) -> Self {
+        Self {
+            purpose: purpose.into(),
+            user: user.into(),
+            project: "default".to_owned(),
+            role: "agent".to_owned(),
+            budgets: Vec::new(),
+            vendors: Vec::new(),
+            assets: Vec::new(),
+            approval: PlanApproval::Rule,
+            ask_above: None,
+            expires_at: None,
+            live: false,
+            upfront: false,
+            window_s_max: 60,
+            plan_s_max: 3_600,
+            metered: Vec::new(),
+            policies: Vec::new(),
+        }
+    }
+
+    /// Adds a cap on the session, for its life.
+    #[must_use]
+    pub fn session_budget(self, limit: Amount) -> Self {
+        self.budget(Scope::Session, limit, Window::Life)
+    }
+
+    /// Adds a cap.
+    #[must_use]
+    pub fn budget(mut self, scope: Scope, limit: Amount, window: Window) -> Self {
+        self.budgets.push(BudgetRule { scope, limit, window });
+        self
+    }
+
+    /// Adds an asset to pay with.
+    #[must_use]
+    pub fn asset(mut self, asset: AssetId) -> Self {
+        self.assets.push(asset);
+        self
+    }
+
+    /// Adds a standing purchase.
+    #[must_use]
+    pub fn metered(mut self, item: MeteredItem) -> Self {
+        self.metered.push(item);
+        self
+    }
+
+    /// Sets who is asked about plans.
+    #[must_use]
+    pub const fn approval(mut self, approval: PlanApproval) -> Self {
+        self.approval = approval;
+        self
+    }
+
+    /// Checks that it can be used.
+    ///
+    /// # Errors
+    /// [`MandateError`], with what to give instead.
+    pub fn check(&self) -> Result<(), MandateError> {
+        if self.budgets.is_empty() {
+            return Err(MandateError::NoBudget);
+        }
+        for rule in &self.budgets {
+            if rule.limit.asset() != &AssetId::micro_usd() {
+                return Err(MandateError::BudgetUnit(rule.limit.asset().clone()));
+            }
+            if rule.limit.is_zero() {
+                return Err(MandateError::ZeroBudget);
+            }
+        }
+        if self.assets.is_empty() {
+            return Err(MandateError::NoAsset);
+        }
+        if !(10..=3_600).contains(&self.window_s_max) {
+            return Err(MandateError::Window(self.window_s_max));
+        }
+        for vendor in &self.vendors {
+            let host = vendor.strip_prefix("*.").unwrap_or(vendor);
+            if host.is_empty() || host.contains(['/', '*', '@', ' ']) {
+                return Err(MandateError::Vendor(vendor.clone()));
+            }
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for item in &self.metered {
+            let fail = |problem| Err(MandateError::Metered { name: item.name.clone(), problem });
+            if !names.insert(&item.name) {
+                return fail("its name is used twice");
+            }
+            if item.count == 0 || item.ceiling.is_zero() {
+                return fail("count and ceiling must be above 0");
+            }
+            if item.ceiling.asset() != &item.asset {
+                return fail("its ceiling is in another asset");
+            }
+            let fixed = item.resource.strip_suffix('*').unwrap_or(&item.resource);
+            match url::Url::parse(fixed) {
+                // A pattern must reach past the host, or `https://api.example*` would match `api.example.evil`.
+                Ok(url) if url.host().is_some() && fixed.matches('/').count() >= 3 => {}
+                _ => return fail("its resource is not a URL with a host and a path"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the mandate lets this host be asked and paid.
+    #[must_use]
+    pub fn lists_vendor(&self, host: &str) -> bool {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        self.vendors.is_empty()
+            || self.vendors.iter().any(|pattern| match pattern.strip_prefix("*.") {
+                Some(domain) => name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
+                None => pattern == host || pattern == name,
+            })
+    }
+
+    /// Whether it has expired.
+    #[must_use]
+    pub fn expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Its digest.
+    ///
+    /// # Errors
+    /// [`bursar_types::CanonicalError`] if it holds a number that cannot be written exactly.
+    pub fn digest(&self) -> Result<Digest, bursar_types::CanonicalError> {
+        canonical_digest(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mandate() -> Mandate {
+        Mandate::new("p", "u")
+            .session_budget(Amount::from_atomic(AssetId::micro_usd(), 1))
+            .asset(AssetId::erc20(1, &format!("0x{:040}", 1)))
+    }
+
+    #[test]
+    fn a_mandate_without_budget_or_asset_is_refused() {
+        assert_eq!(mandate().check(), Ok(()));
+        assert_eq!(Mandate { budgets: vec![], ..mandate() }.check(), Err(MandateError::NoBudget));
+        assert_eq!(Mandate { assets: vec![], ..mandate() }.check(), Err(MandateError::NoAsset));
+        let zero = Amount::from_atomic(AssetId::micro_usd(), 0);
+        assert_eq!(mandate().session_budget(zero).check(), Err(MandateError::ZeroBudget));
+    }
+
+    #[test]
+    fn a_pattern_matches_whole_labels_only() {
+        let listed = |pattern: &str, host: &str| {
+            Mandate { vendors: vec![pattern.to_owned()], ..mandate() }.lists_vendor(host)
+        };
+        assert!(listed("*.example", "api.example:443"));
+        assert!(listed("api.example", "api.example:8443"));
+        assert!(!listed("api.example:443", "api.example:8443"));
+        assert!(!listed("*.example", "evilexample"));
+        assert!(!listed("*.example", "example"));
+        assert!(!listed("api.example", "api.example.evil"));
+    }
+
+    #[test]
+    fn a_metered_pattern_must_reach_past_the_host() {
+        let item = |resource: &str| MeteredItem {
+            name: "n".to_owned(),
+            resource: resource.to_owned(),
+            method: "GET".to_owned(),
+            payee: "0x".to_owned(),
+            asset: AssetId::count(),
+            ceiling: Amount::from_atomic(AssetId::count(), 1),
+            count: 1,
+        };
+        assert!(mandate().metered(item("https://api.example/v1/*")).check().is_ok());
+        for resource in ["https://api.example*", "*", "api.example/*"] {
+            assert!(mandate().metered(item(resource)).check().is_err(), "{resource}");
+        }
+    }
+}

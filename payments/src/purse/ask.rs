@@ -1,0 +1,297 @@
+//! Asking: naming the purchase, the gate before any request leaves, and reading offers.
+
+use super::open::request_digest;
+use super::{SessionPurse, unavailable};
+use crate::events::MoneyEvent;
+use crate::payment::Ask;
+use crate::policy::{Facts, QuoteFacts};
+use crate::rail::{Exchange, Offer, OfferError};
+use crate::records::{record, summary};
+use bursar_ledger::{CommitError, Commitment, LinkWrite, Refusal, StreamId, Transaction};
+use bursar_types::{
+    Decision, Digest, FetchError, HttpRequest, HttpResponse, PaymentId, PurchaseKey, QuoteId, QuoteOutcome,
+    Verdict,
+};
+use http::{Method, StatusCode, header};
+use serde_json::json;
+use url::Url;
+
+/// Headers that only the purse may set.
+const PAYMENT_HEADERS: [&str; 3] = ["payment-signature", "x-payment", "sign-in-with-x"];
+/// Most redirects followed, same origin, before anything is paid.
+const REDIRECTS_MAX: usize = 3;
+
+/// Host with port where it is not the scheme's own, in lower case.
+pub(super) fn host_of(url: &Url) -> Option<String> {
+    let host = url.host_str()?.to_ascii_lowercase();
+    Some(url.port().map_or(host.clone(), |port| format!("{host}:{port}")))
+}
+
+/// Whether the host is this machine.
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// Whether what is sent cannot be read or changed on the way: TLS, or it never leaves this machine.
+pub(super) fn is_secure(url: &Url) -> bool {
+    url.scheme() == "https" || is_local(url)
+}
+
+pub(super) fn parse_url(request: &HttpRequest) -> Result<Url, FetchError> {
+    let refuse = |problem: &str| FetchError::Request(problem.to_owned());
+    let url = Url::parse(&request.uri().to_string())
+        .map_err(|_| refuse("the URL is not absolute; give one such as https://api.example/v1"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(refuse("the URL is not http or https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse("the URL holds a name or password; send credentials in a header"));
+    }
+    if request.headers().keys().any(|name| PAYMENT_HEADERS.contains(&name.as_str())) {
+        return Err(refuse("the request has a payment header; only the purse sets those"));
+    }
+    Ok(url)
+}
+
+impl SessionPurse {
+    /// Names the purchase.
+    pub(super) fn ask(&self, request: &HttpRequest, key: &PurchaseKey) -> Result<Ask, FetchError> {
+        let url = parse_url(request)?;
+        let headers = request
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+            .filter(|(name, _)| name != header::AUTHORIZATION.as_str() && name != header::COOKIE.as_str())
+            .collect();
+        Ok(Ask {
+            payment: self.payment_name(request, key),
+            session: self.session,
+            agent: self.actor.agent.clone(),
+            key: key.clone(),
+            request: self.request_name(request),
+            method: request.method().to_string(),
+            url: url.to_string(),
+            body: None,
+            headers,
+        })
+    }
+
+    fn request_name(&self, request: &HttpRequest) -> Digest {
+        let url =
+            Url::parse(&request.uri().to_string()).map_or_else(|_| request.uri().to_string(), Into::into);
+        request_digest(&self.actor.user, request.method().as_str(), &url, request.body())
+    }
+
+    /// The payment's id: the same session, key and request always give the same one.
+    pub(super) fn payment_name(&self, request: &HttpRequest, key: &PurchaseKey) -> PaymentId {
+        let request = self.request_name(request);
+        PaymentId::derived(&[self.session.as_bytes(), key.as_str().as_bytes(), request.as_bytes()])
+    }
+
+    /// Sends the request unpaid, if the rules let it leave. Redirects are followed on the same origin only.
+    pub(super) async fn ask_unpaid(
+        &self,
+        mut request: HttpRequest,
+    ) -> Result<(HttpRequest, HttpResponse), FetchError> {
+        let mut redirects = 0_usize;
+        loop {
+            let url = parse_url(&request)?;
+            self.gate(&request, &url).await?;
+            let sent = self.shared.transport.send(request.clone(), self.shared.limits).await;
+            let response = sent.map_err(FetchError::Transport)?;
+            match self.redirect(&request, &response, &url) {
+                Some(next) if redirects < REDIRECTS_MAX => {
+                    redirects = redirects.saturating_add(1);
+                    request = next;
+                }
+                Some(_) => return Err(FetchError::Request("more than 3 redirects".to_owned())),
+                None => return Ok((request, response)),
+            }
+        }
+    }
+
+    /// The rules' leave for a request, journaled if refused.
+    async fn gate(&self, request: &HttpRequest, url: &Url) -> Result<(), FetchError> {
+        let state = self.state().await?;
+        let host = host_of(url).unwrap_or_default();
+        let now = self.shared.clock.now();
+        let counts = self.counts(&state, now).await?;
+        let facts = Facts::Quote(QuoteFacts {
+            actor: self.actor.clone(),
+            vendor_listed: state.mandate.lists_vendor(&host),
+            host,
+            method: request.method().to_string(),
+            secure: is_secure(url),
+            local: is_local(url),
+            has_body: !request.body().is_empty(),
+            phase: crate::session::phase(&state, &counts.bought, now),
+        });
+        let decision = self.shared.policy.decide(&facts, &[]);
+        if decision.verdict == Verdict::Allow {
+            return Ok(());
+        }
+        Err(self.refuse(&format!("a request to {url}"), decision, &facts).await)
+    }
+
+    fn redirect(&self, request: &HttpRequest, response: &HttpResponse, url: &Url) -> Option<HttpRequest> {
+        let plain = matches!(*request.method(), Method::GET | Method::HEAD);
+        let moved = matches!(
+            response.status(),
+            StatusCode::MOVED_PERMANENTLY
+                | StatusCode::FOUND
+                | StatusCode::SEE_OTHER
+                | StatusCode::TEMPORARY_REDIRECT
+                | StatusCode::PERMANENT_REDIRECT
+        );
+        if !plain || !moved {
+            return None;
+        }
+        let to = url.join(response.headers().get(header::LOCATION)?.to_str().ok()?).ok()?;
+        if to.origin() != url.origin() {
+            return None;
+        }
+        let mut next = request.clone();
+        *next.uri_mut() = to.as_str().parse().ok()?;
+        Some(next)
+    }
+
+    /// Reads every alternative of every rail and stores them; quotes cite what is stored.
+    pub(super) async fn read_offers(
+        &self,
+        request: &HttpRequest,
+        response: &HttpResponse,
+    ) -> Result<Vec<Offer>, FetchError> {
+        let received_at = self.shared.clock.now();
+        let exchange = Exchange { request, response, received_at };
+        let host = parse_url(request).ok().and_then(|url| host_of(&url)).unwrap_or_default();
+        let mut offers = Vec::new();
+        let mut problem = None;
+        for rail in &self.shared.rails {
+            match rail.offers(&exchange) {
+                Ok(found) => offers.extend(found),
+                Err(OfferError::Unreadable(text)) => problem = Some(text),
+                Err(OfferError::NotPayable(reason)) => problem = Some(reason.to_string()),
+            }
+        }
+        if offers.is_empty() {
+            let problem =
+                problem.unwrap_or_else(|| "it asks for payment on no rail that is known here".to_owned());
+            return Err(FetchError::Terms { host, problem });
+        }
+        offers.sort_by_key(|offer| {
+            let quote = &offer.quote;
+            (
+                quote.blocked.is_some(),
+                quote.cost_micro_usd.as_ref().map_or(u128::MAX, bursar_types::Amount::atomic),
+            )
+        });
+        self.store_offers(&offers).await?;
+        self.tell(&MoneyEvent::Quoted { quotes: offers.iter().map(|offer| offer.quote.clone()).collect() });
+        Ok(offers)
+    }
+
+    async fn store_offers(&self, offers: &[Offer]) -> Result<(), FetchError> {
+        let stream = StreamId::of("quotes", self.session);
+        for _ in 0..super::decide::TRIES {
+            let mut transaction = Transaction::default();
+            for offer in offers {
+                let quote = &offer.quote;
+                let fields = summary([
+                    ("quote", json!(quote.id)),
+                    ("rail", json!(quote.rail)),
+                    ("payee", json!(quote.payee)),
+                    ("asset", json!(quote.price.asset())),
+                    ("atomic", json!(quote.price.atomic().to_string())),
+                    ("blocked", json!(quote.blocked.as_ref().map(|reason| &reason.code))),
+                ]);
+                let record = record(stream.clone(), "quote.received", fields, offer, &*self.shared.entropy)
+                    .map_err(unavailable)?;
+                let key = quote_link(self, quote.id);
+                transaction.links.push(LinkWrite {
+                    expected: self.shared.ledger.link(&key).await.map_err(unavailable)?,
+                    key,
+                    value: Some(record.payload.commitment().to_string()),
+                });
+                transaction.entries.push(record.entry);
+                transaction.payloads.push(record.payload);
+            }
+            // Two alternatives with the same terms are one quote.
+            transaction.links.sort_by(|a, b| a.key.cmp(&b.key));
+            transaction.links.dedup_by(|a, b| a.key == b.key);
+            match self.shared.ledger.commit(transaction).await {
+                Ok(_) => return Ok(()),
+                Err(CommitError::Refused(Refusal::LinkMoved { .. })) => {}
+                Err(error) => return Err(unavailable(error)),
+            }
+        }
+        Err(FetchError::NotPaid("the same quote kept arriving elsewhere; ask again".to_owned()))
+    }
+
+    /// The offer behind a quote of this session.
+    pub(super) async fn stored_offer(&self, quote: QuoteId) -> Result<Option<Offer>, FetchError> {
+        let key = quote_link(self, quote);
+        let Some(text) = self.shared.ledger.link(&key).await.map_err(unavailable)? else { return Ok(None) };
+        let Ok(digest) = Digest::parse(&text) else { return Ok(None) };
+        let payload =
+            self.shared.ledger.payload(Commitment::from_digest(digest)).await.map_err(unavailable)?;
+        Ok(payload.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Asks for prices. Never pays.
+    pub(super) async fn quote(&self, request: HttpRequest) -> Result<QuoteOutcome, FetchError> {
+        let (request, response) = self.ask_unpaid(request).await?;
+        if response.status() != StatusCode::PAYMENT_REQUIRED {
+            return Ok(QuoteOutcome::Free(response));
+        }
+        let offers = self.read_offers(&request, &response).await?;
+        Ok(QuoteOutcome::Quotes(offers.into_iter().map(|offer| offer.quote).collect()))
+    }
+
+    /// Journals a refusal and tells watchers.
+    pub(super) async fn refuse(&self, what: &str, decision: Decision, facts: &Facts) -> FetchError {
+        let codes: Vec<_> = decision.reasons.iter().map(|reason| reason.code.clone()).collect();
+        let fields = summary([("rules", json!(decision.rules)), ("codes", json!(codes))]);
+        let facts = json!(facts);
+        self.record_refusal(what, decision, facts, fields).await
+    }
+
+    /// Journals a refusal that no rule made.
+    pub(super) async fn refuse_plainly(&self, what: &str, decision: Decision) -> FetchError {
+        let codes: Vec<_> = decision.reasons.iter().map(|reason| reason.code.clone()).collect();
+        self.record_refusal(what, decision, json!(null), summary([("codes", json!(codes))])).await
+    }
+
+    async fn record_refusal(
+        &self,
+        what: &str,
+        decision: Decision,
+        facts: serde_json::Value,
+        fields: serde_json::Map<String, serde_json::Value>,
+    ) -> FetchError {
+        let event = json!({"what": what, "decision": decision, "facts": facts});
+        let stream = StreamId::of("refusals", self.session);
+        self.tell(&MoneyEvent::Refused { what: what.to_owned(), decision: decision.clone() });
+        let record = match record(stream, "decision.denied", fields, &event, &*self.shared.entropy) {
+            Ok(record) => record,
+            Err(error) => return unavailable(error),
+        };
+        let transaction = Transaction {
+            entries: vec![record.entry],
+            payloads: vec![record.payload],
+            ..Transaction::default()
+        };
+        match self.shared.ledger.commit(transaction).await {
+            Ok(_) => FetchError::Denied(decision),
+            Err(error) => unavailable(error),
+        }
+    }
+}
+
+fn quote_link(purse: &SessionPurse, quote: QuoteId) -> String {
+    format!("quote/{}/{quote}", purse.session)
+}

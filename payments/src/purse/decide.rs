@@ -1,0 +1,345 @@
+//! Matching, deciding and holding.
+
+use super::ask::{host_of, is_secure, parse_url};
+use super::budgets::{BudgetUse, Counts, fullest, hold_lines, open_ops};
+use super::recover::{Loaded, open_link};
+use super::{SessionPurse, unavailable};
+use crate::events::MoneyEvent;
+use crate::payment::{Ask, Held, Payment, PaymentEvent};
+use crate::plan::ItemTerms;
+use crate::policy::{Facts, PayFacts};
+use crate::rail::Offer;
+use crate::reasons;
+use crate::session::{SessionState, phase};
+use bursar_ledger::{AccountOp, CommitError, LinkWrite, Payload, Refusal, Require, StreamId, Transaction};
+use bursar_types::{
+    Amount, Decision, FetchError, Fetched, HoldId, HttpRequest, Phase, Reason, Timestamp, Verdict,
+    canonical_digest,
+};
+
+/// How often a decision is taken anew when what it was based on changed meanwhile.
+pub(super) const TRIES: usize = 3;
+/// How long a hold may wait for its signature.
+const HOLD_MS: u64 = 120_000;
+
+/// What came of deciding.
+#[derive(Debug)]
+pub(super) enum HoldOutcome {
+    /// Money is set aside.
+    Held(Box<Held>),
+    /// It was not: this is the answer.
+    Stopped(Fetched),
+}
+
+/// An offer that an item of an approved plan covers.
+#[derive(Debug)]
+struct Covered<'a> {
+    offer: &'a Offer,
+    item: &'a ItemTerms,
+    cost: &'a Amount,
+}
+
+/// A covered offer that the rules allow, and what must stay true until it is held.
+#[derive(Debug)]
+struct Allowed<'a> {
+    covered: Covered<'a>,
+    decision: Decision,
+    conditions: Vec<Require>,
+    budgets: Vec<BudgetUse>,
+}
+
+impl SessionPurse {
+    /// Chooses the cheapest offer that a plan covers and the rules allow, and sets its money aside.
+    pub(super) async fn hold(
+        &self,
+        ask: &Ask,
+        request: &HttpRequest,
+        offers: Vec<Offer>,
+    ) -> Result<HoldOutcome, FetchError> {
+        for _ in 0..TRIES {
+            let state = self.state().await?;
+            let now = self.shared.clock.now();
+            let counts = self.counts(&state, now).await?;
+            let covered = match cover(&state, &counts, &offers, now) {
+                Ok(covered) => covered,
+                Err(reasons) => return self.not_covered(offers, reasons).await,
+            };
+            let allowed = self.first_allowed(&state, &counts, request, covered, now).await?;
+            let Allowed { covered, decision, conditions, budgets } = allowed;
+            self.check_funds(covered.offer).await?;
+            let loaded = Loaded::read(&self.shared.ledger, ask.payment).await?;
+            let Some(attempt) = next_attempt(loaded.payment.as_ref()) else {
+                return Err(FetchError::Denied(denied(reasons::in_flight())));
+            };
+            let mut ask = ask.clone();
+            let body = request.body();
+            let body = (!body.is_empty()).then(|| Payload::seal(body.clone(), &*self.shared.entropy));
+            ask.body = body.as_ref().map(Payload::commitment);
+            let held = Held {
+                attempt,
+                offer: covered.offer.clone(),
+                item: covered.item.id,
+                hold: HoldId::derived(&[ask.payment.as_bytes(), &attempt.to_be_bytes()]),
+                lines: hold_lines(&budgets, covered.item.id, covered.cost),
+                decision,
+                ask,
+            };
+            let cost = covered.cost.clone();
+            match self.commit_hold(&held, &state, &loaded, conditions, &budgets, body, now).await {
+                Ok(()) => {
+                    self.tell(&MoneyEvent::Held { payment: held.view(None), micro_usd: cost });
+                    return Ok(HoldOutcome::Held(Box::new(held)));
+                }
+                Err(CommitError::Refused(Refusal::StreamMoved { .. } | Refusal::UsedMore { .. })) => {}
+                Err(CommitError::Refused(Refusal::LinkMoved { .. })) => {
+                    return Err(FetchError::Denied(denied(reasons::in_flight())));
+                }
+                Err(CommitError::Refused(refusal)) => {
+                    return Err(self.refused_by_ledger(refusal, &held).await);
+                }
+                Err(error) => return Err(unavailable(error)),
+            }
+        }
+        Err(FetchError::Denied(denied(reasons::contended())))
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one transaction names everything that must be true at once"
+    )]
+    async fn commit_hold(
+        &self,
+        held: &Held,
+        state: &SessionState,
+        loaded: &Loaded,
+        conditions: Vec<Require>,
+        budgets: &[BudgetUse],
+        body: Option<Payload>,
+        now: Timestamp,
+    ) -> Result<(), CommitError> {
+        let mut transaction =
+            Transaction { require: conditions, accounts: open_ops(budgets), ..Transaction::default() };
+        let stream = StreamId::of("session", self.session);
+        transaction.require.push(Require::StreamAt { stream, length: state.length });
+        transaction.accounts.push(AccountOp::Hold {
+            id: held.hold,
+            lines: held.lines.clone(),
+            expires_at: now.plus_ms(HOLD_MS),
+        });
+        transaction.links.push(LinkWrite {
+            key: open_link(held.ask.request),
+            expected: None,
+            value: Some(held.ask.payment.to_string()),
+        });
+        transaction.payloads.extend(body);
+        let event = PaymentEvent::Held(Box::new(held.clone()));
+        transaction.require.push(loaded.unmoved());
+        self.add_payment_event(&mut transaction, held, &event)?;
+        self.shared.ledger.commit(transaction).await.map(|_| ())
+    }
+
+    /// Nothing covers the purchase: the prices are the answer, and why it was not bought is journaled.
+    async fn not_covered(&self, offers: Vec<Offer>, reasons: Vec<Reason>) -> Result<HoldOutcome, FetchError> {
+        let quotes: Vec<_> = offers.into_iter().map(|offer| offer.quote).collect();
+        let changed = reasons.iter().any(|reason| reason.code != "NOT_IN_PLAN");
+        if changed {
+            let what = quotes.first().map_or_else(String::new, |quote| format!("buying {}", quote.resource));
+            let decision = Decision {
+                facts: canonical_digest(&quotes).map_err(unavailable)?,
+                ..denied_for(reasons.clone())
+            };
+            if let error @ FetchError::Ledger(_) = self.refuse_plainly(&what, decision).await {
+                return Err(error);
+            }
+        }
+        Ok(HoldOutcome::Stopped(Fetched::Quotes { quotes, reasons }))
+    }
+
+    /// The first covered offer, cheapest first, that the rules allow.
+    async fn first_allowed<'a>(
+        &self,
+        state: &SessionState,
+        counts: &Counts,
+        request: &HttpRequest,
+        covered: Vec<Covered<'a>>,
+        now: Timestamp,
+    ) -> Result<Allowed<'a>, FetchError> {
+        let mut refused = None;
+        for candidate in covered {
+            let quote = &candidate.offer.quote;
+            let budgets = self.budgets(state, Some(&quote.host)).await?;
+            let (points, conditions) = fullest(&budgets, candidate.cost);
+            let facts = self.pay_facts(state, counts, request, &candidate, points, now).await?;
+            let decision = self.shared.policy.decide(&Facts::Pay(facts.clone()), &[]);
+            if decision.verdict == Verdict::Allow {
+                return Ok(Allowed { covered: candidate, decision, conditions, budgets });
+            }
+            refused.get_or_insert((format!("paying for {}", quote.resource), decision, Facts::Pay(facts)));
+        }
+        match refused {
+            Some((what, decision, facts)) => Err(self.refuse(&what, decision, &facts).await),
+            None => Err(FetchError::Denied(denied(reasons::not_in_plan()))),
+        }
+    }
+
+    async fn pay_facts(
+        &self,
+        state: &SessionState,
+        counts: &Counts,
+        request: &HttpRequest,
+        covered: &Covered<'_>,
+        budget_basis_points: u64,
+        now: Timestamp,
+    ) -> Result<PayFacts, FetchError> {
+        let quote = &covered.offer.quote;
+        let ledger = &self.shared.ledger;
+        let paid_before = ledger.link(&vendor_link(&quote.host, &quote.payee)).await.map_err(unavailable)?;
+        let unknown = ledger.links(&unknown_prefix(&quote.host)).await.map_err(unavailable)?;
+        let live = self.shared.registry.get(quote.price.asset()).map_or(true, bursar_types::Asset::live);
+        let url = parse_url(request)?;
+        Ok(PayFacts {
+            actor: self.actor.clone(),
+            host: host_of(&url).unwrap_or_default(),
+            payee: quote.payee.clone(),
+            resource: quote.resource.clone(),
+            method: quote.method.clone(),
+            rail: quote.rail.clone(),
+            flow: covered.offer.flow.clone(),
+            network: quote.network.clone(),
+            asset: quote.price.asset().to_string(),
+            micro_usd: covered.cost.atomic(),
+            phase: phase(state, &counts.bought, now),
+            covered: true,
+            secure: is_secure(&url),
+            vendor_listed: state.mandate.lists_vendor(&quote.host),
+            asset_listed: state.mandate.assets.contains(quote.price.asset()),
+            first_time_vendor: paid_before.is_none(),
+            vendor_unknown_open: !unknown.is_empty(),
+            live,
+            live_enabled: state.mandate.live,
+            upfront_allowed: state.mandate.upfront,
+            mandate_expired: state.mandate.expired(now),
+            budget_basis_points,
+        })
+    }
+
+    /// Whether the wallet can pay at all: asked before anything is held, so that an empty wallet is a clear answer and not
+    /// an authorization that hangs.
+    async fn check_funds(&self, offer: &Offer) -> Result<(), FetchError> {
+        let Some(rail) = self.shared.rails.iter().find(|rail| rail.name() == offer.quote.rail) else {
+            return Err(FetchError::Wallet(format!("there is no rail `{}`", offer.quote.rail)));
+        };
+        let registry = &self.shared.registry;
+        match rail.funds(offer).await {
+            Ok(Some(funds)) if matches!(offer.quote.price.at_most(&funds), Ok(true)) => Ok(()),
+            Ok(Some(funds)) => Err(FetchError::Wallet(format!(
+                "{} on {} has {}, and this costs {}; fund it and fetch again",
+                self.shared.wallet.address(),
+                offer.quote.network,
+                registry.display(&funds),
+                registry.display(&offer.quote.price),
+            ))),
+            Ok(None) => Ok(()),
+            Err(problem) => Err(FetchError::Wallet(format!("its balance could not be read: {problem}"))),
+        }
+    }
+
+    async fn refused_by_ledger(&self, refusal: Refusal, held: &Held) -> FetchError {
+        let registry = &self.shared.registry;
+        let reason = match refusal {
+            Refusal::OverLimit { name, limit, spent, held, asked, .. } => {
+                let used = spent.atomic().saturating_add(held.atomic());
+                let left = Amount::from_atomic(limit.asset().clone(), limit.atomic().saturating_sub(used));
+                match name.starts_with("count of plan item") {
+                    true => reasons::item_consumed(),
+                    false => {
+                        reasons::budget_exceeded(&name, &registry.display(&left), &registry.display(&asked))
+                    }
+                }
+            }
+            Refusal::DifferentParameters { .. } => reasons::in_flight(),
+            other => return unavailable(CommitError::Refused(other)),
+        };
+        let decision = Decision { facts: held.decision.facts, ..denied(reason) };
+        self.refuse_plainly(&format!("paying for {}", held.offer.quote.resource), decision).await
+    }
+}
+
+/// Which attempt a new hold would be; `None` while the payment is open or was made.
+fn next_attempt(payment: Option<&Payment>) -> Option<u32> {
+    match payment {
+        None => Some(0),
+        Some(Payment::NotPaid { attempts, .. }) => Some(*attempts),
+        Some(_) => None,
+    }
+}
+
+/// The offers that items of approved plans cover, cheapest first, or why none is.
+fn cover<'a>(
+    state: &'a SessionState,
+    counts: &Counts,
+    offers: &'a [Offer],
+    now: Timestamp,
+) -> Result<Vec<Covered<'a>>, Vec<Reason>> {
+    let mut covered = Vec::new();
+    let mut reasons: Vec<Reason> = Vec::new();
+    let mut note = |reason: Reason| {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    };
+    for offer in offers {
+        if let Some(reason) = &offer.quote.blocked {
+            note(reason.clone());
+            continue;
+        }
+        for plan in &state.plans {
+            for item in
+                plan.items.iter().filter(|item| item.names(&offer.quote.method, &offer.quote.resource))
+            {
+                let fits = match item.covers(&offer.quote, now) {
+                    Err(reason) => Err(reason),
+                    Ok(()) if plan.expires_at <= now => Err(reasons::plan_expired(plan.expires_at)),
+                    Ok(()) if counts.left(item) == 0 => Err(reasons::item_consumed()),
+                    Ok(()) => Ok(()),
+                };
+                match (fits, &offer.quote.cost_micro_usd) {
+                    (Ok(()), Some(cost)) => covered.push(Covered { offer, item, cost }),
+                    (Ok(()), None) => {}
+                    (Err(reason), _) => note(reason),
+                }
+            }
+        }
+    }
+    if !covered.is_empty() {
+        return Ok(covered);
+    }
+    if reasons.is_empty() {
+        reasons.push(reasons::not_in_plan());
+    }
+    Err(reasons)
+}
+
+/// A denial that no rule made: structure or the ledger said no.
+pub(super) fn denied(reason: Reason) -> Decision {
+    denied_for(vec![reason])
+}
+
+fn denied_for(reasons: Vec<Reason>) -> Decision {
+    Decision { verdict: Verdict::Deny, reasons, rules: vec![], facts: bursar_types::Digest::of(b"") }
+}
+
+/// Whether a session that still holds an item's last unit acquires.
+pub(super) fn acquires(phase: Phase) -> bool {
+    phase == Phase::Acquire
+}
+
+/// Set once something was paid to the vendor.
+pub(super) fn vendor_link(host: &str, payee: &str) -> String {
+    format!("vendor/{host}|{payee}")
+}
+
+/// Payments to the host whose outcome is unknown.
+pub(super) fn unknown_prefix(host: &str) -> String {
+    format!("unknown/{host}|")
+}

@@ -1,0 +1,297 @@
+//! Opening: the parts of payments, and sessions under a mandate.
+
+use super::budgets::{budget, item_budgets};
+use super::flight::Flights;
+use super::{Payments, SessionPurse, Shared};
+use crate::approval::Approver;
+use crate::events::Observer;
+use crate::mandate::{Mandate, MandateError};
+use crate::plan::{ItemTerms, Plan};
+use crate::policy::{Actor, Policy};
+use crate::rail::Rail;
+use crate::records::{ReadError, read_stream, record, summary};
+use crate::session::{IllegalSessionEvent, SessionEvent, SessionState};
+use crate::wallet::Wallet;
+use bursar_ledger::{AccountOp, CommitError, Ledger, Refusal, Require, StoreError, StreamId, Transaction};
+use bursar_types::{
+    Amount, AmountError, AssetId, AssetRegistry, CanonicalError, Clock, Decision, Digest, Entropy, Limits,
+    Phase, PlanId, SessionId, Transport, UnknownAsset, Verdict, canonical_digest,
+};
+use serde_json::json;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
+
+/// What payments are made of.
+#[derive(Debug, Clone)]
+pub struct PaymentsParts {
+    /// Where budgets and the journal are kept.
+    pub ledger: Ledger,
+    /// The rules. There is no purse without rules.
+    pub policy: Arc<Policy>,
+    /// The rails, in order of preference where prices are equal.
+    pub rails: Vec<Arc<dyn Rail>>,
+    /// What signs.
+    pub wallet: Arc<dyn Wallet>,
+    /// The network.
+    pub transport: Arc<dyn Transport>,
+    /// The assets with their decimals.
+    pub registry: Arc<AssetRegistry>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for ids and salts.
+    pub entropy: Arc<dyn Entropy>,
+    /// Who watches.
+    pub observer: Arc<dyn Observer>,
+    /// Bounds of every exchange with a vendor.
+    pub limits: Limits,
+}
+
+/// Why a session could not be opened or read.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The mandate cannot be used.
+    #[error(transparent)]
+    Mandate(#[from] MandateError),
+    /// The mandate names an asset without decimals.
+    #[error(transparent)]
+    Asset(#[from] UnknownAsset),
+    /// An asset cannot be counted in dollars.
+    #[error("asset `{0}` has no dollar peg, so no budget can count it")]
+    NoPeg(AssetId),
+    /// A budget that outlives sessions exists with another limit.
+    #[error("a budget of this mandate exists already with another limit; use the limit it was opened with")]
+    BudgetChanged,
+    /// The session was never opened.
+    #[error("there is no session {0}")]
+    NoSession(SessionId),
+    /// The session's records do not fold.
+    #[error(transparent)]
+    Illegal(#[from] IllegalSessionEvent),
+    /// A payload of the session is gone.
+    #[error("session cannot be read: {0}")]
+    Unreadable(String),
+    /// A sum does not fit.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+    /// Something has no canonical form.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+    /// The ledger refused or failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ReadError> for OpenError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => Self::Store(error),
+            unreadable @ ReadError::Unreadable { .. } => Self::Unreadable(unreadable.to_string()),
+        }
+    }
+}
+
+impl Payments {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: PaymentsParts) -> Self {
+        Self(Arc::new(Shared {
+            ledger: parts.ledger,
+            policy: parts.policy,
+            rails: parts.rails,
+            wallet: parts.wallet,
+            transport: parts.transport,
+            registry: parts.registry,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            observer: parts.observer,
+            limits: parts.limits,
+            flights: Flights::default(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// Opens a session under a mandate.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open_session(
+        &self,
+        mandate: Mandate,
+        approver: Option<Arc<dyn Approver>>,
+    ) -> Result<Arc<SessionPurse>, OpenError> {
+        mandate.check()?;
+        let policies = self.0.policy.digests();
+        if let Some((name, _)) = mandate.policies.iter().find(|pinned| !policies.contains(pinned)) {
+            return Err(MandateError::PolicyChanged(name.clone()).into());
+        }
+        for asset in &mandate.assets {
+            let known = self.0.registry.get(asset)?;
+            if !known.usd_peg() {
+                return Err(OpenError::NoPeg(asset.clone()));
+            }
+        }
+        let session = SessionId::random(&*self.0.entropy);
+        let stream = StreamId::of("session", session);
+        let mut transaction = Transaction {
+            require: vec![Require::StreamAt { stream: stream.clone(), length: 0 }],
+            ..Transaction::default()
+        };
+        let opens = mandate.budgets.iter().filter_map(|rule| budget(rule, &mandate, session, None));
+        transaction.accounts = opens.map(AccountOp::Open).collect();
+        let mut events = vec![SessionEvent::Opened { mandate: Box::new(mandate.clone()), policies }];
+        if let Some(plan) = self.metered_plan(&mandate, session)? {
+            for item in &plan.items {
+                transaction.accounts.extend(item_budgets(item)?.map(AccountOp::Open));
+            }
+            let decision = Decision {
+                verdict: Verdict::Allow,
+                reasons: vec![],
+                rules: vec![],
+                facts: mandate.digest()?,
+            };
+            events.push(SessionEvent::PlanApproved {
+                plan: Box::new(plan),
+                approved_by: "mandate".to_owned(),
+                approval: None,
+                decision,
+            });
+        }
+        for event in &events {
+            add_session_event(&mut transaction, &self.0, &stream, event)?;
+        }
+        match self.0.ledger.commit(transaction).await {
+            Ok(_) => {}
+            Err(CommitError::Refused(Refusal::DifferentParameters { .. })) => {
+                return Err(OpenError::BudgetChanged);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.resume_session(session, approver).await
+    }
+
+    /// Takes up a session that was opened before.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn resume_session(
+        &self,
+        session: SessionId,
+        approver: Option<Arc<dyn Approver>>,
+    ) -> Result<Arc<SessionPurse>, OpenError> {
+        let state = fold_session(&self.0.ledger, session, None).await?;
+        let actor = Actor {
+            agent: state.mandate.role.clone(),
+            user: state.mandate.user.clone(),
+            project: state.mandate.project.clone(),
+            role: state.mandate.role.clone(),
+        };
+        let purse = Arc::new(SessionPurse {
+            shared: self.0.clone(),
+            session,
+            actor,
+            approver,
+            folded: Mutex::new(Some(state)),
+            last_phase: std::sync::Mutex::new(Phase::Explore),
+        });
+        purse.note_phase().await;
+        Ok(purse)
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+
+    /// Takes no new payments, and waits for those in flight.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves them running.
+    pub async fn close(&self) {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    /// The standing plan of a mandate's metered items, approved by the mandate itself.
+    fn metered_plan(&self, mandate: &Mandate, session: SessionId) -> Result<Option<Plan>, OpenError> {
+        if mandate.metered.is_empty() {
+            return Ok(None);
+        }
+        let id = PlanId::derived(&[session.as_bytes(), b"metered"]);
+        let mut total = Amount::from_atomic(AssetId::micro_usd(), 0);
+        let mut items = Vec::with_capacity(mandate.metered.len());
+        for item in &mandate.metered {
+            self.0.registry.get(&item.asset)?;
+            let micro = self.0.registry.to_micro_usd(&item.ceiling);
+            let micro = micro.ok_or_else(|| OpenError::NoPeg(item.asset.clone()))?;
+            total = total.checked_add(&micro.checked_mul(u64::from(item.count))?)?;
+            let fixed = item.resource.strip_suffix('*').unwrap_or(&item.resource);
+            let host =
+                url::Url::parse(fixed).ok().and_then(|url| super::ask::host_of(&url)).unwrap_or_default();
+            items.push(ItemTerms::from_metered(id, item, host, micro));
+        }
+        let far = bursar_types::Timestamp::from_unix_ms(9_007_199_254_740_991);
+        Ok(Some(Plan { id, items, total, expires_at: mandate.expires_at.unwrap_or(far), purpose: None }))
+    }
+}
+
+/// Adds a session event to a transaction.
+pub(super) fn add_session_event(
+    transaction: &mut Transaction,
+    shared: &Shared,
+    stream: &StreamId,
+    event: &SessionEvent,
+) -> Result<(), CanonicalError> {
+    let (kind, fields) = match event {
+        SessionEvent::Opened { mandate, policies } => (
+            "session.opened",
+            summary([("policies", json!(canonical_digest(policies)?)), ("live", json!(mandate.live))]),
+        ),
+        SessionEvent::PlanApproved { plan, approved_by, decision, .. } => (
+            "plan.approved",
+            summary([
+                ("plan", json!(plan.id)),
+                ("by", json!(approved_by)),
+                ("rules", json!(decision.rules)),
+                ("micro_usd", json!(plan.total.atomic().to_string())),
+            ]),
+        ),
+        SessionEvent::ApprovalAsked { approval, plan, .. } => {
+            ("approval.asked", summary([("approval", json!(approval)), ("plan", json!(plan.id))]))
+        }
+        SessionEvent::ApprovalRefused { approval, by } => {
+            ("approval.refused", summary([("approval", json!(approval)), ("by", json!(by))]))
+        }
+        SessionEvent::Frozen { .. } => ("session.frozen", summary([])),
+        SessionEvent::Thawed { by } => ("session.thawed", summary([("by", json!(by))])),
+    };
+    let record =
+        record(stream.clone(), kind, fields, event, &*shared.entropy).map_err(CanonicalError::Json)?;
+    transaction.entries.push(record.entry);
+    transaction.payloads.push(record.payload);
+    Ok(())
+}
+
+/// Folds what happened since `state` was folded.
+pub(super) async fn fold_session(
+    ledger: &Ledger,
+    session: SessionId,
+    state: Option<SessionState>,
+) -> Result<SessionState, OpenError> {
+    let from = state.as_ref().map_or(0, |state| state.length);
+    let mut state = state;
+    for event in read_stream::<SessionEvent>(ledger, &StreamId::of("session", session), from).await? {
+        state = Some(SessionState::apply(session, state, event)?);
+    }
+    state.ok_or(OpenError::NoSession(session))
+}
+
+/// Digest of who asks for what: the same request of the same user is one purchase, whoever sends it.
+pub(super) fn request_digest(user: &str, method: &str, url: &str, body: &[u8]) -> Digest {
+    Digest::of_parts("bursar/request/v1", &[user.as_bytes(), method.as_bytes(), url.as_bytes(), body])
+}

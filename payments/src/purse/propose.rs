@@ -1,0 +1,286 @@
+//! Proposing: plans are made of stored quotes, decided on by rules, and where they ask, by a person.
+
+use super::budgets::{fullest, item_budgets};
+use super::decide::{TRIES, denied};
+use super::open::add_session_event;
+use super::{SessionPurse, unavailable};
+use crate::approval::ApprovalAnswer;
+use crate::plan::{ItemTerms, Plan};
+use crate::policy::{Facts, PlanFacts};
+use crate::reasons;
+use crate::session::{SessionEvent, SessionState};
+use bursar_ledger::{AccountOp, CommitError, Payload, Refusal, Require, StreamId, Transaction};
+use bursar_types::{
+    Amount, ApprovalId, ApprovalTicket, AssetId, Decision, Digest, FetchError, PlanId, PlanOutcome,
+    PlanProposal, PlanView, Quote, Reason, Verdict,
+};
+use bytes::Bytes;
+
+const ITEMS_MAX: usize = 64;
+const COUNT_MAX: u32 = 1_000;
+/// How long a person has to answer.
+const ANSWER_MS: u64 = 900_000;
+
+/// A plan made from a proposal.
+struct Drafted {
+    plan: Plan,
+    view: PlanView,
+    quotes: Vec<Quote>,
+    purpose: Payload,
+}
+
+impl SessionPurse {
+    /// Decides on a proposal, asking an approver where the rules say so.
+    pub(super) async fn propose(&self, proposal: PlanProposal) -> Result<PlanOutcome, FetchError> {
+        let drafted = match self.draft(&proposal).await? {
+            Ok(drafted) => drafted,
+            Err(reason) => {
+                let decision = denied(reason);
+                return self.plan_refused(None, decision).await;
+            }
+        };
+        let state = self.state().await?;
+        let (decision, facts) = self.decide_plan(&state, &drafted, &[]).await?;
+        match decision.verdict {
+            Verdict::Allow => self.approve(drafted, decision, "rule", None).await,
+            Verdict::Deny => {
+                let what = format!("plan {}", drafted.plan.id);
+                match self.refuse(&what, decision, &facts).await {
+                    FetchError::Denied(decision) => {
+                        Ok(PlanOutcome::Refused { plan: Some(drafted.view), decision })
+                    }
+                    error => Err(error),
+                }
+            }
+            Verdict::Escalate => self.ask_approver(drafted, decision).await,
+        }
+    }
+
+    /// Makes a plan of stored quotes; the proposer's words fill nothing that money depends on.
+    async fn draft(&self, proposal: &PlanProposal) -> Result<Result<Drafted, Reason>, FetchError> {
+        if proposal.items.is_empty() || proposal.items.len() > ITEMS_MAX {
+            return Ok(Err(reasons::bad_plan("the plan has no items, or more than 64")));
+        }
+        if proposal.items.iter().any(|item| item.count == 0 || item.count > COUNT_MAX) {
+            return Ok(Err(reasons::bad_plan("an item's count is not between 1 and 1000")));
+        }
+        let now = self.shared.clock.now();
+        let id = PlanId::random(&*self.shared.entropy);
+        let mut items: Vec<ItemTerms> = Vec::with_capacity(proposal.items.len());
+        let mut quotes = Vec::with_capacity(proposal.items.len());
+        let mut total = Amount::from_atomic(AssetId::micro_usd(), 0);
+        for (index, item) in (0_u64..).zip(&proposal.items) {
+            let Some(offer) = self.stored_offer(item.quote).await? else {
+                return Ok(Err(reasons::unknown_quote()));
+            };
+            if let Some(reason) = offer.quote.blocked {
+                return Ok(Err(reason));
+            }
+            if offer.quote.expires_at <= now {
+                return Ok(Err(reasons::quote_expired(offer.quote.expires_at)));
+            }
+            let Some(cost) = offer.quote.cost_micro_usd.clone() else {
+                return Ok(Err(reasons::bad_plan("a quote is in an asset without a dollar peg")));
+            };
+            if items.iter().any(|known| known.quote == Some(item.quote)) {
+                return Ok(Err(reasons::bad_plan("a quote is cited twice; raise its count instead")));
+            }
+            let terms = ItemTerms::from_quote(id, index, &offer.quote, cost, item.count);
+            let sum = terms
+                .ceiling_micro_usd
+                .checked_mul(u64::from(item.count))
+                .and_then(|sum| total.checked_add(&sum));
+            total = match sum {
+                Ok(total) => total,
+                Err(_) => return Ok(Err(reasons::bad_plan("the plan's total is out of range"))),
+            };
+            items.push(terms);
+            quotes.push(offer.quote);
+        }
+        let purpose = serde_json::to_vec(proposal).map_err(unavailable)?;
+        let purpose = Payload::seal(Bytes::from(purpose), &*self.shared.entropy);
+        let state = self.state().await?;
+        let plan = Plan {
+            id,
+            items,
+            total,
+            expires_at: now.plus_ms(state.mandate.plan_s_max.saturating_mul(1_000)),
+            purpose: Some(purpose.commitment()),
+        };
+        let purposes: Vec<_> = proposal.items.iter().map(|item| item.purpose.clone()).collect();
+        let view = plan.view(&purposes).map_err(unavailable)?;
+        Ok(Ok(Drafted { plan, view, quotes, purpose }))
+    }
+
+    async fn decide_plan(
+        &self,
+        state: &SessionState,
+        drafted: &Drafted,
+        approved: &[String],
+    ) -> Result<(Decision, Facts), FetchError> {
+        let budgets = self.budgets(state, None).await?;
+        let (budget_basis_points, _) = fullest(&budgets, &drafted.plan.total);
+        let mandate = &state.mandate;
+        let mut hosts: Vec<_> = drafted.quotes.iter().map(|quote| quote.host.clone()).collect();
+        hosts.sort();
+        hosts.dedup();
+        let live = |quote: &Quote| {
+            self.shared.registry.get(quote.price.asset()).map_or(true, bursar_types::Asset::live)
+        };
+        let facts = Facts::Plan(PlanFacts {
+            actor: self.actor.clone(),
+            plan: drafted.view.digest,
+            total_micro_usd: drafted.plan.total.atomic(),
+            items: u64::try_from(drafted.plan.items.len()).unwrap_or(u64::MAX),
+            vendors_listed: hosts.iter().all(|host| mandate.lists_vendor(host)),
+            hosts,
+            assets_listed: drafted.quotes.iter().all(|quote| mandate.assets.contains(quote.price.asset())),
+            live: drafted.quotes.iter().any(live),
+            live_enabled: mandate.live,
+            approval: mandate.approval.as_str(),
+            ask_above_micro_usd: mandate.ask_above.as_ref().map(Amount::atomic),
+            budget_basis_points,
+        });
+        Ok((self.shared.policy.decide(&facts, approved), facts))
+    }
+
+    /// Makes the plan part of the session, with its budgets, in one transaction that uses the approval up.
+    async fn approve(
+        &self,
+        drafted: Drafted,
+        decision: Decision,
+        approved_by: &str,
+        approval: Option<ApprovalId>,
+    ) -> Result<PlanOutcome, FetchError> {
+        for _ in 0..TRIES {
+            let state = self.state().await?;
+            if state.frozen.is_some() {
+                return self.plan_refused(Some(drafted.view), denied(reasons::frozen())).await;
+            }
+            let stream = StreamId::of("session", self.session);
+            let mut transaction = Transaction::default();
+            transaction.require.push(Require::StreamAt { stream: stream.clone(), length: state.length });
+            for item in &drafted.plan.items {
+                transaction.accounts.extend(item_budgets(item).map_err(unavailable)?.map(AccountOp::Open));
+            }
+            let event = SessionEvent::PlanApproved {
+                plan: Box::new(drafted.plan.clone()),
+                approved_by: approved_by.to_owned(),
+                approval,
+                decision: decision.clone(),
+            };
+            // A second use of one approval does not fold, so it is not written.
+            SessionState::apply(self.session, Some(state), event.clone())
+                .map_err(|error| FetchError::Ledger(Box::new(error)))?;
+            add_session_event(&mut transaction, &self.shared, &stream, &event).map_err(unavailable)?;
+            transaction.payloads.push(drafted.purpose.clone());
+            match self.shared.ledger.commit(transaction).await {
+                Ok(_) => {
+                    return Ok(PlanOutcome::Approved {
+                        plan: drafted.view,
+                        approved_by: approved_by.to_owned(),
+                        decision,
+                    });
+                }
+                Err(CommitError::Refused(Refusal::StreamMoved { .. })) => {}
+                Err(error) => return Err(unavailable(error)),
+            }
+        }
+        self.plan_refused(Some(drafted.view), denied(reasons::contended())).await
+    }
+
+    /// Asks a person. The question is durable before it is asked, and names the exact action.
+    async fn ask_approver(&self, drafted: Drafted, decision: Decision) -> Result<PlanOutcome, FetchError> {
+        let id = ApprovalId::random(&*self.shared.entropy);
+        let expires_at = self.shared.clock.now().plus_ms(ANSWER_MS);
+        let action = Digest::of_parts(
+            "bursar/approval/v1",
+            &[self.session.as_bytes(), drafted.view.digest.as_bytes(), decision.rules.join("\n").as_bytes()],
+        );
+        let asked = SessionEvent::ApprovalAsked {
+            approval: id,
+            plan: Box::new(drafted.plan.clone()),
+            action,
+            expires_at,
+            decision: decision.clone(),
+        };
+        self.append_session_event(&asked).await?;
+        let ticket = ApprovalTicket {
+            id,
+            action,
+            summary: self.summary(&drafted),
+            decision: decision.clone(),
+            expires_at,
+        };
+        let Some(approver) = &self.approver else {
+            return Ok(PlanOutcome::AwaitingApproval { plan: drafted.view, ticket });
+        };
+        match approver.answer(&ticket).await {
+            ApprovalAnswer::Later => Ok(PlanOutcome::AwaitingApproval { plan: drafted.view, ticket }),
+            ApprovalAnswer::Refused => {
+                let by = approver.name().to_owned();
+                let reason = reasons::approval_refused(&by);
+                self.append_session_event(&SessionEvent::ApprovalRefused { approval: id, by }).await?;
+                self.plan_refused(Some(drafted.view), Decision { facts: decision.facts, ..denied(reason) })
+                    .await
+            }
+            ApprovalAnswer::Approved => {
+                if self.shared.clock.now() >= expires_at {
+                    let by = "the clock".to_owned();
+                    self.append_session_event(&SessionEvent::ApprovalRefused { approval: id, by }).await?;
+                    return self.plan_refused(Some(drafted.view), denied(reasons::approval_expired())).await;
+                }
+                // The rules are asked again: the approval lifts exactly what it was asked about.
+                let state = self.state().await?;
+                let (again, facts) = self.decide_plan(&state, &drafted, &decision.rules).await?;
+                if again.verdict == Verdict::Allow {
+                    return self.approve(drafted, again, approver.name(), Some(id)).await;
+                }
+                match self.refuse(&format!("plan {}", drafted.plan.id), again, &facts).await {
+                    FetchError::Denied(decision) => {
+                        Ok(PlanOutcome::Refused { plan: Some(drafted.view), decision })
+                    }
+                    error => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn append_session_event(&self, event: &SessionEvent) -> Result<(), FetchError> {
+        let stream = StreamId::of("session", self.session);
+        let mut transaction = Transaction::default();
+        add_session_event(&mut transaction, &self.shared, &stream, event).map_err(unavailable)?;
+        self.shared.ledger.commit(transaction).await.map_err(unavailable)?;
+        Ok(())
+    }
+
+    async fn plan_refused(
+        &self,
+        plan: Option<PlanView>,
+        decision: Decision,
+    ) -> Result<PlanOutcome, FetchError> {
+        match self.refuse_plainly("a plan", decision).await {
+            FetchError::Denied(decision) => Ok(PlanOutcome::Refused { plan, decision }),
+            error => Err(error),
+        }
+    }
+
+    /// The plan for a person: what, from whom, for how much.
+    fn summary(&self, drafted: &Drafted) -> String {
+        let registry = &self.shared.registry;
+        let mut text = format!(
+            "Buy {} for at most {}:",
+            count_of(drafted.plan.items.len()),
+            registry.display(&drafted.plan.total)
+        );
+        for item in &drafted.plan.items {
+            let price = registry.display(&item.ceiling);
+            text.push_str(&format!("\n  {price} to {} at {} for {}", item.payee, item.host, item.resource));
+        }
+        text
+    }
+}
+
+fn count_of(items: usize) -> String {
+    if items == 1 { "1 item".to_owned() } else { format!("{items} items") }
+}

@@ -1,0 +1,204 @@
+//! Joining and recovering payments that are not final.
+
+use super::decide::denied;
+use super::pay::{Presenting, Seen, unavailable_event, unknown};
+use super::{Payments, SessionPurse, unavailable};
+use crate::payment::{Ask, DeliveryState, Payment, PaymentEvent, Signed};
+use crate::rail::Outcome;
+use crate::reasons;
+use crate::records::read_stream;
+use bursar_ledger::{Ledger, Require, StreamId};
+use bursar_types::{Digest, FetchError, Fetched, HttpRequest, PaymentId};
+use std::collections::BTreeSet;
+
+/// Time that must be left of an authorization to present it again, so that the payee can still settle it.
+const PRESENT_AGAIN_MS: u64 = 10_000;
+
+/// Where the payment that is open for a request is found.
+pub(super) fn open_link(request: Digest) -> String {
+    format!("open/{request}")
+}
+
+/// A payment as folded from its journal.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) payment: Option<Payment>,
+    stream: StreamId,
+    length: u64,
+}
+
+impl Loaded {
+    pub(super) async fn read(ledger: &Ledger, id: PaymentId) -> Result<Self, FetchError> {
+        let stream = StreamId::of("payment", id);
+        let events = read_stream::<PaymentEvent>(ledger, &stream, 0).await.map_err(unavailable)?;
+        let length = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        let mut payment = None;
+        for event in events {
+            payment = Some(Payment::apply(payment, event).map_err(|error| unavailable_event(&error))?);
+        }
+        Ok(Self { payment, stream, length })
+    }
+
+    /// The condition that nobody took the payment up since it was read.
+    pub(super) fn unmoved(&self) -> Require {
+        Require::StreamAt { stream: self.stream.clone(), length: self.length }
+    }
+}
+
+/// What a recovery found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Holds given back because nothing was signed under them.
+    pub let_go: u64,
+    /// Payments found to have moved.
+    pub paid: u64,
+    /// Payments proven not to have moved.
+    pub not_paid: u64,
+    /// Payments that nobody can tell about yet.
+    pub unknown: u64,
+}
+
+impl SessionPurse {
+    /// Joins a payment that is open for this request, or gives what was bought under this key.
+    pub(super) async fn join(&self, ask: &Ask, request: &HttpRequest) -> Result<Option<Fetched>, FetchError> {
+        let ledger = &self.shared.ledger;
+        for key in [self.bought_link(ask), open_link(ask.request)] {
+            let Some(text) = ledger.link(&key).await.map_err(unavailable)? else { continue };
+            let Ok(id) = PaymentId::parse(&text) else { continue };
+            if let Some(fetched) = self.take_up(id, request).await? {
+                return Ok(Some(fetched));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes a payment up from its last durable event. `None` if it is over and a new attempt may be decided on.
+    async fn take_up(&self, id: PaymentId, request: &HttpRequest) -> Result<Option<Fetched>, FetchError> {
+        let Some(payment) = Loaded::read(&self.shared.ledger, id).await?.payment else { return Ok(None) };
+        match payment {
+            Payment::NotPaid { .. } => Ok(None),
+            // Nothing was signed: let go, and decide under today's rules. A live worker is fenced by this.
+            Payment::Held(held) => match self.let_go(&held, "taken up before anything was signed").await {
+                FetchError::NotPaid(_) => Ok(None),
+                error => Err(error),
+            },
+            Payment::Signing(signed) | Payment::Unknown { signed, .. } => self.resume(*signed, request).await,
+            Payment::Paid { delivery: DeliveryState::Owed { .. }, .. } => {
+                self.fetched(&payment, None).await.map(Some)
+            }
+            Payment::Paid { .. } => match self.fetched(&payment, None).await? {
+                Fetched::Delivered(delivery) => Ok(Some(Fetched::Owned(delivery))),
+                other => Ok(Some(other)),
+            },
+        }
+    }
+
+    /// Asks the rail what became of a signed payment; if it can still be used and was not, the same bytes are presented
+    /// again, never new ones.
+    async fn resume(&self, signed: Signed, request: &HttpRequest) -> Result<Option<Fetched>, FetchError> {
+        let Some(rail) = self.shared.rails.iter().find(|rail| rail.name() == signed.prepared.rail) else {
+            return Ok(Some(Fetched::Unknown(unknown(&signed, "the rail it was signed for is not there"))));
+        };
+        match rail.recover(&signed.prepared).await {
+            Outcome::Unknown { problem } => {
+                if self.shared.clock.now().plus_ms(PRESENT_AGAIN_MS) >= signed.prepared.expires_at {
+                    return Ok(Some(Fetched::Unknown(unknown(&signed, &problem))));
+                }
+                if self.state().await?.frozen.is_some() {
+                    return Err(FetchError::Denied(denied(reasons::frozen())));
+                }
+                self.present_and_settle(signed, request, Presenting::Again).await.map(Some)
+            }
+            outcome => {
+                let state = self.settle(&signed, Seen::Rail(outcome)).await?;
+                match state {
+                    Payment::NotPaid { .. } => Ok(None),
+                    state => self.fetched(&state, None).await.map(Some),
+                }
+            }
+        }
+    }
+
+    /// A payment's task panicked: what it left in the ledger is the answer.
+    pub(super) async fn after_panic(&self, id: PaymentId) -> Result<Fetched, FetchError> {
+        match Loaded::read(&self.shared.ledger, id).await?.payment {
+            Some(Payment::Signing(signed) | Payment::Unknown { signed, .. }) => Ok(Fetched::Unknown(
+                unknown(&signed, "its worker stopped half way; fetch again to take it up"),
+            )),
+            Some(payment @ Payment::Paid { .. }) => self.fetched(&payment, None).await,
+            _ => Err(FetchError::NotPaid("the worker stopped before anything was signed".to_owned())),
+        }
+    }
+
+    /// Takes up one payment without its buyer: asks the rail, books what it says, presents nothing.
+    pub(super) async fn recover_one(&self, id: PaymentId) -> Result<Recovery, FetchError> {
+        let signed = match Loaded::read(&self.shared.ledger, id).await?.payment {
+            None | Some(Payment::NotPaid { .. } | Payment::Paid { observed: true, .. }) => {
+                return Ok(Recovery::Final);
+            }
+            Some(Payment::Held(held)) => {
+                return match self.let_go(&held, "left by a worker that stopped before signing").await {
+                    FetchError::NotPaid(_) => Ok(Recovery::LetGo),
+                    error => Err(error),
+                };
+            }
+            Some(
+                Payment::Signing(signed) | Payment::Unknown { signed, .. } | Payment::Paid { signed, .. },
+            ) => *signed,
+        };
+        let Some(rail) = self.shared.rails.iter().find(|rail| rail.name() == signed.prepared.rail) else {
+            return Ok(Recovery::Unknown);
+        };
+        match rail.recover(&signed.prepared).await {
+            Outcome::Unknown { .. } => Ok(Recovery::Unknown),
+            outcome => match self.settle(&signed, Seen::Rail(outcome)).await? {
+                Payment::Paid { .. } => Ok(Recovery::Paid),
+                Payment::NotPaid { .. } => Ok(Recovery::NotPaid),
+                Payment::Held(_) | Payment::Signing(_) | Payment::Unknown { .. } => Ok(Recovery::Unknown),
+            },
+        }
+    }
+}
+
+/// What the recovery of one payment found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recovery {
+    Final,
+    LetGo,
+    Paid,
+    NotPaid,
+    Unknown,
+}
+
+impl Payments {
+    /// Takes up every payment that is not final, of every session: gives back holds under which nothing was signed, and asks
+    /// the rails about the others. Signs and presents nothing.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`]; what was found before it is booked.
+    ///
+    /// # Idempotency
+    /// A second call asks again about what is still unknown.
+    pub async fn recover(&self) -> Result<Recovered, FetchError> {
+        let mut found = Recovered::default();
+        let mut payments = BTreeSet::new();
+        for prefix in ["open/", "claimed/"] {
+            for (_, value) in self.ledger().links(prefix).await.map_err(unavailable)? {
+                payments.extend(PaymentId::parse(&value).ok());
+            }
+        }
+        for id in payments {
+            let Some(payment) = Loaded::read(self.ledger(), id).await?.payment else { continue };
+            let purse = self.resume_session(payment.ask().session, None).await.map_err(unavailable)?;
+            let counter = match purse.recover_one(id).await? {
+                Recovery::Final => continue,
+                Recovery::LetGo => &mut found.let_go,
+                Recovery::Paid => &mut found.paid,
+                Recovery::NotPaid => &mut found.not_paid,
+                Recovery::Unknown => &mut found.unknown,
+            };
+            *counter = counter.saturating_add(1);
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,107 @@
+//! Why something was refused: stable codes, a sentence for the person, and a next step for the agent.
+
+use bursar_types::{Amount, Reason, Timestamp};
+
+pub(crate) fn changed(code: &'static str, what: &str, approved: &str, found: &str) -> Reason {
+    Reason::new(
+        code,
+        format!("the {what} is `{found}` now, and `{approved}` was approved"),
+        "ask for quotes again and propose a new plan if the new terms are wanted",
+    )
+}
+
+pub(crate) fn price_rose(ceiling: &Amount, price: &Amount) -> Reason {
+    Reason::new(
+        "PRICE_ROSE",
+        format!(
+            "the price is {} atomic units now, and at most {} were approved",
+            price.atomic(),
+            ceiling.atomic()
+        ),
+        "ask for quotes again and propose a new plan if it is still worth it",
+    )
+}
+
+pub(crate) fn quote_expired(at: Timestamp) -> Reason {
+    Reason::new("QUOTE_EXPIRED", format!("the quote expired at {at}"), "ask for quotes again")
+}
+
+pub(crate) fn not_in_plan() -> Reason {
+    Reason::new(
+        "NOT_IN_PLAN",
+        "no approved plan lists this purchase",
+        "propose a plan that cites one of these quotes, and fetch again when it is approved",
+    )
+}
+
+pub(crate) fn item_consumed() -> Reason {
+    Reason::new(
+        "ITEM_CONSUMED",
+        "the plan's item for this purchase has been used up",
+        "propose a new plan if it is needed again",
+    )
+}
+
+pub(crate) fn plan_expired(at: Timestamp) -> Reason {
+    Reason::new("PLAN_EXPIRED", format!("the plan could be bought until {at}"), "propose a new plan")
+}
+
+pub(crate) fn budget_exceeded(name: &str, left: &str, asked: &str) -> Reason {
+    Reason::new(
+        "BUDGET_EXCEEDED",
+        format!("{asked} is more than the {left} left in budget `{name}`"),
+        "choose something cheaper, or go on with what is there",
+    )
+}
+
+pub(crate) fn contended() -> Reason {
+    Reason::new(
+        "CONTENDED",
+        "the session changed three times while this was decided",
+        "try again; nothing was paid",
+    )
+}
+
+pub(crate) fn frozen() -> Reason {
+    Reason::new("FROZEN", "spending is frozen", "wait until a person lifts the freeze")
+}
+
+pub(crate) fn phase_changed() -> Reason {
+    Reason::new(
+        "PHASE_CHANGED",
+        "the session no longer acquires: no approved plan is open",
+        "propose a new plan if the purchase is still needed",
+    )
+}
+
+pub(crate) fn unknown_quote() -> Reason {
+    Reason::new(
+        "UNKNOWN_QUOTE",
+        "the plan cites a quote that this session never received",
+        "ask for quotes and cite the ids they come with",
+    )
+}
+
+pub(crate) fn bad_plan(problem: &str) -> Reason {
+    Reason::new(
+        "BAD_PLAN",
+        problem.to_owned(),
+        "propose a plan with 1 to 64 items, each with a count from 1 to 1000",
+    )
+}
+
+pub(crate) fn approval_refused(by: &str) -> Reason {
+    Reason::new("APPROVAL_REFUSED", format!("{by} said no"), "go on without it, or propose a smaller plan")
+}
+
+pub(crate) fn approval_expired() -> Reason {
+    Reason::new("APPROVAL_EXPIRED", "the answer came too late", "propose the plan again")
+}
+
+pub(crate) fn in_flight() -> Reason {
+    Reason::new(
+        "IN_FLIGHT",
+        "another worker is making this very purchase",
+        "fetch again in a moment; it will not be paid twice",
+    )
+}
