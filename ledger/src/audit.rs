@@ -241,6 +241,11 @@ impl Audit {
         Verification { head, payloads_checked: self.payloads_checked, problems: self.problems }
     }
 
+    /// How many entries were read so far.
+    pub(crate) const fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
     /// The tree over what was read so far.
     pub(crate) fn head(&self) -> TreeHead {
         TreeHead { size: self.tree.size(), root: self.tree.root() }

@@ -307,7 +307,7 @@ impl BudgetRow {
             budget: Budget::clone(&self.budget),
             spent: amount(spent),
             held: amount(held),
-            left: amount(self.budget.limit.atomic().checked_sub(used).unwrap_or(0)),
+            left: amount(self.budget.limit.atomic().saturating_sub(used)),
         })
     }
 }

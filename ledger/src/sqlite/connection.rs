@@ -1,0 +1,142 @@
+//! Connections to the data file, its schema and its errors.
+
+use crate::refusal::StoreError;
+use bursar_types::{Entropy, LedgerId};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use std::path::Path;
+use std::time::Duration;
+
+/// `BRSR`, so that file(1) and we can tell the file from another program's.
+const APPLICATION_ID: i32 = 0x4252_5352;
+/// The schema this build reads and writes.
+const SCHEMA: u32 = 1;
+/// How many statements a connection keeps prepared.
+const STATEMENTS_MAX: usize = 64;
+
+/// Amounts are decimal text, since they may need 128 bits; ids, digests and salts are blobs; moments are milliseconds.
+const TABLES: &str = "
+    CREATE TABLE ledger (
+        only INTEGER PRIMARY KEY CHECK (only = 0), id BLOB NOT NULL,
+        size INTEGER NOT NULL, root BLOB NOT NULL, last_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE entries (
+        sequence INTEGER PRIMARY KEY, at INTEGER NOT NULL, stream TEXT NOT NULL, stream_sequence INTEGER NOT NULL,
+        kind TEXT NOT NULL, body TEXT NOT NULL, peak BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX entries_by_stream ON entries (stream, stream_sequence);
+    CREATE TABLE streams (name TEXT PRIMARY KEY, length INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE budgets (
+        id BLOB PRIMARY KEY, terms TEXT NOT NULL, spent TEXT NOT NULL, held TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE holds (id BLOB NOT NULL UNIQUE, expires_at INTEGER, state TEXT NOT NULL) STRICT;
+    CREATE INDEX holds_by_expiry ON holds (expires_at, id) WHERE expires_at IS NOT NULL;
+    CREATE TABLE windows (
+        budget BLOB NOT NULL, at INTEGER NOT NULL, hold BLOB NOT NULL, amount TEXT NOT NULL,
+        PRIMARY KEY (budget, at, hold)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE links (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE payloads (commitment BLOB NOT NULL UNIQUE, salt BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
+";
+
+/// Opens a connection that writes.
+pub(super) fn open_writer(path: &Path, busy_timeout_ms: u64) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | common_flags())?;
+    configure(&connection, busy_timeout_ms)?;
+    // A page of another program, or of none, shows here.
+    let _: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "fullfsync", cfg!(target_vendor = "apple"))?;
+    connection.pragma_update(None, "checkpoint_fullfsync", cfg!(target_vendor = "apple"))?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(path: &Path, busy_timeout_ms: u64) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | common_flags())?;
+    configure(&connection, busy_timeout_ms)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn common_flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+fn configure(connection: &Connection, busy_timeout_ms: u64) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_millis(busy_timeout_ms))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")
+}
+
+/// Makes the tables of a new file, or checks that an old one is ours. Answers the ledger's id and whether it is new.
+pub(super) fn prepare_schema(
+    connection: &mut Connection,
+    path: &Path,
+    entropy: &dyn Entropy,
+) -> Result<(LedgerId, bool), StoreError> {
+    let fail = |error| store_error(path, error);
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fail)?;
+    let pragma =
+        |name: &str| transaction.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let (application, schema) =
+        (pragma("application_id").map_err(fail)?, pragma("user_version").map_err(fail)?);
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fail)?;
+    if tables == 0 && application == 0 && schema == 0 {
+        let id = LedgerId::random(entropy);
+        create(&transaction, id).map_err(fail)?;
+        transaction.commit().map_err(fail)?;
+        return Ok((id, true));
+    }
+    if application != i64::from(APPLICATION_ID) {
+        return Err(corrupt(path, "it is the SQLite database of another program".to_owned()));
+    }
+    let found = u32::try_from(schema).unwrap_or(u32::MAX);
+    if found > SCHEMA {
+        return Err(StoreError::NewerSchema { path: path.display().to_string(), found, supported: SCHEMA });
+    }
+    if found != SCHEMA {
+        return Err(corrupt(path, format!("its schema {schema} was never published")));
+    }
+    let id =
+        transaction.query_row("SELECT id FROM ledger", [], |row| row.get::<_, [u8; 16]>(0)).map_err(fail)?;
+    Ok((LedgerId::from_bytes(id), false))
+}
+
+fn create(connection: &Connection, id: LedgerId) -> rusqlite::Result<()> {
+    connection.execute_batch(TABLES)?;
+    let root = *bursar_types::Digest::of(b"").as_bytes();
+    connection.execute("INSERT INTO ledger VALUES (0, ?1, 0, ?2, 0)", params![id.as_bytes(), root])?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", SCHEMA)
+}
+
+/// What an SQLite error means to whoever uses the ledger.
+pub(super) fn store_error(path: &Path, error: rusqlite::Error) -> StoreError {
+    let code = error.sqlite_error_code();
+    match (code, &error) {
+        (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => {
+            StoreError::Locked { path: path.display().to_string() }
+        }
+        (Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt), _)
+        | (
+            _,
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::QueryReturnedNoRows,
+        ) => corrupt(path, error.to_string()),
+        _ => StoreError::Io(Box::new(error)),
+    }
+}
+
+pub(super) fn corrupt(path: &Path, problem: String) -> StoreError {
+    StoreError::Corrupt { path: path.display().to_string(), problem }
+}

@@ -1,0 +1,121 @@
+//! Reads, on threads and connections of their own, so that they do not wait behind writes.
+
+use super::connection::store_error;
+use super::rows;
+use crate::account::{BudgetState, HoldState};
+use crate::entry::{Entry, StreamId};
+use crate::payload::Commitment;
+use crate::refusal::StoreError;
+use bursar_types::{BudgetId, HoldId, Timestamp};
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+
+/// How many reads run at once.
+const THREADS: usize = 2;
+
+/// Something to read.
+pub(super) type Job = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Starts the threads; they end when the sender is gone.
+pub(super) fn start(path: &Path, busy_timeout_ms: u64) -> Result<Sender<Job>, StoreError> {
+    let (sender, receiver) = channel::<Job>();
+    let receiver = Arc::new(Mutex::new(receiver));
+    for _ in 0..THREADS {
+        let connection = super::connection::open_reader(path, busy_timeout_ms)
+            .map_err(|error| store_error(path, error))?;
+        let receiver = Arc::clone(&receiver);
+        let work = move || {
+            while let Some(job) = next(&receiver) {
+                job(&connection)
+            }
+        };
+        std::thread::Builder::new()
+            .name("bursar-ledger-read".to_owned())
+            .spawn(work)
+            .map_err(|error| StoreError::Io(Box::new(error)))?;
+    }
+    Ok(sender)
+}
+
+fn next(receiver: &Mutex<Receiver<Job>>) -> Option<Job> {
+    receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+/// Runs `read` on a reader thread, in one snapshot of the file.
+pub(super) async fn read<T: Send + 'static>(
+    jobs: &Sender<Job>,
+    path: PathBuf,
+    read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (answer, answered) = oneshot::channel();
+    let job = move |connection: &Connection| {
+        let snapshot = connection.unchecked_transaction().and_then(|_snapshot| read(connection));
+        let _ = answer.send(snapshot.map_err(|error| store_error(&path, error)));
+    };
+    jobs.send(Box::new(job)).map_err(|_| StoreError::Closed)?;
+    answered.await.map_err(|_| StoreError::Closed)?
+}
+
+pub(super) fn stream(connection: &Connection, stream: &StreamId, from: u64) -> rusqlite::Result<Vec<Entry>> {
+    let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
+    let sql = format!("{} WHERE stream = ?1 AND stream_sequence >= ?2 ORDER BY stream_sequence", rows::ENTRY);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let entries = statement.query_map(rusqlite::params![stream.as_str(), from], rows::entry)?;
+    entries.map(|row| row.map(|(entry, _)| entry)).collect()
+}
+
+pub(super) fn entries(connection: &Connection, from: u64, limit: u32) -> rusqlite::Result<Vec<Entry>> {
+    let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
+    let sql = format!("{} WHERE sequence >= ?1 ORDER BY sequence LIMIT ?2", rows::ENTRY);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let entries = statement.query_map([from, i64::from(limit)], rows::entry)?;
+    entries.map(|row| row.map(|(entry, _)| entry)).collect()
+}
+
+/// A budget at `clock`, or at the last commit if that is later.
+pub(super) fn budget(
+    connection: &Connection,
+    id: BudgetId,
+    clock: Timestamp,
+) -> rusqlite::Result<Option<BudgetState>> {
+    let Some(row) = rows::budget(connection, id)? else { return Ok(None) };
+    let (_, last_at) = rows::head(connection)?;
+    let now = clock.max(last_at);
+    let mut left: u128 = 0;
+    if let Some(until) = row.left_window_by(now) {
+        for (_, _, amount) in rows::window_until(connection, id, until)? {
+            left = left.checked_add(amount).ok_or_else(sums)?;
+        }
+    }
+    let mut expired: u128 = 0;
+    for hold in rows::due_holds(connection, now)? {
+        expired = expired.checked_add(hold.held_in(id)).ok_or_else(sums)?;
+    }
+    row.state(left, expired).map(Some).map_err(|_| sums())
+}
+
+/// The sums of a budget contradict its rows.
+fn sums() -> rusqlite::Error {
+    rusqlite::Error::IntegralValueOutOfRange(1, i64::MAX)
+}
+
+pub(super) fn hold(
+    connection: &Connection,
+    id: HoldId,
+    clock: Timestamp,
+) -> rusqlite::Result<Option<HoldState>> {
+    let Some(row) = rows::hold(connection, id)? else { return Ok(None) };
+    let (_, last_at) = rows::head(connection)?;
+    Ok(Some(row.state(clock.max(last_at))))
+}
+
+pub(super) fn payload(connection: &Connection, commitment: Commitment) -> rusqlite::Result<Option<Bytes>> {
+    let mut statement = connection.prepare_cached("SELECT bytes FROM payloads WHERE commitment = ?1")?;
+    let digest = commitment.digest();
+    let bytes: Option<Vec<u8>> = statement.query_row([digest.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(bytes.map(Bytes::from))
+}
