@@ -3,6 +3,17 @@
 //! # Source
 //! x402 specification v2 and v1; EIP-3009; EIP-712; CAIP-2, CAIP-19.
 
+mod check;
+mod header;
+mod network;
+mod offers;
+mod receipt;
+mod recover;
+mod rpc;
+mod terms;
+mod text;
+mod wire;
+
 use super::{Authorization, AuthorizeError, Exchange, Offer, OfferError, Order, Outcome, Prepared, Rail};
 use crate::purse::Clearance;
 use crate::wallet::Wallet;
@@ -10,6 +21,8 @@ use async_trait::async_trait;
 use bursar_types::{Amount, AssetRegistry, HttpResponse, Transport, TransportError};
 use std::fmt;
 use std::sync::Arc;
+
+const RAIL: &str = "x402";
 
 /// What an [`X402`] rail is built with.
 #[derive(Debug, Clone)]
@@ -70,34 +83,46 @@ impl X402 {
 #[async_trait]
 impl Rail for X402 {
     fn name(&self) -> &'static str {
-        "x402"
+        RAIL
     }
 
-    fn offers(&self, _exchange: &Exchange<'_>) -> Result<Vec<Offer>, OfferError> {
-        Ok(Vec::new())
+    fn offers(&self, exchange: &Exchange<'_>) -> Result<Vec<Offer>, OfferError> {
+        offers::offers(&self.options, exchange)
     }
 
-    async fn funds(&self, _offer: &Offer) -> Result<Option<Amount>, String> {
-        Ok(None)
+    async fn funds(&self, offer: &Offer) -> Result<Option<Amount>, String> {
+        let (network, asset) = (&offer.quote.network, offer.quote.price.asset());
+        let (Some(chain_id), Ok(token)) = (network::chain_id(network), asset.reference().parse()) else {
+            return Ok(None);
+        };
+        let balance = recover::balance(&self.options, network, chain_id, token).await?;
+        Ok(balance.map(|atomic| Amount::from_atomic(asset.clone(), atomic)))
     }
 
-    fn prepare(&self, _order: &Order) -> Result<Prepared, OfferError> {
-        Err(OfferError::Unreadable(format!("{:?}", self.options.payer)))
+    fn prepare(&self, order: &Order) -> Result<Prepared, OfferError> {
+        terms::prepare(&self.options, order)
     }
 
     async fn authorize(
         &self,
-        _clearance: Clearance,
-        _wallet: &dyn Wallet,
+        clearance: Clearance,
+        wallet: &dyn Wallet,
     ) -> Result<Authorization, AuthorizeError> {
-        Err(AuthorizeError::Terms("not there yet".to_owned()))
+        let terms =
+            header::cleared_terms(clearance.prepared(), clearance.order()).map_err(AuthorizeError::Terms)?;
+        let signature = wallet.sign(clearance.into_signable()).await?;
+        let (name, value) = header::build(&terms, &signature).map_err(AuthorizeError::Terms)?;
+        Ok(Authorization::from_header(name, value))
     }
 
-    fn outcome(&self, _prepared: &Prepared, _answer: Result<&HttpResponse, &TransportError>) -> Outcome {
-        Outcome::Unknown { problem: "not there yet".to_owned() }
+    fn outcome(&self, prepared: &Prepared, answer: Result<&HttpResponse, &TransportError>) -> Outcome {
+        match terms::Terms::of(prepared) {
+            Ok(terms) => receipt::outcome(&terms, answer),
+            Err(problem) => Outcome::Unknown { problem },
+        }
     }
 
-    async fn recover(&self, _prepared: &Prepared) -> Outcome {
-        Outcome::Unknown { problem: "not there yet".to_owned() }
+    async fn recover(&self, prepared: &Prepared) -> Outcome {
+        recover::recover(&self.options, prepared).await
     }
 }

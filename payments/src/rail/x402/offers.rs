@@ -1,0 +1,252 @@
+//! From an answer to offers: every alternative, payable and cheapest first.
+
+use super::check::{Payable, amount_of, asset_id, extra, flow, payable};
+use super::text::{cut, shown};
+use super::wire::{PaymentRequired, Requirement, Resource, Version, payment_required};
+use super::{RAIL, X402Options};
+use crate::rail::{Exchange, Offer, OfferError};
+use bursar_types::{Amount, AssetId, Digest, HttpRequest, Provenance, Quote, QuoteId, Reason, Untrusted};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+use url::Url;
+
+/// How many alternatives of one answer are read.
+const ALTERNATIVES_MAX: usize = 32;
+const DESCRIPTION_CHARS_MAX: usize = 500;
+const MEDIA_TYPE_CHARS_MAX: usize = 100;
+const FOREIGN_CHARS_MAX: usize = 200;
+
+/// The vendor's terms byte for byte, as an [`Offer`] keeps them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Verbatim {
+    pub(super) version: Version,
+    pub(super) accepted: Box<RawValue>,
+    pub(super) resource: Option<Box<RawValue>>,
+    pub(super) extensions: Option<Box<RawValue>>,
+}
+
+/// Reads every alternative of an answer.
+pub(super) fn offers(options: &X402Options, exchange: &Exchange<'_>) -> Result<Vec<Offer>, OfferError> {
+    let Some(demand) = payment_required(exchange.response).map_err(OfferError::Unreadable)? else {
+        return Ok(Vec::new());
+    };
+    let asked = Url::parse(&exchange.request.uri().to_string())
+        .map_err(|_| OfferError::Unreadable("the address asked is not absolute".to_owned()))?;
+    let reader = Reader { options, exchange, asked, demand: &demand };
+    // One more than is read: it says that there are more.
+    let accepts = demand.accepts.iter().take(ALTERNATIVES_MAX.saturating_add(1)).enumerate();
+    let mut offers = accepts
+        .map(|(index, accepted)| reader.offer(accepted, index >= ALTERNATIVES_MAX))
+        .collect::<Result<Vec<_>, _>>()?;
+    offers.sort_by_key(|offer| {
+        let cost = offer.quote.cost_micro_usd.as_ref().map_or(u128::MAX, Amount::atomic);
+        (offer.quote.blocked.is_some(), cost)
+    });
+    let mut seen = BTreeSet::new();
+    offers.retain(|offer| seen.insert(offer.quote.id));
+    Ok(offers)
+}
+
+/// Reads an offer's terms again, with the same checks as when they came.
+pub(super) fn reread(options: &X402Options, offer: &Offer) -> Result<(Verbatim, Payable), OfferError> {
+    let unreadable = |what: &str| OfferError::Unreadable(format!("the stored offer cannot be read: {what}"));
+    let verbatim: Verbatim =
+        serde_json::from_str(&offer.verbatim).map_err(|error| unreadable(&error.to_string()))?;
+    let asked = Url::parse(&offer.quote.resource).map_err(|_| unreadable("its address is not absolute"))?;
+    let terms = requirement(&verbatim.accepted).map_err(OfferError::NotPayable)?;
+    let resource = described(verbatim.resource.as_deref());
+    let stated_url = stated_url(verbatim.version, &terms, &resource);
+    let payable =
+        payable(options, verbatim.version, &terms, &asked, stated_url).map_err(OfferError::NotPayable)?;
+    Ok((verbatim, payable))
+}
+
+struct Reader<'a> {
+    options: &'a X402Options,
+    exchange: &'a Exchange<'a>,
+    asked: Url,
+    demand: &'a PaymentRequired,
+}
+
+impl Reader<'_> {
+    fn offer(&self, accepted: &RawValue, beyond_limit: bool) -> Result<Offer, OfferError> {
+        let (terms, unreadable) = match requirement(accepted) {
+            Ok(terms) => (terms, None),
+            Err(reason) => (Requirement::default(), Some(reason)),
+        };
+        let version = self.demand.version;
+        let resource = described(self.demand.resource.as_deref());
+        let stated_url = stated_url(version, &terms, &resource);
+        let checked = payable(self.options, version, &terms, &self.asked, stated_url);
+        let blocked = match beyond_limit {
+            true => Some(too_many(self.demand.accepts.len())),
+            false => unreadable.or_else(|| checked.as_ref().err().cloned()),
+        };
+        let request = self.exchange.request;
+        let url = request.uri().to_string();
+        let shown = Shown::of(version, &terms, checked.ok());
+        let digest = shown.terms_digest(request, &url, &terms, accepted);
+        let described_as = |v1: Option<&Value>, v2: Option<&Value>| {
+            let value = if version == Version::V1 { v1 } else { v2 };
+            value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let host = self.host();
+        let description =
+            described_as(terms.description.as_ref(), resource.description.as_ref()).map(|text| {
+                let provenance = Provenance::Host { host: host.clone() };
+                Untrusted::new(cut(&text, DESCRIPTION_CHARS_MAX), provenance)
+            });
+        let media_type = described_as(terms.mime_type.as_ref(), resource.mime_type.as_ref()).filter(|text| {
+            text.len() <= MEDIA_TYPE_CHARS_MAX && text.bytes().all(|b| matches!(b, b' '..=b'~'))
+        });
+        let quote = Quote {
+            id: quote_id(request, &url, digest),
+            rail: RAIL.to_owned(),
+            resource: url,
+            method: request.method().to_string(),
+            host,
+            payee: shown.payee,
+            network: shown.network,
+            cost_micro_usd: shown.exact.then(|| self.options.assets.to_micro_usd(&shown.price)).flatten(),
+            price: shown.price,
+            description,
+            media_type,
+            received_at: self.exchange.received_at,
+            expires_at: self.exchange.received_at.plus_ms(self.options.quote_ttl_ms),
+            blocked,
+        };
+        let verbatim = Verbatim {
+            version,
+            accepted: accepted.to_owned(),
+            resource: self.demand.resource.clone(),
+            extensions: self.demand.extensions.clone(),
+        };
+        let verbatim = serde_json::to_string(&verbatim)
+            .map_err(|error| OfferError::Unreadable(format!("the terms cannot be kept: {error}")))?;
+        Ok(Offer { quote, terms: digest, flow: shown.flow, verbatim })
+    }
+
+    fn host(&self) -> String {
+        let host = self.asked.host_str().unwrap_or_default();
+        self.asked.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
+
+/// What is shown of an alternative: what was checked, or else what it says.
+struct Shown {
+    network: String,
+    payee: String,
+    price: Amount,
+    /// Whether `price` is what the vendor asks, and no stand-in.
+    exact: bool,
+    flow: String,
+}
+
+impl Shown {
+    /// An amount that cannot be read is shown as the largest there is: never as nothing, never as cheap.
+    fn of(version: Version, terms: &Requirement, checked: Option<Payable>) -> Self {
+        let flow = flow(terms).map_or_else(|_| "unknown".to_owned(), str::to_owned);
+        if let Some(payable) = checked {
+            let payee = format!("{:#x}", payable.pay_to);
+            return Self { network: payable.network, payee, price: payable.price, exact: true, flow };
+        }
+        let text =
+            |value: Option<&Value>| shown(value.and_then(Value::as_str).unwrap_or(""), FOREIGN_CHARS_MAX);
+        let stated = text(terms.network.as_ref());
+        let network = super::network::caip2(&stated).unwrap_or(stated);
+        let payee = match super::network::chain_id(&network) {
+            Some(_) => text(terms.pay_to.as_ref()).to_lowercase(),
+            None => text(terms.pay_to.as_ref()),
+        };
+        let known = asset_id(&network, &text(terms.asset.as_ref()));
+        let asset = known.clone().unwrap_or_else(AssetId::count);
+        let amount = amount_of(version, terms).and_then(Value::as_str);
+        let price = amount.and_then(|digits| Amount::parse_atomic(asset.clone(), digits).ok());
+        let exact = price.is_some() && known.is_some();
+        let price = match known {
+            Some(_) => price.unwrap_or_else(|| Amount::from_atomic(asset, u128::MAX)),
+            None => Amount::from_atomic(asset, u128::MAX),
+        };
+        Self { network, payee, price, exact, flow }
+    }
+
+    /// The digest over what the money depends on. Beside the payee, price and so on: how the token moves and when, since
+    /// a policy may allow one and not the other.
+    fn terms_digest(
+        &self,
+        request: &HttpRequest,
+        url: &str,
+        terms: &Requirement,
+        accepted: &RawValue,
+    ) -> Digest {
+        let method = extra(terms, "assetTransferMethod");
+        // Where the amount could not be read, two bad alternatives differ in their own bytes.
+        let stand_in = if self.exact { "" } else { accepted.get() };
+        let parts = [
+            RAIL,
+            request.method().as_str(),
+            url,
+            &field(terms.scheme.as_ref()),
+            &self.network,
+            &method.map_or_else(|| "eip3009".to_owned(), |method| field(Some(method))),
+            self.price.asset().as_str(),
+            &self.price.atomic().to_string(),
+            &self.payee,
+            &self.flow,
+            stand_in,
+        ];
+        Digest::of_parts("bursar/x402/terms/v1", &parts.map(str::as_bytes))
+    }
+}
+
+fn quote_id(request: &HttpRequest, url: &str, terms: Digest) -> QuoteId {
+    let body = Digest::of(request.body());
+    QuoteId::derived(&[
+        request.method().as_str().as_bytes(),
+        url.as_bytes(),
+        body.as_bytes(),
+        terms.as_bytes(),
+    ])
+}
+
+fn requirement(accepted: &RawValue) -> Result<Requirement, Reason> {
+    serde_json::from_str(accepted.get()).map_err(|error| {
+        Reason::new(
+            "UNREADABLE_TERMS",
+            format!("one alternative cannot be read: {error}"),
+            "use another alternative, or tell the vendor",
+        )
+    })
+}
+
+/// What cannot be read of the resource is left out: its address is checked where there is one, the rest is for people.
+fn described(resource: Option<&RawValue>) -> Resource {
+    resource.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+}
+
+fn stated_url<'a>(version: Version, terms: &'a Requirement, resource: &'a Resource) -> Option<&'a Value> {
+    match version {
+        Version::V1 => terms.resource.as_ref(),
+        Version::V2 => resource.url.as_ref(),
+    }
+}
+
+fn too_many(found: usize) -> Reason {
+    Reason::new(
+        "TOO_MANY_ALTERNATIVES",
+        format!("the vendor gives {found} alternatives, and the first {ALTERNATIVES_MAX} are read"),
+        "use one of the others",
+    )
+}
+
+/// A field's text; another type is told apart from the same characters as text.
+fn field(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => format!("={other}"),
+    }
+}
