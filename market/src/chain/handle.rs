@@ -131,7 +131,7 @@ impl Chain {
     /// Mines an empty block at the clock's time.
     pub fn mine(&self) {
         let now_s = self.clock().now_s();
-        self.lock().0.mine(now_s, Vec::new(), Vec::new());
+        self.lock().0.mine(now_s, None);
     }
 
     /// The newest block's number and time, after catching up with the clock.
@@ -156,7 +156,7 @@ impl Chain {
         let balance = state.balance(to, state.head()).checked_add(atomic).ok_or(Revert::BalanceTooBig)?;
         let transaction = transaction_hash(b"mint", &to.to_word().0, state.head());
         let event = transfer_event(Address::ZERO, to, Uint::from(atomic));
-        let block = state.mine(now_s, vec![transaction], vec![event]);
+        let block = state.mine(now_s, Some((transaction, vec![event])));
         state.set_balance(to, block, balance);
         Ok(transaction)
     }
@@ -205,7 +205,7 @@ impl Chain {
             nonce_event("AuthorizationUsed(address,bytes32)", from, nonce),
             transfer_event(from, to, authorization.value),
         ];
-        let block = state.mine(now_s, vec![transaction], events);
+        let block = state.mine(now_s, Some((transaction, events)));
         state.use_nonce(from, nonce, block);
         state.set_balance(from, block, left);
         state.set_balance(to, block, more);
@@ -246,7 +246,7 @@ impl Chain {
         }
         let transaction = transaction_hash(b"cancel", &digest.0, state.head());
         let event = nonce_event("AuthorizationCanceled(address,bytes32)", authorizer, nonce);
-        let block = state.mine(now_s, vec![transaction], vec![event]);
+        let block = state.mine(now_s, Some((transaction, vec![event])));
         state.use_nonce(authorizer, nonce, block);
         Ok(transaction)
     }

@@ -111,12 +111,12 @@ impl State {
         }
         let missing = lag_s.div_ceil(block_time_s.max(1)).min(depth.saturating_add(1));
         for left in (0..missing).rev() {
-            self.mine(now_s.saturating_sub(left.saturating_mul(block_time_s)), Vec::new(), Vec::new());
+            self.mine(now_s.saturating_sub(left.saturating_mul(block_time_s)), None);
         }
     }
 
-    /// Mines one block. `transactions` each come with their events.
-    pub(super) fn mine(&mut self, timestamp_s: u64, transaction: Vec<Word>, events: Vec<Event>) -> u64 {
+    /// Mines one block, empty or with one transaction and its events. Returns its number.
+    pub(super) fn mine(&mut self, timestamp_s: u64, transaction: Option<(Word, Vec<Event>)>) -> u64 {
         let (number, parent) = match self.blocks.last() {
             Some(block) => (block.number + 1, block.hash),
             None => (0, Word::default()),
@@ -124,26 +124,16 @@ impl State {
         let timestamp_s = self.next_time_s(timestamp_s);
         let mut seed = parent.0.to_vec();
         seed.extend_from_slice(&timestamp_s.to_be_bytes());
-        for hash in &transaction {
-            seed.extend_from_slice(&hash.0);
-            for (index, (topics, data)) in (0..).zip(events.iter()) {
-                self.logs.push(ChainLog {
-                    address: self.token,
-                    topics: topics.clone(),
-                    data: data.clone(),
-                    block: number,
-                    transaction: *hash,
-                    index,
-                });
+        let mut transactions = Vec::new();
+        if let Some((transaction, events)) = transaction {
+            seed.extend_from_slice(&transaction.0);
+            transactions.push(transaction);
+            for (index, (topics, data)) in (0..).zip(events) {
+                let (address, block) = (self.token, number);
+                self.logs.push(ChainLog { address, topics, data, block, transaction, index });
             }
         }
-        self.blocks.push(Block {
-            number,
-            hash: keccak(&seed),
-            parent,
-            timestamp_s,
-            transactions: transaction,
-        });
+        self.blocks.push(Block { number, hash: keccak(&seed), parent, timestamp_s, transactions });
         number
     }
 

@@ -120,11 +120,11 @@ const KINDRED: &[&[&str]] = &[
 pub(super) fn kindred(query: &str) -> Vec<String> {
     let lower = query.to_lowercase();
     let asked: Vec<String> = terms(query);
-    let said = |word: &&str| {
-        asked.contains(&stem(word)) || lower.split(|c: char| !c.is_alphanumeric()).any(|said| said == *word)
+    let said = |word: &str| {
+        asked.contains(&stem(word)) || lower.split(|c: char| !c.is_alphanumeric()).any(|said| said == word)
     };
     let mut found: Vec<String> = Vec::new();
-    for group in KINDRED.iter().filter(|group| group.iter().any(|word| said(&word))) {
+    for group in KINDRED.iter().filter(|group| group.iter().any(|word| said(word))) {
         for term in group.iter().map(|word| stem(word)) {
             if !asked.contains(&term) && !found.contains(&term) {
                 found.push(term);

@@ -1,0 +1,21 @@
+//! The market over real HTTP on loopback.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod chain;
+#[cfg(test)]
+mod discovery;
+#[cfg(test)]
+mod facilitator;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod folder;
+#[cfg(test)]
+mod purchase;
+#[cfg(test)]
+mod rpc;
+#[cfg(test)]
+mod wire;
