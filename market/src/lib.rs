@@ -22,6 +22,7 @@ mod chain;
 mod clock;
 mod facilitator;
 mod faults;
+mod hostile;
 mod library;
 mod market;
 mod primitives;
@@ -34,8 +35,9 @@ pub use chain::{Chain, ChainLog, Revert, Token, Transfer};
 pub use clock::{ManualClock, TimeSource};
 pub use facilitator::{Facilitator, FacilitatorCall};
 pub use faults::{Fault, FaultError, FaultRule, Faults, Malformation, Place};
+pub use hostile::HostileKind;
 pub use library::{Document, FolderError, Hit, Library, SearchIndex, Skipped, SourceDocument};
-pub use market::{HostileKind, Market, MarketBuilder, MarketError, Ports};
+pub use market::{Market, MarketBuilder, MarketError, Ports};
 pub use primitives::{Address, ParseError, Uint, Word, keccak};
 pub use seller::{
     AmountRule, LogEntry, OfferTemplate, PaymentIdentifier, Pricing, Seller, SellerConfig, SellerLog,

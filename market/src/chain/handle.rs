@@ -8,7 +8,7 @@ use crate::{
     clock::TimeSource,
     faults::Faults,
     primitives::{Address, Uint, Word, keccak},
-    signing::{Authorization, Signature, cancel_digest},
+    signing::{Authorization, Signature, SignatureError, cancel_digest},
 };
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -196,9 +196,10 @@ impl Chain {
         signature: &Signature,
     ) -> Result<Word, Revert> {
         let now_s = self.clock().now_s();
+        let signer = signature.recover(authorization.digest(self.token()));
         let mut guard = self.lock();
         let (state, transfers) = &mut *guard;
-        let (value, left, more) = self.check(state, now_s, authorization, signature)?;
+        let (value, left, more) = check(state, now_s, authorization, signer)?;
         let Authorization { from, to, nonce, .. } = *authorization;
         let transaction = transaction_hash(b"transfer", &authorization.digest(self.token()).0, state.head());
         let events = vec![
@@ -221,7 +222,9 @@ impl Chain {
     ///
     /// [`Revert`] as it would be.
     pub fn simulate(&self, authorization: &Authorization, signature: &Signature) -> Result<(), Revert> {
-        self.check(&self.lock().0, self.clock().now_s(), authorization, signature).map(|_| ())
+        let now_s = self.clock().now_s();
+        let signer = signature.recover(authorization.digest(self.token()));
+        check(&self.lock().0, now_s, authorization, signer).map(|_| ())
     }
 
     /// Burns a nonce without moving money.
@@ -266,34 +269,34 @@ impl Chain {
         read(&guard.0)
     }
 
-    fn check(
-        &self,
-        state: &State,
-        now_s: u64,
-        authorization: &Authorization,
-        signature: &Signature,
-    ) -> Result<(u128, u128, u128), Revert> {
-        let Authorization { from, to, value, valid_after, valid_before, nonce } = authorization;
-        if state.is_blacklisted(*from) || state.is_blacklisted(*to) {
-            return Err(Revert::Blacklisted);
-        }
-        let time = Uint::from(state.next_time_s(now_s));
-        if time <= *valid_after {
-            return Err(Revert::NotYetValid);
-        }
-        if time >= *valid_before {
-            return Err(Revert::Expired);
-        }
-        state.require_unused(*from, *nonce)?;
-        if signature.recover(authorization.digest(self.token()))? != *from {
-            return Err(Revert::InvalidSignature);
-        }
-        state.moved(*from, *to, *value)
-    }
-
     fn lock(&self) -> MutexGuard<'_, (State, Vec<Transfer>)> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The contract's checks in the contract's order. `signer` is recovered outside the lock, for it takes long.
+fn check(
+    state: &State,
+    now_s: u64,
+    authorization: &Authorization,
+    signer: Result<Address, SignatureError>,
+) -> Result<(u128, u128, u128), Revert> {
+    let Authorization { from, to, value, valid_after, valid_before, nonce } = authorization;
+    if state.is_blacklisted(*from) || state.is_blacklisted(*to) {
+        return Err(Revert::Blacklisted);
+    }
+    let time = Uint::from(state.next_time_s(now_s));
+    if time <= *valid_after {
+        return Err(Revert::NotYetValid);
+    }
+    if time >= *valid_before {
+        return Err(Revert::Expired);
+    }
+    state.require_unused(*from, *nonce)?;
+    if signer? != *from {
+        return Err(Revert::InvalidSignature);
+    }
+    state.moved(*from, *to, *value)
 }
 
 fn transaction_hash(kind: &[u8], subject: &[u8], head: u64) -> Word {

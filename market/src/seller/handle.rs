@@ -50,6 +50,7 @@ struct Shared {
     record: Mutex<Record>,
     changed: Mutex<HashMap<String, Changed>>,
     cache: Mutex<HashMap<String, Cached>>,
+    till: Mutex<()>,
 }
 
 impl Seller {
@@ -85,6 +86,7 @@ impl Seller {
             record: Mutex::default(),
             changed: Mutex::default(),
             cache: Mutex::default(),
+            till: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -195,6 +197,10 @@ impl Seller {
 
     pub(super) fn cache(&self) -> MutexGuard<'_, HashMap<String, Cached>> {
         self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn till(&self) -> MutexGuard<'_, ()> {
+        self.shared.till.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn current_price(&self, item: &Item) -> u128 {

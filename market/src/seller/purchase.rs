@@ -19,8 +19,10 @@ use std::time::Duration;
 /// What was answered under a payment identifier.
 #[derive(Debug, Clone)]
 pub(super) struct Cached {
-    /// The payment and the request it was for.
-    fingerprint: String,
+    /// The request it was for.
+    request: RequestKey,
+    /// The payment's scheme-specific part.
+    payload: Value,
     /// The answer, once there was a good one.
     answer: Option<Answer>,
 }
@@ -73,7 +75,9 @@ impl Seller {
         entry.payer = Some(authorization.from);
         self.record().log.nonces.insert(authorization.nonce);
         self.check_binding(request, &payment)?;
-        if let Some(cached) = self.check_identifier(item, request, &payment)? {
+        // Of two payments under one identifier at once, the second waits for the first one's answer.
+        let _till = identifier(&payment).map(|_| self.till());
+        if let Some(cached) = self.check_identifier(request, &payment)? {
             entry.cached = true;
             return Ok(self.delivered(item, request, cached, entry));
         }
@@ -167,12 +171,7 @@ impl Seller {
     }
 
     /// The answer given before under this payment's identifier, if there is one.
-    fn check_identifier(
-        &self,
-        item: &Item,
-        request: &Request,
-        payment: &Payment,
-    ) -> Result<Option<Answer>, Answer> {
+    fn check_identifier(&self, request: &Request, payment: &Payment) -> Result<Option<Answer>, Answer> {
         let rule = self.config().payment_identifier;
         let refuse = |status, error: &str| Err(Answer::json(status, &json!({ "error": error })));
         if rule == PaymentIdentifier::Off {
@@ -184,13 +183,13 @@ impl Seller {
             None => return Ok(None),
             Some(_) => return refuse(400, "payment-identifier invalid"),
         };
-        let fingerprint = fingerprint(item, request, payment);
-        let known = self
-            .cache()
-            .entry(id)
-            .or_insert(Cached { fingerprint: fingerprint.clone(), answer: None })
-            .clone();
-        if known.fingerprint != fingerprint {
+        let first = Cached {
+            request: key(request),
+            payload: payment.raw.get("payload").cloned().unwrap_or_default(),
+            answer: None,
+        };
+        let known = self.cache().entry(id).or_insert_with(|| first.clone()).clone();
+        if (&known.request, &known.payload) != (&first.request, &first.payload) {
             let detail = "the identifier came with another payment before".to_owned();
             self.violated(ViolationKind::IdentifierReused, detail, request, Some(payment));
             return refuse(409, "payment-identifier reused for another payment");
@@ -331,11 +330,6 @@ fn identifier(payment: &Payment) -> Option<&Value> {
 
 fn is_identifier(id: &str) -> bool {
     (16..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-}
-
-fn fingerprint(item: &Item, request: &Request, payment: &Payment) -> String {
-    let payload = payment.raw.get("payload").cloned().unwrap_or_default();
-    format!("{} {} {} {payload}", request.method, item.document.id(), keccak(&request.body))
 }
 
 /// Whether every offered extension that the buyer sent back still says what was offered: it may add, not change

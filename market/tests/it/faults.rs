@@ -65,6 +65,18 @@ async fn each_fault_of_a_seller_shows_its_effect_on_a_purchase() {
 }
 
 #[tokio::test]
+async fn a_foreign_receipt_names_another_payer_network_and_transaction() {
+    let shop = Shop::open().await;
+    shop.seller().faults().arm(Fault::ForeignReceipt).unwrap();
+    let got = shop.buyer.buy(&shop.url(), "one").await.unwrap();
+    let receipt = got.header("payment-response").unwrap();
+    let truth = shop.market.chain().transfers();
+    assert_ne!(receipt["payer"], truth[0].from.to_string());
+    assert_ne!(receipt["network"], shop.market.network());
+    assert_ne!(receipt["transaction"], truth[0].transaction.to_string());
+}
+
+#[tokio::test]
 async fn each_fault_of_the_facilitator_shows_its_effect_on_a_purchase() {
     let cases = [
         (Fault::Verify500, outcome(502, false, None, 0)),

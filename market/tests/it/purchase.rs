@@ -220,6 +220,21 @@ async fn a_payment_identifier_brings_the_answer_back_without_paying_again() {
     assert_eq!(shop.paid(), 6_000);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn requests_at_once_under_one_identifier_all_get_the_one_answer() {
+    let shop = Shop::open().await;
+    let quote = shop.buyer.quote(&shop.url()).await;
+    let header = encode(&with_id(&shop.buyer.payment(&quote, "one"), "order-0123456789"));
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let request = shop.buyer.http.get(shop.url()).header("payment-signature", &header);
+        calls.spawn(async move { request.send().await.unwrap().status().as_u16() });
+    }
+    assert_eq!(calls.join_all().await, [200; 8]);
+    assert_eq!(shop.paid(), 6_000);
+    assert_eq!(shop.seller().log().settlements, 1);
+}
+
 #[tokio::test]
 async fn a_required_payment_identifier_must_be_there_and_well_formed() {
     let seller = SellerConfig::new("strict").payment_identifier(PaymentIdentifier::Required);
@@ -270,4 +285,11 @@ async fn a_stopped_market_frees_its_ports_and_a_dropped_one_too() {
     assert!(again.rpc_url().ends_with(&format!(":{port}")));
     let taken = Market::builder().documents(documents()).ports(ports).start().await.unwrap_err();
     assert!(taken.to_string().contains(&format!("127.0.0.1:{port}")), "{taken}");
+    drop(again);
+    let mut freed = false;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        freed = freed || Market::builder().documents(documents()).ports(ports).start().await.is_ok();
+    }
+    assert!(freed);
 }
