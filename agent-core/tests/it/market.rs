@@ -3,9 +3,7 @@
 use crate::support::World;
 use async_trait::async_trait;
 use bursar_agent_core::models::Extractive;
-use bursar_agent_core::{
-    Agent, DynTool, RunReport, ToolContext, ToolError, ToolOutput, ToolSet, ToolSpec,
-};
+use bursar_agent_core::{Agent, DynTool, RunReport, ToolContext, ToolError, ToolOutput, ToolSet, ToolSpec};
 use bursar_types::Effect;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -100,7 +98,9 @@ impl Market {
         self.log.lock().unwrap().push(tool.to_owned());
         let text = |field: &str| args[field].as_str().unwrap_or_default().to_owned();
         let value = match tool {
-            "budget" => json!({"phase": "explore", "left_micro_usd": self.left_micro_usd, "limit_micro_usd": 1_000_000}),
+            "budget" => {
+                json!({"phase": "explore", "left_micro_usd": self.left_micro_usd, "limit_micro_usd": 1_000_000})
+            }
             "search_market" => {
                 let texts: Vec<String> =
                     self.docs.iter().map(|doc| format!("{} {} {}", doc.title, doc.title, doc.text)).collect();
@@ -112,7 +112,9 @@ impl Market {
                     let snippets: Vec<&str> = doc
                         .text
                         .lines()
-                        .filter(|line| line.len() > 40 && tokens(line).iter().any(|word| words.contains(word)))
+                        .filter(|line| {
+                            line.len() > 40 && tokens(line).iter().any(|word| words.contains(word))
+                        })
                         .take(2)
                         .collect();
                     for base in [DEAR, CHEAP] {
@@ -129,8 +131,10 @@ impl Market {
             }
             "recall" => {
                 let passages = self.passages();
-                let texts: Vec<String> =
-                    passages.iter().map(|(_, doc, heading, text)| format!("{} {heading} {text}", doc.title)).collect();
+                let texts: Vec<String> = passages
+                    .iter()
+                    .map(|(_, doc, heading, text)| format!("{} {heading} {text}", doc.title))
+                    .collect();
                 let limit = usize::try_from(args["limit"].as_u64().unwrap_or(8)).unwrap();
                 let found: Vec<Value> = rank(&text("query"), &texts)
                     .into_iter()
@@ -160,7 +164,9 @@ impl Market {
                     Desk::RefusesMoreThan(most) if items.len() > most => refuse("BUDGET_EXCEEDED"),
                     Desk::Waits => json!({"outcome": "awaiting_approval", "plan_id": "pln_1", "reasons": []}),
                     Desk::Approves | Desk::RefusesMoreThan(_) => {
-                        let urls = items.iter().map(|item| item["quote_id"].as_str().unwrap().trim_start_matches("quo:").to_owned());
+                        let urls = items.iter().map(|item| {
+                            item["quote_id"].as_str().unwrap().trim_start_matches("quo:").to_owned()
+                        });
                         self.planned.lock().unwrap().extend(urls);
                         json!({"outcome": "approved", "plan_id": "pln_1", "reasons": []})
                     }
@@ -194,7 +200,8 @@ impl Market {
             }
         }
         let answer = args["answer"].as_str().unwrap().to_owned();
-        Ok(ToolOutput::finish(answer).with_details(json!({"citations": args["citations"], "uses": args["uses"]})))
+        Ok(ToolOutput::finish(answer)
+            .with_details(json!({"citations": args["citations"], "uses": args["uses"]})))
     }
 }
 

@@ -1,0 +1,158 @@
+//! Replays and crashes.
+
+use crate::support::{Counting, StrictJournal, World};
+use bursar_agent_core::models::{Scripted, ScriptedTurn};
+use bursar_agent_core::{Agent, Executed, Limits, Record, Run, RunError, RunReport, ToolSet, read_run};
+use bursar_types::{Effect, RunId};
+use proptest::prelude::*;
+use serde_json::json;
+use std::sync::Arc;
+
+struct Tools {
+    read: Counting,
+    write: Counting,
+    spend: Counting,
+}
+
+impl Tools {
+    fn new() -> Self {
+        Self {
+            read: Counting::new("read", Effect::Read),
+            write: Counting::new("write", Effect::Write),
+            spend: Counting::new("spend", Effect::Spend),
+        }
+    }
+
+    fn set(&self) -> ToolSet {
+        [&self.read, &self.write, &self.spend]
+            .into_iter()
+            .fold(ToolSet::new(), |set, tool| set.with(tool.clone()).unwrap())
+    }
+}
+
+fn id() -> RunId {
+    RunId::derived(&[b"replayed"])
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn script() -> Scripted {
+    let calls = |calls: &[(&str, u32)]| {
+        ScriptedTurn::Calls(calls.iter().map(|(tool, n)| ((*tool).to_owned(), json!({"n": n}))).collect())
+    };
+    Scripted::new()
+        .turn(calls(&[("read", 1), ("read", 2), ("nothing", 0), ("write", 3), ("spend", 4), ("read", 5)]))
+        .turn(calls(&[("write", 6)]))
+        .text("the end")
+}
+
+async fn attempt(world: &World, tools: &Tools, resume: bool) -> Result<RunReport, RunError> {
+    let agent = Agent::builder(Arc::new(script())).tools(tools.set()).build().unwrap();
+    if resume {
+        agent.resume(world.context(), id()).await
+    } else {
+        agent.run_as(world.context(), id(), "q").await
+    }
+}
+
+#[test]
+fn a_crash_after_any_record_gives_the_same_answer_and_no_write_twice() {
+    let calm = World::new();
+    let tools = Tools::new();
+    let report = block_on(attempt(&calm, &tools, false)).unwrap();
+    assert_eq!((tools.write.count(), tools.spend.count()), (2, 1));
+    let records = calm.journal.records(id());
+    for dies_at in 1..records.len() as u64 {
+        let world = World::with_journal(StrictJournal::dying_at(dies_at));
+        let tools = Tools::new();
+        let crash = block_on(attempt(&world, &tools, false)).unwrap_err();
+        assert!(matches!(crash, RunError::Journal(_)), "{crash}");
+        let begun = world.journal.records(id());
+        assert_eq!(begun.len() as u64, dies_at);
+        world.journal.heal();
+        let resumed = block_on(attempt(&world, &tools, true)).unwrap();
+        assert_eq!(resumed.answer(), report.answer(), "died at {dies_at}");
+        assert!(tools.write.count() <= 2, "died at {dies_at}");
+        let unknown = world.journal.records(id()).iter().any(|record| {
+            matches!(record, Record::CallFinished { result, .. } if result.executed == Executed::Unknown)
+        });
+        let in_write = matches!(begun.last(), Some(Record::CallStarted { .. })) && tools.write.count() > 0;
+        assert!(!unknown || in_write, "only a write that was under way is unknown");
+        let again = block_on(attempt(&world, &tools, true)).unwrap();
+        assert_eq!(again, resumed, "a run that has ended gives its report again");
+    }
+}
+
+#[test]
+fn the_id_of_a_call_is_the_same_after_a_crash() {
+    let ids = |world: &World| {
+        let mut ids: Vec<_> = world
+            .journal
+            .records(id())
+            .into_iter()
+            .filter_map(|record| match record {
+                Record::CallFinished { call, .. } => Some(call),
+                _ => None,
+            })
+            .collect();
+        ids.dedup();
+        ids
+    };
+    let calm = World::new();
+    block_on(attempt(&calm, &Tools::new(), false)).unwrap();
+    let world = World::with_journal(StrictJournal::dying_at(7));
+    let tools = Tools::new();
+    block_on(attempt(&world, &tools, false)).unwrap_err();
+    world.journal.heal();
+    block_on(attempt(&world, &tools, true)).unwrap();
+    assert_eq!(ids(&calm), ids(&world));
+}
+
+/// Any turn: calls of any tool with any arguments, malformed ones, or nothing.
+fn any_turn() -> impl Strategy<Value = ScriptedTurn> {
+    let tool = prop_oneof![Just("read"), Just("write"), Just("spend"), Just("nothing")];
+    let args = prop_oneof![3 => Just(json!({"n": 1})), 1 => Just(json!({"m": 1})), 1 => Just(json!({"n": 13})), 1 => Just(json!(1.5))];
+    let calls = prop::collection::vec((tool.prop_map(str::to_owned), args), 1..5);
+    prop_oneof![
+        6 => calls.prop_map(ScriptedTurn::Calls),
+        1 => Just(ScriptedTurn::RawCall("read".into(), "{".into())),
+        1 => Just(ScriptedTurn::Events(Vec::new())),
+        1 => Just(ScriptedTurn::Text(String::new())),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn replaying_the_records_gives_the_state_that_was_live(turns in prop::collection::vec(any_turn(), 0..5), limit in 1_u32..8) {
+        let world = World::new();
+        let tools = Tools::new();
+        let model = turns.into_iter().fold(Scripted::new(), Scripted::turn).text("the end");
+        let limits = Limits { calls: limit, ..Limits::default() };
+        let agent = Agent::builder(Arc::new(model)).tools(tools.set()).limits(limits).build().unwrap();
+        let report = block_on(agent.run_as(world.context(), id(), "q")).unwrap();
+        let (run, entries) = block_on(read_run(world.journal.as_ref(), id())).unwrap();
+        prop_assert_eq!(run.outcome(), Some(&report.outcome));
+        prop_assert!(run.next().is_empty());
+        prop_assert!(tools.read.count() + tools.write.count() + tools.spend.count() <= limit);
+        // Every prefix folds, knows what is outstanding unless it is the whole, and refuses the record it just took.
+        let mut folded = Run::begin(&entries[0].record).unwrap();
+        for (index, entry) in entries.iter().enumerate().skip(1) {
+            prop_assert!(!folded.next().is_empty());
+            folded.apply(&entry.record).unwrap();
+            let before = folded.clone();
+            let repeatable = matches!(entry.record, Record::ModelFailed { .. });
+            prop_assert_eq!(folded.apply(&entry.record).is_ok(), repeatable, "record {}", index);
+            folded = before;
+        }
+        prop_assert_eq!(folded, run);
+    }
+}

@@ -1,13 +1,11 @@
 //! Fakes: a strict journal, gates, tools, and a world to run them in.
 
 use async_trait::async_trait;
-use bursar_agent_core::{
-    Cancel, EventSender, Record, RecordEntry, RunContext, Tool, ToolContext, ToolError,
-};
+use bursar_agent_core::{Cancel, EventSender, Record, RecordEntry, RunContext, Tool, ToolContext, ToolError};
 use bursar_types::{
-    Action, AgentId, Buyer, Decision, Digest, Effect, FetchError, Fetched, Gate, GateError, HttpRequest, Journal,
-    JournalError, JournalRecord, ManualClock, PlanOutcome, PlanProposal, Principal, PurchaseKey, Purse,
-    QuoteOutcome, Reason, RunId, SeededEntropy, SessionId, Standing, StoredRecord, Timestamp, Verdict,
+    Action, AgentId, Buyer, Decision, Digest, Effect, FetchError, Fetched, Gate, GateError, HttpRequest,
+    Journal, JournalError, JournalRecord, ManualClock, PlanOutcome, PlanProposal, Principal, PurchaseKey,
+    Purse, QuoteOutcome, Reason, RunId, SeededEntropy, SessionId, Standing, StoredRecord, Timestamp, Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -46,7 +44,12 @@ impl StrictJournal {
 
 #[async_trait]
 impl Journal for StrictJournal {
-    async fn append(&self, run: RunId, expected: u64, records: Vec<JournalRecord>) -> Result<u64, JournalError> {
+    async fn append(
+        &self,
+        run: RunId,
+        expected: u64,
+        records: Vec<JournalRecord>,
+    ) -> Result<u64, JournalError> {
         assert!(!records.is_empty(), "an append says something");
         let mut runs = self.runs.lock().unwrap();
         let kept = runs.entry(run).or_default();

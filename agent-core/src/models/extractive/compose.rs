@@ -11,9 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A sentence that scores below this part of the clause's best is left out.
 const FAR_BELOW: f64 = 0.42;
 /// How alike two sentences may be.
-const ALIKE: f64 = 0.55;
+const ALIKE: f64 = 0.45;
 /// A sentence says something about a clause if it covers this share of its words.
 const SAYS_SOMETHING: f64 = 0.12;
+/// What it is worth in a comparison that one side speaks of the other.
+const NAMES_OTHER: f64 = 3.0;
 /// A clause counts as answered well from this cover on.
 const ANSWERED: f64 = 0.45;
 
@@ -94,6 +96,11 @@ fn select<'a>(
     question: &Question,
 ) -> Vec<Candidate<'a>> {
     let best = candidates.first().map_or(0.0, |candidate| candidate.score);
+    let mut best_of: BTreeMap<&str, f64> = BTreeMap::new();
+    for candidate in &candidates {
+        let most = best_of.entry(&candidate.passage.artifact).or_insert(0.0);
+        *most = most.max(candidate.score);
+    }
     let sides = question.named.len().max(1);
     let fair = if facet.kind == Kind::Difference && sides > 1 { room.div_ceil(sides) } else { room };
     let mut picked: Vec<Candidate<'a>> = Vec::new();
@@ -103,8 +110,13 @@ fn select<'a>(
             break;
         }
         let held = by_artifact.get(candidate.passage.artifact.as_str()).copied().unwrap_or_default();
-        let far = candidate.score < FAR_BELOW * best || candidate.cover < SAYS_SOMETHING;
-        if far || held >= fair || taken.iter().any(|other| alike(other, &candidate.stems) > ALIKE) {
+        // In a comparison each side is measured by itself, so that the richer one does not crowd out the other.
+        let own_best = best_of.get(candidate.passage.artifact.as_str()).copied().unwrap_or(best);
+        let measure = if fair < room { own_best } else { best };
+        let far = candidate.score < FAR_BELOW * measure || candidate.cover < SAYS_SOMETHING;
+        let said = taken.iter().any(|other| alike(other, &candidate.stems) > ALIKE)
+            || picked.iter().any(|other| overlap(&other.sentence.quote, &candidate.sentence.quote));
+        if far || held >= fair || said {
             continue;
         }
         by_artifact.insert(candidate.passage.artifact.as_str(), held.saturating_add(1));
@@ -135,10 +147,13 @@ fn order(picked: &mut [Candidate<'_>], winner: Option<&str>) {
     }
 }
 
-/// Share of the smaller of two sets that stands in both.
+/// Share of all the words of two sentences that stands in both.
 fn alike(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
-    let both = a.intersection(b).count();
-    count(both) / count(a.len().min(b.len())).max(1.0)
+    count(a.intersection(b).count()) / count(a.union(b).count()).max(1.0)
+}
+
+fn overlap(a: &str, b: &str) -> bool {
+    a.contains(b) || b.contains(a)
 }
 
 /// How telling a word is that stands in `holding` of `all` texts.
@@ -229,6 +244,8 @@ impl<'a> Corpus<'a> {
             .filter(|term| !question.named.contains(term))
             .map(|term| self.idf(term).max(1.0))
             .sum();
+        // Many words that are only near weigh no more than one that was asked for.
+        let most_telling = facet.own.iter().map(|term| self.idf(term)).fold(0.8, f64::max);
         let mut found: Vec<Candidate<'a>> = Vec::new();
         for (passage, words) in &self.passages {
             let context = 0.12 * self.bm25(facet, words);
@@ -236,9 +253,9 @@ impl<'a> Corpus<'a> {
                 stems(&format!("{} {}", passage.title, passage.heading)).into_iter().collect();
             for sentence in sentences(&passage.text) {
                 let list = topic_stems(&sentence.shown);
-                let own: BTreeSet<String> = list.iter().cloned().collect();
-                let mut score = 0.0;
-                let mut cover = 0.0;
+                let own: BTreeSet<String> = stems(&sentence.shown).into_iter().collect();
+                let topics: BTreeSet<String> = list.iter().cloned().collect();
+                let (mut score, mut cover, mut nearly) = (0.0, 0.0, 0.0);
                 for (term, weight) in &facet.terms {
                     let there = if own.contains(term) {
                         1.0
@@ -247,10 +264,20 @@ impl<'a> Corpus<'a> {
                     } else {
                         0.0
                     };
-                    score += there * weight * self.idf(term);
-                    if !question.named.contains(term) {
-                        cover += there * weight * self.idf(term);
+                    let worth = there * weight * self.idf(term);
+                    if facet.own.contains(term) {
+                        score += worth
+                    } else {
+                        nearly += worth
                     }
+                    if !question.named.contains(term) {
+                        cover += worth;
+                    }
+                }
+                score += f64::min(nearly, most_telling);
+                if facet.kind == Kind::Difference && names_other(question, &passage.title, &own) {
+                    score += NAMES_OTHER;
+                    cover += 0.5 * whole;
                 }
                 if cover <= 0.0 {
                     continue;
@@ -258,8 +285,14 @@ impl<'a> Corpus<'a> {
                 score += 0.6 * pairs(&facet.own, &list) + cues(facet.kind, &sentence.shown);
                 let length = count(sentence.shown.split_whitespace().count());
                 score /= 1.0 + ((length - 32.0).max(0.0) / 40.0);
-                score = (score + context) * standing(question, winner, passage);
-                found.push(Candidate { passage, sentence, stems: own, score, cover: cover / whole.max(1.0) });
+                score = (score + context) * standing(question, facet, winner, passage);
+                found.push(Candidate {
+                    passage,
+                    sentence,
+                    stems: topics,
+                    score,
+                    cover: cover / whole.max(1.0),
+                });
             }
         }
         found.sort_by(|a, b| {
@@ -273,7 +306,9 @@ impl<'a> Corpus<'a> {
     fn unmentioned(&self, question: &Question) -> Vec<String> {
         let mut words: Vec<String> = Vec::new();
         for word in super::text::words(&question.text) {
-            let known = self.holding.contains_key(&super::text::stem(&word));
+            let stem = super::text::stem(&word);
+            let said = |stem: &String| self.holding.contains_key(stem);
+            let known = said(&stem) || super::text::same(&stem).iter().any(said);
             let counts =
                 word.len() > 3 && !super::text::is_stopword(&word) && !super::text::is_numbered(&word);
             if counts && !known && !words.contains(&word) {
@@ -282,6 +317,13 @@ impl<'a> Corpus<'a> {
         }
         words
     }
+}
+
+/// Whether a sentence of one document that the question names speaks of another that it names.
+fn names_other(question: &Question, title: &str, own: &BTreeSet<String>) -> bool {
+    let title = stems(title);
+    let this = title.iter().find(|word| super::text::is_numbered(word));
+    question.named.iter().any(|name| Some(name) != this && own.contains(name))
 }
 
 /// Words of the clause that stand together in the sentence as they do in the question.
@@ -344,12 +386,13 @@ fn cues(kind: Kind, shown: &str) -> f64 {
 }
 
 /// How much a document's word counts: the one asked for, or one that the question names, more than others.
-fn standing(question: &Question, winner: Option<&str>, passage: &Passage) -> f64 {
+fn standing(question: &Question, facet: &Facet, winner: Option<&str>, passage: &Passage) -> f64 {
     let heading = passage.heading.to_lowercase();
     let aside = ["copyright", "reference implementation", "test cases", "references", "backwards compat"];
     let place = if aside.iter().any(|name| heading.contains(name)) { 0.5 } else { 1.0 };
     let document = match winner {
         Some(winner) if winner == passage.artifact => 1.5,
+        Some(_) if facet.refers => 0.3,
         Some(_) => 0.7,
         None if question.named.is_empty() => 1.0,
         None if named(question, &passage.title) => 1.5,

@@ -33,6 +33,8 @@ pub(super) struct Facet {
     pub(super) own: Vec<String>,
     /// Stems to look for, with how much each counts.
     pub(super) terms: Vec<(String, f64)>,
+    /// Whether it speaks of "it": what the clause before asked for.
+    pub(super) refers: bool,
 }
 
 /// A question taken apart.
@@ -158,7 +160,10 @@ fn facet(text: &str) -> Facet {
             .for_each(&mut add);
     }
     own.iter().flat_map(|term| near(term)).for_each(&mut add);
-    Facet { text: text.to_owned(), kind: kind(&lower), own, terms }
+    let refers = words(text)
+        .iter()
+        .any(|word| matches!(word.as_str(), "it" | "its" | "they" | "them" | "their" | "that"));
+    Facet { text: text.to_owned(), kind: kind(&lower), own, terms, refers }
 }
 
 fn kind(lower: &str) -> Kind {

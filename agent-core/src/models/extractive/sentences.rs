@@ -86,6 +86,28 @@ const SELF: &[&str] = &[
     "this extension",
 ];
 
+/// Beginnings that can be cut off, and the sentence still stands.
+const OPENERS: &[&str] = &[
+    "Finally, ",
+    "Lastly, ",
+    "However, ",
+    "In conclusion, ",
+    "Additionally, ",
+    "Furthermore, ",
+    "Moreover, ",
+    "Also, ",
+    "Therefore, ",
+    "Thus, ",
+    "Hence, ",
+    "Consequently, ",
+    "In addition, ",
+    "Please note that ",
+    "Note that ",
+];
+
+/// Beginnings and phrases of sentences that only announce others, or that lack a subject.
+const INCOMPLETE: &[&str] = &["(", "MUST ", "SHOULD ", "MAY ", "SHALL ", "REQUIRED ", "NOTE:"];
+
 /// Texts that say nothing about the subject.
 const BOILERPLATE: &[&str] = &[
     "copyright and related rights",
@@ -105,30 +127,69 @@ const BOILERPLATE: &[&str] = &[
 
 /// The quotable pieces of a passage.
 pub(super) fn sentences(text: &str) -> Vec<Sentence> {
+    let blocks = blocks(text);
     let mut found: Vec<Sentence> = Vec::new();
-    let mut position = 0;
-    for block in blocks(text) {
-        let mut before: Option<&str> = None;
-        for piece in split(block) {
-            position += 1;
-            let whole = if unresolved(piece) {
-                before.filter(|before| !unresolved(before)).and_then(|before| joined(block, before, piece))
-            } else {
-                Some(piece)
-            };
-            before = Some(piece);
-            let Some(quote) = whole.map(trimmed).filter(|quote| quotable(quote)) else { continue };
+    let mut position = 0_usize;
+    let mut keep = |quote: &str, position: usize| {
+        let quote = trimmed(quote);
+        if quotable(quote) {
             found.push(Sentence { quote: quote.to_owned(), shown: shown(quote), position });
+        }
+    };
+    for (index, block) in blocks.iter().enumerate() {
+        let mut before: Option<&str> = None;
+        for piece in split(block.text) {
+            position = position.saturating_add(1);
+            if !unresolved(piece) {
+                keep(without_opener(piece), position);
+                if let Some(list) =
+                    piece.ends_with(':').then(|| with_list(text, piece, &blocks, index)).flatten()
+                {
+                    keep(list, position);
+                }
+            } else if let Some(before) = before.filter(|before| !unresolved(before))
+                && let Some(both) = joined(block.text, before, piece)
+            {
+                keep(without_opener(both), position);
+            }
+            before = Some(piece);
         }
     }
     found
 }
 
+/// An announcement together with the list items that it announces, as many as one quote holds.
+fn with_list<'a>(text: &'a str, piece: &str, blocks: &[Block<'_>], index: usize) -> Option<&'a str> {
+    let block = blocks.get(index)?;
+    let start = block.start.checked_add(block.text.find(piece)?)?;
+    let mut longest = None;
+    for item in blocks.iter().skip(index.saturating_add(1)).take_while(|item| item.item) {
+        let end = item.start.checked_add(item.text.len())?;
+        let quote = text.get(start..end)?;
+        if quote.split_whitespace().count() > WORDS_MAX {
+            break;
+        }
+        longest = Some(quote);
+    }
+    longest
+}
+
+fn without_opener(piece: &str) -> &str {
+    OPENERS.iter().find_map(|opener| piece.strip_prefix(opener)).unwrap_or(piece)
+}
+
+/// A paragraph or a list item.
+struct Block<'a> {
+    text: &'a str,
+    start: usize,
+    item: bool,
+}
+
 /// Paragraphs and list items, without headings, tables, code, comments and front matter.
-fn blocks(text: &str) -> Vec<&str> {
+fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();
     let (mut code, mut comment, mut matter) = (false, false, false);
-    let mut start: Option<usize> = None;
+    let mut open: Option<(usize, bool)> = None;
     let mut at = 0_usize;
     let mut end = 0_usize;
     for (index, line) in text.split_inclusive('\n').enumerate() {
@@ -149,20 +210,21 @@ fn blocks(text: &str) -> Vec<&str> {
             comment = false;
         }
         let fresh = skip || list_marker(bare) > 0;
-        if fresh && let Some(start) = start.take() {
-            blocks.extend(text.get(start..end));
+        if fresh && let Some((start, item)) = open.take() {
+            blocks.extend(text.get(start..end).map(|text| Block { text, start, item }));
         }
-        if !skip && start.is_none() {
+        if !skip && open.is_none() {
             let indent = line.len().saturating_sub(line.trim_start().len());
-            start = Some(at.saturating_add(indent).saturating_add(list_marker(bare)));
+            let marker = list_marker(bare);
+            open = Some((at.saturating_add(indent).saturating_add(marker), marker > 0));
         }
         at = at.saturating_add(line.len());
         if !skip {
             end = at;
         }
     }
-    if let Some(start) = start {
-        blocks.extend(text.get(start..end));
+    if let Some((start, item)) = open {
+        blocks.extend(text.get(start..end).map(|text| Block { text, start, item }));
     }
     blocks
 }
@@ -243,7 +305,13 @@ fn joined<'a>(block: &'a str, first: &str, second: &str) -> Option<&'a str> {
 fn unresolved(piece: &str) -> bool {
     let lower = plain(piece).to_lowercase();
     let points = UNRESOLVED.iter().any(|beginning| lower.starts_with(beginning));
-    points && !SELF.iter().any(|beginning| lower.starts_with(beginning))
+    points && unopened(piece) && !SELF.iter().any(|beginning| lower.starts_with(beginning))
+}
+
+/// Whether it is not a sentence that stands once its opener is cut off.
+fn unopened(piece: &str) -> bool {
+    let rest = without_opener(piece);
+    rest.len() == piece.len() || unresolved(rest)
 }
 
 /// A list item's tail that joins it to the next is no part of what it says.
@@ -269,13 +337,32 @@ fn quotable(quote: &str) -> bool {
     let enough_letters = letters.saturating_mul(100) >= text.chars().count().saturating_mul(78);
     (WORDS_MIN..=WORDS_MAX).contains(&count)
         && enough_letters
-        && !text.ends_with([':', '?'])
+        && !text.ends_with('?')
+        && (!text.ends_with(':') || count >= 20 && !announces(&lower))
+        && !INCOMPLETE.iter().any(|beginning| text.starts_with(beginning))
         && !BOILERPLATE.iter().any(|phrase| lower.contains(phrase))
+}
+
+/// Whether nothing is left of it without what follows.
+fn announces(lower: &str) -> bool {
+    ["following", "because:", "as follows", "that:", "such as:", "below:", "to:", "are:", "is:"]
+        .iter()
+        .any(|word| lower.contains(word))
 }
 
 /// One line for reading.
 fn shown(quote: &str) -> String {
-    let mut text = plain(quote);
+    let lines: Vec<&str> = quote
+        .lines()
+        .map(|line| {
+            let line = line.trim();
+            line.get(list_marker(line)..).unwrap_or(line)
+        })
+        .collect();
+    let mut text = plain(&lines.join(" "));
+    if let Some(shorter) = text.strip_suffix(':') {
+        text = shorter.to_owned();
+    }
     if let Some(first) = text.chars().next().filter(|c| c.is_lowercase()) {
         let rest: String = text.chars().skip(1).collect();
         text = first.to_uppercase().chain(rest.chars()).collect();

@@ -12,19 +12,24 @@ const STOPWORDS: &str = "a about above after again all also am an and another an
 
 /// Words, and others that a text may use for the same thing. Both are stemmed before use.
 const NEAR: &[(&str, &str)] = &[
+    ("replay replayed replaying", "nonce reuse replay unique once domain random"),
+    ("drain drained draining deplete", "drain deplete deposit griefing limit balance withdraw stake"),
+    ("attack attacker exploit abuse", "attack malicious vulnerable manipulation exploit secure"),
+    ("inflation inflate", "manipulation rounding donation share"),
+    ("gas gasless", "gas fee meta"),
+    ("usdc usdt dai stablecoin", "token fungible erc20"),
+    ("nft nfts", "nft token erc721"),
+    ("royalty royalties", "royalty payment creator"),
+];
+
+/// The same for words that are as good as the others: a text that holds one of these has said it.
+const SAME: &[(&str, &str)] = &[
     (
         "stop prevent avoid protect guard mitigate defend secure against resist",
         "prevent protect mitigate avoid secure guard ensure",
     ),
-    ("replay replayed replaying", "nonce reuse replay unique once domain"),
-    ("drain drained draining deplete", "drain deplete deposit griefing limit balance withdraw stake"),
-    ("attack attacker exploit abuse", "attack malicious vulnerable manipulation exploit"),
-    ("inflation inflate", "manipulation rounding donation share"),
     ("bind bound binding tie link attach", "bound bind deterministic assign derive unique permanently"),
     ("pay payer paid payment sponsor", "payment pay sponsor fee"),
-    ("gas gasless", "gas fee meta"),
-    ("usdc usdt dai stablecoin", "token fungible erc20"),
-    ("nft nfts", "nft token erc721"),
     (
         "difference differ different compare versus vs distinguish",
         "difference differ instead unlike whereas primary",
@@ -35,7 +40,6 @@ const NEAR: &[(&str, &str)] = &[
     ("owner ownership own", "owner holder control"),
     ("cancel revoke", "cancel revoke invalidate"),
     ("expire expiry deadline", "deadline expire before valid"),
-    ("royalty royalties", "royalty payment creator"),
     ("refund reimburse", "refund excess return"),
 ];
 
@@ -54,10 +58,21 @@ pub(super) fn topic_stems(text: &str) -> Vec<String> {
     words(text).iter().filter(|word| !is_stopword(word)).map(|word| stem(word)).collect()
 }
 
-/// Stems of words that a text may use for `stem`.
+/// Stems of words that a text may use for this one.
 pub(super) fn near(stem_of_word: &str) -> Vec<String> {
+    let mut found = others(SAME, stem_of_word);
+    found.extend(others(NEAR, stem_of_word));
+    found
+}
+
+/// Stems of words that say the same as this one.
+pub(super) fn same(stem_of_word: &str) -> Vec<String> {
+    others(SAME, stem_of_word)
+}
+
+fn others(table: &[(&str, &str)], stem_of_word: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for (triggers, others) in NEAR {
+    for (triggers, others) in table {
         if triggers.split_ascii_whitespace().any(|trigger| stem(trigger) == stem_of_word) {
             for other in others.split_ascii_whitespace().map(stem) {
                 if other != stem_of_word && !found.contains(&other) {
