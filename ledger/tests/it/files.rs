@@ -1,0 +1,289 @@
+//! What happens to data files: lost, damaged, locked, newer, put back.
+
+use crate::support::*;
+use bursar_ledger::{CommitError, Ledger, SqliteStore, Store, StoreError, Transaction};
+use rusqlite::Connection;
+use serde_json::json;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+struct Place {
+    folder: TempDir,
+    data: PathBuf,
+    mark: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = options(&folder, &clock());
+        Self { folder, data: options.path, mark: options.mark_path }
+    }
+
+    fn open(&self) -> Result<SqliteStore, StoreError> {
+        let mut options = options(&self.folder, &clock());
+        options.busy_timeout_ms = 50;
+        SqliteStore::open(options)
+    }
+
+    /// Opens, appends `count` entries, closes.
+    async fn append(&self, count: u32) {
+        let store = self.open().unwrap();
+        for n in 0..count {
+            store.commit(one_entry(n)).await.unwrap();
+        }
+        store.close().await.unwrap();
+    }
+}
+
+fn one_entry(n: u32) -> Transaction {
+    Transaction { entries: vec![entry("s", json!(n))], ..Transaction::default() }
+}
+
+#[tokio::test]
+async fn a_ledger_reopens_as_it_was() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    let id = store.id();
+    store.commit(ops(vec![open(1, 100), hold(1, &[(1, 30)]), pin(1)])).await.unwrap();
+    let head = store.head().await.unwrap();
+    // Dropped, not closed.
+    drop(store);
+    let store = place.open().unwrap();
+    assert!(!store.mark_was_missing());
+    assert_eq!((store.id(), store.head().await.unwrap()), (id, head));
+    store.commit(ops(vec![capture(1, None)])).await.unwrap();
+    assert_eq!(store.budget(budget_id(1)).await.unwrap().unwrap().spent, usd(30));
+    assert_eq!(store.verify().await.unwrap().problems, Vec::<String>::new());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_are_readable_by_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let store = place.open().unwrap();
+    store.commit(one_entry(1)).await.unwrap();
+    for name in [place.data.clone(), place.mark.clone(), place.data.with_extension("db-wal")] {
+        let mode = fs::metadata(&name).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", name.display());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_put_back_is_refused() {
+    let place = Place::new();
+    place.append(3).await;
+    let backup = fs::read(&place.data).unwrap();
+    place.append(2).await;
+    fs::write(&place.data, &backup).unwrap();
+    let path = place.data.display().to_string();
+    match place.open() {
+        Err(StoreError::RolledBack { path: found_path, found: 3, seen: 5 }) => assert_eq!(found_path, path),
+        other => panic!("{other:?}"),
+    }
+    // Without the mark there is no way to tell, and it is said.
+    fs::remove_file(&place.mark).unwrap();
+    let store = place.open().unwrap();
+    assert!(store.mark_was_missing());
+    store.close().await.unwrap();
+    assert!(!place.open().unwrap().mark_was_missing());
+}
+
+#[tokio::test]
+async fn a_file_put_back_and_continued_is_refused() {
+    let place = Place::new();
+    place.append(3).await;
+    let (backup, mark) = (fs::read(&place.data).unwrap(), place.mark.with_extension("elsewhere"));
+    place.append(2).await;
+    fs::write(&place.data, &backup).unwrap();
+    fs::rename(&place.mark, &mark).unwrap();
+    let store = place.open().unwrap();
+    for n in 100..104 {
+        store.commit(one_entry(n)).await.unwrap();
+    }
+    store.close().await.unwrap();
+    fs::rename(&mark, &place.mark).unwrap();
+    match place.open() {
+        Err(StoreError::Corrupt { problem, .. }) => {
+            assert_eq!(problem, "its first 5 entries are not those seen before");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_lost_or_emptied_file_is_refused_while_its_mark_remembers_it() {
+    for emptied in [false, true] {
+        let place = Place::new();
+        place.append(2).await;
+        match emptied {
+            true => fs::write(&place.data, b"").unwrap(),
+            false => fs::remove_file(&place.data).unwrap(),
+        }
+        assert!(matches!(place.open(), Err(StoreError::RolledBack { found: 0, seen: 2, .. })));
+    }
+}
+
+#[tokio::test]
+async fn the_mark_of_another_ledger_is_refused() {
+    let (place, other) = (Place::new(), Place::new());
+    place.append(1).await;
+    let mut options = options(&other.folder, &clock());
+    options.entropy = Arc::new(bursar_types::SeededEntropy::new(77));
+    SqliteStore::open(options).unwrap().commit(one_entry(0)).await.unwrap();
+    fs::copy(&other.mark, &place.mark).unwrap();
+    match place.open() {
+        Err(StoreError::Corrupt { problem, .. }) => {
+            assert!(problem.starts_with("its high-water mark belongs to ledger led_"), "{problem}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_torn_mark_counts_as_missing() {
+    let place = Place::new();
+    place.append(2).await;
+    let whole = fs::read(&place.mark).unwrap();
+    fs::write(&place.mark, &whole[..whole.len() / 2]).unwrap();
+    assert!(place.open().unwrap().mark_was_missing());
+    assert_eq!(fs::read(&place.mark).unwrap(), whole);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_ledger_is_refused_with_its_path() {
+    let text = b"once upon a time ".repeat(400);
+    let foreign = tempfile::tempdir().unwrap();
+    let foreign = foreign.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    for (name, bytes) in [
+        ("text", text),
+        ("zeros", vec![0; 8_192]),
+        ("short", b"x".to_vec()),
+        ("another program's", fs::read(&foreign).unwrap()),
+    ] {
+        let place = Place::new();
+        fs::create_dir_all(place.data.parent().unwrap()).unwrap();
+        fs::write(&place.data, &bytes).unwrap();
+        match place.open() {
+            Err(StoreError::Corrupt { path, .. }) => assert_eq!(path, place.data.display().to_string()),
+            other => panic!("{name}: {other:?}"),
+        }
+        assert_eq!(fs::read(&place.data).unwrap(), bytes, "{name} was changed");
+    }
+}
+
+#[tokio::test]
+async fn damage_inside_the_file_is_corrupt() {
+    let place = Place::new();
+    place.append(200).await;
+    let mut bytes = fs::read(&place.data).unwrap();
+    for byte in bytes.iter_mut().skip(4_096) {
+        *byte = 0x5a;
+    }
+    fs::write(&place.data, bytes).unwrap();
+    match place.open() {
+        Err(StoreError::Corrupt { path, .. }) => assert_eq!(path, place.data.display().to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_by_number() {
+    let place = Place::new();
+    place.append(1).await;
+    Connection::open(&place.data).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    match place.open() {
+        Err(StoreError::NewerSchema { path, found: 7, supported: 1 }) => {
+            assert_eq!(path, place.data.display().to_string());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_another_holds_is_locked_and_comes_free_again() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    store.commit(one_entry(0)).await.unwrap();
+    let other = Connection::open(&place.data).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    match store.commit(one_entry(1)).await {
+        Err(CommitError::Store(StoreError::Locked { path })) => {
+            assert_eq!(path, place.data.display().to_string());
+        }
+        other => panic!("{other:?}"),
+    }
+    // Reads do not wait for whoever writes.
+    assert_eq!(store.head().await.unwrap().size, 1);
+    other.execute_batch("ROLLBACK").unwrap();
+    store.commit(one_entry(2)).await.unwrap();
+    assert_eq!(store.verify().await.unwrap().problems, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_failed_commit_is_told_to_all_and_the_next_one_works() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    store.commit(ops(vec![open(1, 100)])).await.unwrap();
+    // A constraint that is checked when the transaction commits, and not before.
+    let other = Connection::open(&place.data).unwrap();
+    other
+        .execute_batch(
+            "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+             CREATE TABLE child (id REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER fault AFTER INSERT ON entries BEGIN INSERT INTO child VALUES (1); END;",
+        )
+        .unwrap();
+    let ledger = Ledger::new(Arc::new(store));
+    let tasks: Vec<_> = (0..20)
+        .map(|id| {
+            let ledger = ledger.clone();
+            tokio::spawn(async move { ledger.commit(ops(vec![hold(id, &[(1, 60)])])).await })
+        })
+        .collect();
+    for task in tasks {
+        let answer = task.await.unwrap();
+        assert!(matches!(answer, Err(CommitError::Store(StoreError::Io(_)))), "{answer:?}");
+    }
+    assert_eq!(ledger.head().await.unwrap().size, 1);
+    other.execute_batch("DROP TRIGGER fault").unwrap();
+    ledger.commit(ops(vec![hold(1, &[(1, 60)])])).await.unwrap();
+    let budget = ledger.budget(budget_id(1)).await.unwrap().unwrap();
+    assert_eq!((budget.held, budget.left), (usd(60), usd(40)));
+    assert_eq!(ledger.verify().await.unwrap().problems, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_written_fails_alone() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    let other = Connection::open(&place.data).unwrap();
+    other
+        .execute_batch(
+            "CREATE TRIGGER fault BEFORE INSERT ON entries WHEN NEW.stream = 'bad'
+             BEGIN SELECT raise(FAIL, 'no room'); END;",
+        )
+        .unwrap();
+    let ledger = Ledger::new(Arc::new(store));
+    let tasks: Vec<_> = (0..20_u32)
+        .map(|n| {
+            let ledger = ledger.clone();
+            let entries = match n % 4 {
+                0 => vec![entry("good", json!(n)), entry("bad", json!(n))],
+                _ => vec![entry("good", json!(n))],
+            };
+            tokio::spawn(
+                async move { ledger.commit(Transaction { entries, ..Transaction::default() }).await },
+            )
+        })
+        .collect();
+    for (n, task) in tasks.into_iter().enumerate() {
+        assert_eq!(task.await.unwrap().is_ok(), n % 4 != 0, "request {n}");
+    }
+    assert_eq!(ledger.head().await.unwrap().size, 15);
+    assert_eq!(ledger.verify().await.unwrap().problems, Vec::<String>::new());
+}

@@ -1,0 +1,17 @@
+//! The ledger as its users see it: one suite for every store, a model, and what happens to files.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod children;
+mod concurrency;
+mod conformance;
+mod files;
+mod model;
+mod run_journal;
+mod support;
+mod tampering;
