@@ -24,6 +24,7 @@ use async_trait::async_trait;
 use bursar_types::{BudgetId, Clock, Entropy, HoldId, LedgerId};
 use bytes::Bytes;
 use connection::{corrupt, store_error};
+use filesystem::Content;
 use mark::{Mark, Recorded};
 use rusqlite::Connection;
 use std::io;
@@ -92,26 +93,33 @@ impl SqliteStore {
     pub fn open(options: SqliteOptions) -> Result<Self, StoreError> {
         let path = options.path.as_path();
         // The mark comes first: it is written after the commit it names, so the file read later cannot be behind it.
+        // Holding it keeps two processes from making the same file at once.
         let mut mark = Mark::open(&options.mark_path).map_err(io_error)?;
-        let recorded = mark.read().map_err(io_error)?;
-        let had_content = filesystem::has_content(path).map_err(io_error)?;
+        mark.hold().map_err(io_error)?;
+        let recorded = mark.read_locked().map_err(io_error)?;
+        let content = filesystem::content(path).map_err(io_error)?;
         let seen = recorded.map_or(0, |recorded| recorded.head.size);
-        if !had_content && seen > 0 {
+        if content == Content::Other {
+            return Err(corrupt(path, "it is not an SQLite file".to_owned()));
+        }
+        if content == Content::Empty && seen > 0 {
             return Err(StoreError::RolledBack { path: path.display().to_string(), found: 0, seen });
         }
         let file = filesystem::open_private(path).map_err(io_error)?;
         filesystem::refuse_network(path, &file)?;
         drop(file);
         let fail = |error| store_error(path, error);
-        let mut connection = connection::open_writer(path, options.busy_timeout_ms).map_err(fail)?;
+        let mut connection = connection::open_unchecked(path, options.busy_timeout_ms).map_err(fail)?;
         let (id, is_new) = connection::prepare_schema(&mut connection, path, &*options.entropy)?;
+        connection::make_durable(&connection).map_err(fail)?;
         let head = check_mark(&connection, path, id, recorded)?;
         let mark_was_missing = recorded.is_none() && !is_new && head.size > 0;
         if mark_was_missing {
             let mark = options.mark_path.display();
             tracing::warn!(path = %path.display(), %mark, "the high-water mark was missing and is made anew");
         }
-        mark.raise(Recorded { ledger: id, head }).map_err(io_error)?;
+        mark.raise_locked(Recorded { ledger: id, head }).map_err(io_error)?;
+        mark.release().map_err(io_error)?;
         let readers = reader::start(path, options.busy_timeout_ms)?;
         let (writer, requests) = channel();
         let worker = Writer {

@@ -44,7 +44,7 @@ pub(crate) struct State {
     complete: bool,
     pub(crate) books: Books,
     pub(crate) tree: Frontier,
-    /// When the last transaction committed; time does not go back behind it.
+    /// When anything was decided last; time does not go back behind it.
     pub(crate) last_at: Timestamp,
     streams: HashMap<StreamId, u64>,
     dirty_streams: BTreeMap<StreamId, u64>,
@@ -90,11 +90,13 @@ impl State {
         clock.max(self.last_at)
     }
 
-    /// Decides a transaction at `now`. Changes nothing but holds that have run out.
+    /// Decides a transaction at `now`. Changes nothing but what follows from the time alone.
     pub(crate) fn rule(&mut self, prepared: &Prepared, now: Timestamp) -> Result<Ruling, Stop> {
         if now > MOMENT_MAX {
             return Err(Refusal::NotCanonical("time is out of range".to_owned()).into());
         }
+        // Whatever comes of it, holds and windows are brought up to this moment, and nothing may be decided before it.
+        self.last_at = now;
         self.books.expire(now)?;
         let mut draft = Draft::new(&self.books, now);
         for require in &prepared.require {
@@ -135,9 +137,6 @@ impl State {
 
     /// Takes over a ruling that was written.
     pub(crate) fn adopt(&mut self, ruling: Ruling) -> Committed {
-        if ruling.writes {
-            self.last_at = ruling.committed.at;
-        }
         self.books.adopt(ruling.changes);
         self.tree = ruling.tree;
         for (stream, length) in ruling.streams {

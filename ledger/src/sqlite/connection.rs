@@ -38,20 +38,29 @@ const TABLES: &str = "
     CREATE TABLE payloads (commitment BLOB NOT NULL UNIQUE, salt BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
 ";
 
-/// Opens a connection that writes.
+/// Opens a connection that writes, once the file is known to be ours.
 pub(super) fn open_writer(path: &Path, busy_timeout_ms: u64) -> rusqlite::Result<Connection> {
+    let connection = open_unchecked(path, busy_timeout_ms)?;
+    make_durable(&connection)?;
+    Ok(connection)
+}
+
+/// Opens a connection to a file that may be another program's: nothing of it is changed.
+pub(super) fn open_unchecked(path: &Path, busy_timeout_ms: u64) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | common_flags())?;
     configure(&connection, busy_timeout_ms)?;
-    // A page of another program, or of none, shows here.
-    let _: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(connection)
+}
+
+/// Sets what makes a commit last.
+pub(super) fn make_durable(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", cfg!(target_vendor = "apple"))?;
     connection.pragma_update(None, "checkpoint_fullfsync", cfg!(target_vendor = "apple"))?;
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
-    connection.pragma_update(None, "cache_size", -32_768)?;
-    Ok(connection)
+    connection.pragma_update(None, "cache_size", -32_768)
 }
 
 /// Opens a connection that only reads.

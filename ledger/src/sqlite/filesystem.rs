@@ -2,7 +2,7 @@
 
 use crate::refusal::StoreError;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 /// Opens a file for reading and writing; what is missing is made for its owner alone.
@@ -24,13 +24,34 @@ fn make_parent(path: &Path) -> io::Result<()> {
     builder.create(parent)
 }
 
-/// Whether there is a file with anything in it.
-pub(super) fn has_content(path: &Path) -> io::Result<bool> {
-    match fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.len() > 0),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
+/// The first bytes of every SQLite file.
+const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// What lies where the data file should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Nothing, or an empty file.
+    Empty,
+    /// An SQLite file.
+    Sqlite,
+    /// Something else, which SQLite would in part overwrite.
+    Other,
+}
+
+/// Looks before SQLite does.
+pub(super) fn content(path: &Path) -> io::Result<Content> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::Empty),
+        Err(error) => return Err(error),
+    };
+    let mut start = Vec::with_capacity(SQLITE_MAGIC.len());
+    file.take(16).read_to_end(&mut start)?;
+    Ok(match start.as_slice() {
+        [] => Content::Empty,
+        start if start == SQLITE_MAGIC => Content::Sqlite,
+        _ => Content::Other,
+    })
 }
 
 /// Refuses a file on a network filesystem, or on one that a user process serves.

@@ -40,6 +40,16 @@ impl Mark {
         read
     }
 
+    /// Keeps other processes from the mark, and by that from opening the ledger, until [`Self::release`] or a drop.
+    pub(super) fn hold(&self) -> io::Result<()> {
+        self.file.lock()
+    }
+
+    /// Ends [`Self::hold`].
+    pub(super) fn release(&self) -> io::Result<()> {
+        self.file.unlock()
+    }
+
     /// Raises the mark to `now`, unless it is there already.
     pub(super) fn raise(&mut self, now: Recorded) -> io::Result<()> {
         self.file.lock()?;
@@ -53,14 +63,16 @@ impl Mark {
         self.file.sync_all()
     }
 
-    fn read_locked(&mut self) -> io::Result<Option<Recorded>> {
+    /// [`Self::read`], for whoever holds the mark.
+    pub(super) fn read_locked(&mut self) -> io::Result<Option<Recorded>> {
         let mut text = Vec::with_capacity(256);
         self.file.seek(SeekFrom::Start(0))?;
         (&self.file).take(1_024).read_to_end(&mut text)?;
         Ok(std::str::from_utf8(&text).ok().and_then(parse))
     }
 
-    fn raise_locked(&mut self, now: Recorded) -> io::Result<()> {
+    /// [`Self::raise`], for whoever holds the mark.
+    pub(super) fn raise_locked(&mut self, now: Recorded) -> io::Result<()> {
         let before = self.read_locked()?;
         if before.is_some_and(|before| before.ledger == now.ledger && before.head.size >= now.head.size) {
             return Ok(());

@@ -140,13 +140,8 @@ impl Writer {
             Unread::Disagrees(problem) => Failure::Broken(corrupt(&path, problem)),
         })?;
         let before = cache.state.head();
-        let mut group = Group {
-            connection: &connection,
-            state: &mut cache.state,
-            wrote: false,
-            moved: false,
-            in_savepoint: false,
-        };
+        let mut group =
+            Group { connection: &connection, state: &mut cache.state, wrote: false, in_savepoint: false };
         for (prepared, waiter) in std::mem::take(waiting) {
             let now = group.state.now(clock.now());
             let answer = match group.commit(&prepared, now) {
@@ -164,15 +159,12 @@ impl Writer {
             };
             answers.push((waiter, answer));
         }
-        let (wrote, moved) = (group.wrote, group.moved);
-        if !wrote {
+        if !group.wrote {
             connection.prepare_cached("ROLLBACK").and_then(|mut s| s.execute([])).map_err(broken)?;
         } else {
             group.flush().map_err(broken)?;
             let (head, last_at) = (cache.state.head(), cache.state.last_at);
-            if moved {
-                rows::write_head(&connection, head, last_at).map_err(broken)?;
-            }
+            rows::write_head(&connection, head, last_at).map_err(broken)?;
             connection.prepare_cached("COMMIT").and_then(|mut s| s.execute([])).map_err(broken)?;
             cache.state.trim(ROWS_MAX);
         }
@@ -222,8 +214,6 @@ struct Group<'a> {
     state: &'a mut State,
     /// Whether anything was written, so that there is something to commit.
     wrote: bool,
-    /// Whether head or time moved.
-    moved: bool,
     in_savepoint: bool,
 }
 
@@ -250,7 +240,6 @@ impl Group<'_> {
         };
         if ruling.writes() {
             self.write(&ruling, prepared)?;
-            self.moved = true;
         }
         Ok(self.state.adopt(ruling))
     }

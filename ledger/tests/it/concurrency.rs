@@ -1,8 +1,10 @@
 //! Many callers at once.
 
 use crate::support::*;
-use bursar_ledger::{CommitError, Ledger, Refusal, Require, StreamId, Transaction};
+use bursar_ledger::{CommitError, Ledger, Refusal, Require, SqliteStore, Store as _, StreamId, Transaction};
+use bursar_types::SeededEntropy;
 use serde_json::json;
+use std::sync::Arc;
 
 /// A thousand tasks, spread over the handles, each asking for 7 of 1,000; 142 may have it.
 async fn check(f: Fixture, handles: Vec<Ledger>) {
@@ -98,5 +100,29 @@ async fn a_read_on_another_handle_sees_what_was_acknowledged() {
             let budget = ledger.budget(budget_id(1)).await.unwrap().unwrap();
             assert_eq!(budget.held, usd(u128::from(id) + 1));
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn stores_that_make_the_same_file_at_once_agree_on_it() {
+    for _ in 0..10 {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let openers: Vec<_> = (0..6)
+            .map(|n| {
+                let folder = folder.clone();
+                tokio::task::spawn_blocking(move || {
+                    let mut options = options(&folder, &clock());
+                    options.entropy = Arc::new(SeededEntropy::new(n));
+                    SqliteStore::open(options).unwrap()
+                })
+            })
+            .collect();
+        let mut ids = Vec::new();
+        for (n, opener) in openers.into_iter().enumerate() {
+            let store = opener.await.unwrap();
+            store.commit(ops(vec![open(u8::try_from(n).unwrap(), 1)])).await.unwrap();
+            ids.push(store.id());
+        }
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     }
 }
