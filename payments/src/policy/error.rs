@@ -44,7 +44,7 @@ pub enum PolicyError {
         rule: String,
     },
     /// Two rules have the same `@id`.
-    #[error("rule `{rule}` is in `{file}` and in `{other}`")]
+    #[error("rule `{rule}` is in `{other}` and in `{file}`")]
     DuplicateId {
         /// The file of the first.
         other: String,
