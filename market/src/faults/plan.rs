@@ -162,6 +162,7 @@ mod tests {
         assert_eq!(strike("/documents/erc-20"), Some(Fault::NoReceipt));
         assert_eq!(strike("/documents/erc-20"), Some(Fault::NoReceipt));
         assert_eq!(strike("/documents/erc-20"), None);
+        assert_eq!(faults.armed(), [], "what can no longer strike is no longer listed");
     }
 
     #[test]

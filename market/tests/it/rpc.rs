@@ -207,6 +207,12 @@ async fn each_fault_of_the_rpc_shows_its_effect() {
     once(Fault::RpcDown);
     let down = shop.buyer.http.post(shop.market.rpc_url()).body(body.to_string()).send().await;
     assert!(down.is_err());
-    faults.arm(FaultRule::new(Fault::Rpc500).path("eth_call")).unwrap();
+    let admin = format!("{}/admin/faults", shop.market.rpc_url());
+    let rule = json!({ "fault": "rpc_500", "path": "eth_call" });
+    assert_eq!(shop.buyer.post(&admin, &rule).await.json(), json!([rule]));
+    assert_eq!(shop.buyer.post(&admin, &json!({ "fault": "no_receipt" })).await.status, 400);
+    let words = json!([{ "to": shop.market.token().address, "data": data("name()", &[]) }]);
+    let asked = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": words });
+    assert_eq!(shop.buyer.post(shop.market.rpc_url(), &asked).await.status, 500);
     assert_eq!(call(&shop, "eth_chainId", json!([])).await, "0x7a69", "the path filter is the method's name");
 }
