@@ -16,7 +16,6 @@ const WAITING_MAX: usize = 4_096;
 /// Something that happened in a run. One JSON object per line makes a stream of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "records are the rule; boxing them would cost every reader")]
 pub enum RunEvent {
     /// A record, already in the journal.
     Record {

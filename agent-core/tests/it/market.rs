@@ -10,16 +10,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 #[derive(Debug, Clone)]
-pub struct Doc {
-    pub slug: String,
-    pub title: String,
-    pub text: String,
-    pub price_micro_usd: u64,
+pub(crate) struct Doc {
+    pub(crate) slug: String,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    pub(crate) price_micro_usd: u64,
 }
 
 /// How the desk answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Desk {
+pub(crate) enum Desk {
     Approves,
     Refuses,
     RefusesMoreThan(usize),
@@ -27,23 +27,23 @@ pub enum Desk {
 }
 
 #[derive(Debug)]
-pub struct Market {
-    pub docs: Vec<Doc>,
-    pub desk: Desk,
+pub(crate) struct Market {
+    pub(crate) docs: Vec<Doc>,
+    pub(crate) desk: Desk,
     /// What `fetch` answers for a slug, instead of delivering.
-    pub faults: BTreeMap<String, &'static str>,
-    pub left_micro_usd: u64,
-    pub owned: Mutex<Vec<String>>,
-    pub planned: Mutex<Vec<String>>,
-    pub paid: Mutex<Vec<String>>,
-    pub log: Mutex<Vec<String>>,
+    pub(crate) faults: BTreeMap<String, &'static str>,
+    pub(crate) left_micro_usd: u64,
+    pub(crate) owned: Mutex<Vec<String>>,
+    pub(crate) planned: Mutex<Vec<String>>,
+    pub(crate) paid: Mutex<Vec<String>>,
+    pub(crate) log: Mutex<Vec<String>>,
 }
 
 const DEAR: &str = "https://dear.example/";
 const CHEAP: &str = "https://cheap.example/";
 
 impl Market {
-    pub fn new(docs: Vec<Doc>) -> Self {
+    pub(crate) fn new(docs: Vec<Doc>) -> Self {
         Self {
             docs,
             desk: Desk::Approves,
@@ -251,7 +251,7 @@ impl DynTool for MarketTool {
     }
 }
 
-pub fn tools(market: &Arc<Market>) -> ToolSet {
+pub(crate) fn tools(market: &Arc<Market>) -> ToolSet {
     let effects = [
         ("budget", Effect::Read),
         ("recall", Effect::Read),
@@ -272,7 +272,7 @@ pub fn tools(market: &Arc<Market>) -> ToolSet {
     })
 }
 
-pub async fn research(market: &Arc<Market>, question: &str) -> RunReport {
+pub(crate) async fn research(market: &Arc<Market>, question: &str) -> RunReport {
     let agent = Agent::builder(Arc::new(Extractive::default())).tools(tools(market)).build().unwrap();
     agent.run(World::new().context(), question).await.unwrap()
 }

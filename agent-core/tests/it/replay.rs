@@ -75,7 +75,7 @@ fn a_crash_after_any_record_gives_the_same_answer_and_no_write_twice() {
         let crash = block_on(attempt(&world, &tools, false)).unwrap_err();
         assert!(matches!(crash, RunError::Journal(_)), "{crash}");
         let begun = world.journal.records(id());
-        assert_eq!(begun.len() as u64, dies_at);
+        assert!(begun.len() as u64 <= dies_at, "records that belong together are appended together");
         world.journal.heal();
         let resumed = block_on(attempt(&world, &tools, true)).unwrap();
         assert_eq!(resumed.answer(), report.answer(), "died at {dies_at}");

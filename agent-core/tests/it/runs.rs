@@ -217,10 +217,7 @@ async fn spending_is_compared_with_every_budget_of_the_same_asset() {
             EmptyBuyer(Ok(standing(40, 60))),
             Some(StopCause::Spend { budget: "session".into(), limit: usd(100), used: usd(100) }),
         ),
-        (
-            EmptyBuyer(Err(())),
-            Some(StopCause::SpendUnknown { problem: "purse is closing and takes no new payments".into() }),
-        ),
+        (EmptyBuyer(Err(())), Some(StopCause::SpendUnknown { problem: "purse is closing".into() })),
     ] {
         let mut world = World::new();
         world.purse = Some(Purse::new(Arc::new(buyer)));

@@ -13,29 +13,29 @@ use std::sync::{Arc, Mutex};
 
 /// A journal that refuses gaps, empty appends and records it cannot read back, and that can die after so many records.
 #[derive(Debug, Default)]
-pub struct StrictJournal {
+pub(crate) struct StrictJournal {
     runs: Mutex<BTreeMap<RunId, Vec<StoredRecord>>>,
     dies_at: Mutex<Option<u64>>,
 }
 
 impl StrictJournal {
-    pub fn dying_at(records: u64) -> Self {
+    pub(crate) fn dying_at(records: u64) -> Self {
         Self { dies_at: Mutex::new(Some(records)), ..Self::default() }
     }
 
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         *self.dies_at.lock().unwrap() = None;
     }
 
-    pub fn records(&self, run: RunId) -> Vec<Record> {
+    pub(crate) fn records(&self, run: RunId) -> Vec<Record> {
         self.stored(run).iter().map(|stored| RecordEntry::decode(stored).unwrap().record).collect()
     }
 
-    pub fn stored(&self, run: RunId) -> Vec<StoredRecord> {
+    pub(crate) fn stored(&self, run: RunId) -> Vec<StoredRecord> {
         self.runs.lock().unwrap().get(&run).cloned().unwrap_or_default()
     }
 
-    pub fn only_run(&self) -> RunId {
+    pub(crate) fn only_run(&self) -> RunId {
         let runs = self.runs.lock().unwrap();
         assert_eq!(runs.len(), 1, "one run");
         *runs.keys().next().unwrap()
@@ -77,7 +77,7 @@ impl Journal for StrictJournal {
 
 /// What a gate says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Says {
+pub(crate) enum Says {
     Allow,
     Deny,
     Escalate,
@@ -86,7 +86,7 @@ pub enum Says {
 
 /// A gate that says the same of one tool, and allows the rest.
 #[derive(Debug)]
-pub struct OneRule(pub &'static str, pub Says);
+pub(crate) struct OneRule(pub(crate) &'static str, pub(crate) Says);
 
 #[async_trait]
 impl Gate for OneRule {
@@ -110,7 +110,7 @@ impl Gate for OneRule {
 
 /// A purse with nothing behind it but a standing.
 #[derive(Debug)]
-pub struct EmptyBuyer(pub Result<Standing, ()>);
+pub(crate) struct EmptyBuyer(pub(crate) Result<Standing, ()>);
 
 #[async_trait]
 impl Buyer for EmptyBuyer {
@@ -128,7 +128,7 @@ impl Buyer for EmptyBuyer {
     }
 }
 
-pub fn purse() -> Purse {
+pub(crate) fn purse() -> Purse {
     let standing =
         Standing { phase: bursar_types::Phase::Explore, budgets: Vec::new(), open_items: Vec::new() };
     Purse::new(Arc::new(EmptyBuyer(Ok(standing))))
@@ -136,21 +136,21 @@ pub fn purse() -> Purse {
 
 /// What a run needs, with handles on it.
 #[derive(Debug, Clone)]
-pub struct World {
-    pub journal: Arc<StrictJournal>,
-    pub gate: Arc<dyn Gate>,
-    pub purse: Option<Purse>,
-    pub clock: Arc<ManualClock>,
-    pub events: EventSender,
-    pub cancel: Cancel,
+pub(crate) struct World {
+    pub(crate) journal: Arc<StrictJournal>,
+    pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) purse: Option<Purse>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) events: EventSender,
+    pub(crate) cancel: Cancel,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_journal(StrictJournal::default())
     }
 
-    pub fn with_journal(journal: StrictJournal) -> Self {
+    pub(crate) fn with_journal(journal: StrictJournal) -> Self {
         Self {
             journal: Arc::new(journal),
             gate: Arc::new(OneRule("", Says::Allow)),
@@ -161,12 +161,12 @@ impl World {
         }
     }
 
-    pub fn gate(mut self, tool: &'static str, says: Says) -> Self {
+    pub(crate) fn gate(mut self, tool: &'static str, says: Says) -> Self {
         self.gate = Arc::new(OneRule(tool, says));
         self
     }
 
-    pub fn context(&self) -> RunContext {
+    pub(crate) fn context(&self) -> RunContext {
         RunContext {
             journal: Arc::clone(&self.journal) as Arc<dyn Journal>,
             gate: Arc::clone(&self.gate),
@@ -187,30 +187,30 @@ impl World {
 
 #[derive(Debug, schemars::JsonSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Number {
-    pub n: u32,
+pub(crate) struct Number {
+    pub(crate) n: u32,
 }
 
 /// A tool that counts its calls and answers with its name and number; `n` = 13 panics, `n` = 99 waits for ever.
 #[derive(Debug, Clone)]
-pub struct Counting {
-    pub name: &'static str,
-    pub effect: Effect,
-    pub calls: Arc<AtomicU32>,
-    pub delay_ms_per_n: u64,
+pub(crate) struct Counting {
+    pub(crate) name: &'static str,
+    pub(crate) effect: Effect,
+    pub(crate) calls: Arc<AtomicU32>,
+    pub(crate) delay_ms_per_n: u64,
 }
 
 impl Counting {
-    pub fn new(name: &'static str, effect: Effect) -> Self {
+    pub(crate) fn new(name: &'static str, effect: Effect) -> Self {
         Self { name, effect, calls: Arc::new(AtomicU32::new(0)), delay_ms_per_n: 0 }
     }
 
-    pub fn slow(mut self, delay_ms_per_n: u64) -> Self {
+    pub(crate) fn slow(mut self, delay_ms_per_n: u64) -> Self {
         self.delay_ms_per_n = delay_ms_per_n;
         self
     }
 
-    pub fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         self.calls.load(Ordering::SeqCst)
     }
 }

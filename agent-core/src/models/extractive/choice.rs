@@ -22,10 +22,17 @@ pub(super) struct Document {
     pub(super) value: f64,
 }
 
+/// A document with the offer chosen for it.
+pub(super) type Offered<'a> = (&'a Document, &'a Offer);
+/// A document that nobody sells, with the reason.
+pub(super) type Blocked<'a> = (&'a Document, String);
+/// A document, what it covers, and whether the question names it.
+type Candidate = (Document, BTreeMap<String, f64>, bool);
+
 /// The documents worth having, best first.
 pub(super) fn choose(state: &State, documents_max: usize) -> Vec<Document> {
     let documents = group(&state.hits);
-    let mut found: Vec<(Document, BTreeMap<String, f64>, bool)> = Vec::new();
+    let mut found: Vec<Candidate> = Vec::new();
     let common = frequencies(&state.hits);
     for hits in documents {
         let Some(best) = hits.first() else { continue };
@@ -50,14 +57,14 @@ pub(super) fn choose(state: &State, documents_max: usize) -> Vec<Document> {
 }
 
 /// Greedy: what adds most to what is covered already, for its price.
-fn pick(mut found: Vec<(Document, BTreeMap<String, f64>, bool)>, documents_max: usize) -> Vec<Document> {
+fn pick(mut found: Vec<Candidate>, documents_max: usize) -> Vec<Document> {
     let usual = median(found.iter().filter_map(|(document, ..)| document.price_micro_usd).collect());
     let any_named = found.iter().any(|(.., named)| *named);
     let best = found.iter().map(|(document, ..)| document.value).fold(0.0, f64::max);
     let mut covered: BTreeMap<String, f64> = BTreeMap::new();
     let mut chosen: Vec<Document> = Vec::new();
     while chosen.len() < documents_max && !found.is_empty() {
-        let worth = |(document, own, named): &(Document, BTreeMap<String, f64>, bool)| {
+        let worth = |(document, own, named): &Candidate| {
             let all: f64 = own.values().sum();
             let new: f64 =
                 own.iter().map(|(term, share)| (share - covered.get(term).unwrap_or(&0.0)).max(0.0)).sum();
@@ -172,7 +179,7 @@ pub(super) fn cheapest<'a>(
     documents: &'a [Document],
     offers: &'a [Offer],
     errors: &'a [(String, String)],
-) -> (Vec<(&'a Document, &'a Offer)>, Vec<(&'a Document, String)>) {
+) -> (Vec<Offered<'a>>, Vec<Blocked<'a>>) {
     let (mut payable, mut blocked) = (Vec::new(), Vec::new());
     for document in documents {
         let own: Vec<&Offer> = offers.iter().filter(|offer| document.urls.contains(&offer.url)).collect();
@@ -195,9 +202,9 @@ pub(super) fn cheapest<'a>(
 
 /// As many as the money lasts for, best first. An unknown price does not count as zero: it takes what is left.
 pub(super) fn within_budget<'a>(
-    payable: Vec<(&'a Document, &'a Offer)>,
+    payable: Vec<Offered<'a>>,
     left_micro_usd: Option<u64>,
-) -> (Vec<(&'a Document, &'a Offer)>, Vec<&'a Document>) {
+) -> (Vec<Offered<'a>>, Vec<&'a Document>) {
     let Some(mut left) = left_micro_usd else { return (payable, Vec::new()) };
     let (mut within, mut beyond) = (Vec::new(), Vec::new());
     for (document, offer) in payable {

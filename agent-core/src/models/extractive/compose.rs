@@ -10,10 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A sentence that scores below this part of the clause's best is left out.
 const FAR_BELOW: f64 = 0.42;
+/// So many sentences are taken for a clause even if they are far below the best.
+const FEW: usize = 3;
 /// How alike two sentences may be.
 const ALIKE: f64 = 0.45;
 /// A sentence says something about a clause if it covers this share of its words.
 const SAYS_SOMETHING: f64 = 0.12;
+/// How much a word counts that only stands near what was asked.
+const NEAR_WORTH: f64 = 0.4;
 /// What it is worth in a comparison that one side speaks of the other.
 const NAMES_OTHER: f64 = 3.0;
 /// A clause counts as answered well from this cover on.
@@ -63,6 +67,10 @@ pub(super) fn compose(state: &State, settings: &ExtractiveSettings) -> Brief {
     let mut strong = true;
     for (index, facet) in question.facets.iter().enumerate() {
         let candidates = corpus.candidates(question, facet, winner.as_deref());
+        let candidates = match compared(facet, question, &candidates) {
+            Some(wider) => corpus.candidates(question, &wider, winner.as_deref()),
+            None => candidates,
+        };
         let best_cover = candidates.iter().take(4).map(|candidate| candidate.cover).fold(0.0, f64::max);
         let room = settings.sentences_max.saturating_sub(cited.len()).min(per_facet);
         let mut picked = select(candidates, room, &mut taken, facet, question);
@@ -85,6 +93,22 @@ pub(super) fn compose(state: &State, settings: &ExtractiveSettings) -> Brief {
     });
     strong &= owned_all && !cited.is_empty();
     Brief { unmentioned: corpus.unmentioned(question), winner, cited, strong }
+}
+
+/// In a comparison, what one side says of the other names the points to look for in both.
+fn compared(facet: &Facet, question: &Question, candidates: &[Candidate<'_>]) -> Option<Facet> {
+    let is_comparison = facet.kind == Kind::Difference && question.named.len() > 1;
+    let telling = candidates.iter().filter(|candidate| {
+        let own: BTreeSet<String> = stems(&candidate.sentence.shown).into_iter().collect();
+        is_comparison && names_other(question, &candidate.passage.title, &own)
+    });
+    let mut wider = facet.clone();
+    for stem in telling.take(2).flat_map(|candidate| &candidate.stems) {
+        if !super::text::is_numbered(stem) && !wider.terms.iter().any(|(term, _)| term == stem) {
+            wider.terms.push((stem.clone(), NEAR_WORTH));
+        }
+    }
+    (wider.terms.len() > facet.terms.len()).then_some(wider)
 }
 
 /// Best first, nothing twice, and in a comparison a fair share for each side.
@@ -113,7 +137,10 @@ fn select<'a>(
         // In a comparison each side is measured by itself, so that the richer one does not crowd out the other.
         let own_best = best_of.get(candidate.passage.artifact.as_str()).copied().unwrap_or(best);
         let measure = if fair < room { own_best } else { best };
-        let far = candidate.score < FAR_BELOW * measure || candidate.cover < SAYS_SOMETHING;
+        // A lone sentence is a thin answer: the first few only have to say something.
+        let (share, least) =
+            if picked.len() < FEW { (0.3, 0.5 * SAYS_SOMETHING) } else { (FAR_BELOW, SAYS_SOMETHING) };
+        let far = candidate.score < share * measure || candidate.cover < least;
         let said = taken.iter().any(|other| alike(other, &candidate.stems) > ALIKE)
             || picked.iter().any(|other| overlap(&other.sentence.quote, &candidate.sentence.quote));
         if far || held >= fair || said {
@@ -244,6 +271,11 @@ impl<'a> Corpus<'a> {
             .filter(|term| !question.named.contains(term))
             .map(|term| self.idf(term).max(1.0))
             .sum();
+        let asked: Vec<(&String, Vec<String>)> =
+            facet.own.iter().map(|term| (term, super::text::same(term))).collect();
+        let is_asked = |term: &String| asked.iter().any(|(own, same)| *own == term || same.contains(term));
+        let nearby: Vec<&String> =
+            facet.terms.iter().map(|(term, _)| term).filter(|term| !is_asked(term)).collect();
         // Many words that are only near weigh no more than one that was asked for.
         let most_telling = facet.own.iter().map(|term| self.idf(term)).fold(0.8, f64::max);
         let mut found: Vec<Candidate<'a>> = Vec::new();
@@ -256,24 +288,22 @@ impl<'a> Corpus<'a> {
                 let own: BTreeSet<String> = stems(&sentence.shown).into_iter().collect();
                 let topics: BTreeSet<String> = list.iter().cloned().collect();
                 let (mut score, mut cover, mut nearly) = (0.0, 0.0, 0.0);
-                for (term, weight) in &facet.terms {
-                    let there = if own.contains(term) {
-                        1.0
-                    } else if heading.contains(term) {
-                        0.35
-                    } else {
-                        0.0
-                    };
-                    let worth = there * weight * self.idf(term);
-                    if facet.own.contains(term) {
-                        score += worth
-                    } else {
-                        nearly += worth
-                    }
+                let there = |term: &String| match (own.contains(term), heading.contains(term)) {
+                    (true, _) => self.idf(term),
+                    (false, true) => 0.35 * self.idf(term),
+                    (false, false) => 0.0,
+                };
+                for (term, same) in &asked {
+                    let worth = same.iter().map(|other| 0.85 * there(other)).fold(there(term), f64::max);
+                    score += worth;
                     if !question.named.contains(term) {
                         cover += worth;
                     }
                 }
+                for term in &nearby {
+                    nearly += NEAR_WORTH * there(term);
+                }
+                cover += nearly;
                 score += f64::min(nearly, most_telling);
                 if facet.kind == Kind::Difference && names_other(question, &passage.title, &own) {
                     score += NAMES_OTHER;
@@ -285,6 +315,9 @@ impl<'a> Corpus<'a> {
                 score += 0.6 * pairs(&facet.own, &list) + cues(facet.kind, &sentence.shown);
                 let length = count(sentence.shown.split_whitespace().count());
                 score /= 1.0 + ((length - 32.0).max(0.0) / 40.0);
+                if hypothetical(&sentence.shown) {
+                    score *= 0.6;
+                }
                 score = (score + context) * standing(question, facet, winner, passage);
                 found.push(Candidate {
                     passage,
@@ -324,6 +357,14 @@ fn names_other(question: &Question, title: &str, own: &BTreeSet<String>) -> bool
     let title = stems(title);
     let this = title.iter().find(|word| super::text::is_numbered(word));
     question.named.iter().any(|name| Some(name) != this && own.contains(name))
+}
+
+/// Whether it tells what was not done.
+fn hypothetical(shown: &str) -> bool {
+    let lower = shown.to_lowercase();
+    ["alternative", "was considered", "were considered", "would have", "out of scope", "could have"]
+        .iter()
+        .any(|phrase| lower.contains(phrase))
 }
 
 /// Words of the clause that stand together in the sentence as they do in the question.

@@ -57,13 +57,12 @@ fn sufficient(brief: &Brief) -> bool {
     brief.strong
 }
 
-fn queries(state: &State) -> Vec<String> {
-    std::iter::once(state.question.text.clone()).chain(state.question.subqueries()).collect()
+fn with_question(state: &State, more: Vec<String>) -> impl Iterator<Item = String> {
+    std::iter::once(state.question.text.clone()).chain(more)
 }
 
 fn recall(state: &State, why: &str) -> Act {
-    let mut calls: Vec<(String, Value)> = queries(state)
-        .into_iter()
+    let mut calls: Vec<(String, Value)> = with_question(state, state.question.lookups())
         .map(|query| ("recall".to_owned(), json!({"query": query, "limit": RECALL_LIMIT})))
         .collect();
     if state.recalls == 0 && state.offers_tool("budget") {
@@ -73,8 +72,7 @@ fn recall(state: &State, why: &str) -> Act {
 }
 
 fn search(state: &State) -> Act {
-    let calls = queries(state)
-        .into_iter()
+    let calls = with_question(state, state.question.subqueries())
         .map(|query| ("search_market".to_owned(), json!({"query": query, "limit": SEARCH_LIMIT})))
         .collect();
     Act::Calls { why: "What is owned does not answer this; searching the market.".to_owned(), calls }

@@ -1,6 +1,6 @@
 //! A question taken apart: clauses, what each asks, and what to search for.
 
-use super::text::{is_numbered, near, stem, topic_stems, words};
+use super::text::{is_numbered, is_stopword, near, same, stem, topic_stems, words};
 
 /// At most so many clauses are answered one by one.
 const FACETS_MAX: usize = 3;
@@ -72,37 +72,75 @@ impl Question {
 
     /// What to search for beside the question itself: each document it names, each clause, and near words.
     pub(super) fn subqueries(&self) -> Vec<String> {
-        let mut queries: Vec<String> = Vec::new();
         let readable = |name: &String| {
             let letters: String = name.chars().take_while(char::is_ascii_alphabetic).collect();
             let digits = name.strip_prefix(letters.as_str()).unwrap_or_default();
             format!("{}-{digits}", letters.to_uppercase())
         };
-        if self.named.len() > 1 {
-            queries.extend(self.named.iter().take(2).map(readable));
-        } else if let Some(name) = self.named.first() {
-            queries.push(readable(name));
+        let mut queries: Vec<String> = self.named.iter().take(2).map(readable).collect();
+        let several = self.facets.len() > 1;
+        for facet in self.facets.iter().filter(|_| several) {
+            queries.push(facet.topics().join(" "));
         }
-        for facet in &self.facets {
-            let own: Vec<String> =
-                words(&facet.text).into_iter().filter(|word| !super::text::is_stopword(word)).collect();
-            if self.facets.len() > 1 && own.len() > 1 {
-                queries.push(own.join(" "));
+        queries.extend(self.facets.first().map(Facet::wider));
+        self.distinct(queries)
+    }
+
+    /// What to look up in what is owned, beside the question itself: each clause in other words.
+    pub(super) fn lookups(&self) -> Vec<String> {
+        let mut queries = self.subqueries();
+        queries.extend(self.facets.iter().map(Facet::wider));
+        let mut queries: Vec<String> = queries.into_iter().rev().collect();
+        queries.dedup();
+        self.distinct(queries)
+    }
+
+    fn distinct(&self, queries: Vec<String>) -> Vec<String> {
+        let mut kept: Vec<String> = Vec::new();
+        for query in queries {
+            let fresh = !query.is_empty() && query != self.text && !kept.contains(&query);
+            if fresh && kept.len() < SUBQUERIES_MAX {
+                kept.push(query);
             }
         }
-        if let Some(facet) = self.facets.first() {
-            let wider: Vec<&str> = facet.terms.iter().map(|(term, _)| term.as_str()).take(10).collect();
-            queries.push(wider.join(" "));
-        }
-        let mut seen: Vec<String> = vec![self.text.clone()];
-        queries.retain(|query| {
-            !query.is_empty() && !seen.contains(query) && {
-                seen.push(query.clone());
-                true
+        kept
+    }
+}
+
+impl Facet {
+    /// Its topic words as they were written.
+    fn topics(&self) -> Vec<String> {
+        words(&self.text).into_iter().filter(|word| !is_stopword(word)).collect()
+    }
+
+    /// Its topic words and those near to them.
+    fn wider(&self) -> String {
+        let topics = self.topics();
+        let near: Vec<String> = topics
+            .iter()
+            .flat_map(|word| near(word))
+            .chain(for_another(&self.text).iter().copied())
+            .map(str::to_owned)
+            .collect();
+        let mut all: Vec<String> = Vec::new();
+        for word in topics.into_iter().chain(near) {
+            if !all.contains(&word) {
+                all.push(word);
             }
-        });
-        queries.truncate(SUBQUERIES_MAX);
-        queries
+        }
+        all.join(" ")
+    }
+}
+
+/// What texts say of doing something for another.
+fn for_another(text: &str) -> &'static [&'static str] {
+    let lower = text.to_lowercase();
+    let phrases =
+        ["someone else", "somebody else", "third party", "another party", "on behalf", "for the user"];
+    if phrases.iter().any(|phrase| lower.contains(phrase)) {
+        &["delegate", "relayer", "behalf", "someone", "else", "authorization"]
+    } else {
+        &[]
     }
 }
 
@@ -145,21 +183,16 @@ fn facet(text: &str) -> Facet {
         }
     }
     let mut terms: Vec<(String, f64)> = own.iter().map(|term| (term.clone(), 1.0)).collect();
-    let mut add = |term: String| {
+    let alike = own.iter().flat_map(|term| same(term));
+    let topics = words(text).into_iter().filter(|word| !is_stopword(word));
+    let near = topics.flat_map(|word| near(&word)).chain(for_another(text).iter().copied()).map(stem);
+    let more: Vec<String> = alike.chain(near).collect();
+    for term in more {
         if !terms.iter().any(|(known, _)| *known == term) {
             terms.push((term, NEAR_WEIGHT));
         }
-    };
-    let lower = text.to_lowercase();
-    let for_another =
-        ["someone else", "somebody else", "third party", "another party", "on behalf", "for the user"];
-    if for_another.iter().any(|phrase| lower.contains(phrase)) {
-        ["delegate", "relayer", "behalf", "someone", "else", "authorization"]
-            .map(stem)
-            .into_iter()
-            .for_each(&mut add);
     }
-    own.iter().flat_map(|term| near(term)).for_each(&mut add);
+    let lower = text.to_lowercase();
     let refers = words(text)
         .iter()
         .any(|word| matches!(word.as_str(), "it" | "its" | "they" | "them" | "their" | "that"));

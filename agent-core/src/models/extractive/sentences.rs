@@ -14,6 +14,8 @@ pub(super) struct Sentence {
 /// Longest piece in words; longer ones are lists or tables in disguise.
 const WORDS_MAX: usize = 70;
 const WORDS_MIN: usize = 6;
+/// The same for an announcement with its list.
+const LIST_WORDS_MAX: usize = 48;
 
 /// Beginnings that point at something said before.
 const UNRESOLVED: &[&str] = &[
@@ -117,6 +119,11 @@ const BOILERPLATE: &[&str] = &[
     "discussions-to",
     "needs discussion",
     "todo",
+    "ignore previous",
+    "ignore all previous",
+    "system prompt",
+    "http://",
+    "https://",
     "see the reference implementation",
     "test cases",
     "cc0",
@@ -140,6 +147,11 @@ pub(super) fn sentences(text: &str) -> Vec<Sentence> {
         let mut before: Option<&str> = None;
         for piece in split(block.text) {
             position = position.saturating_add(1);
+            let broken_off = !block.item && piece.starts_with(char::is_lowercase);
+            if broken_off {
+                before = None;
+                continue;
+            }
             if !unresolved(piece) {
                 keep(without_opener(piece), position);
                 if let Some(list) =
@@ -166,7 +178,7 @@ fn with_list<'a>(text: &'a str, piece: &str, blocks: &[Block<'_>], index: usize)
     for item in blocks.iter().skip(index.saturating_add(1)).take_while(|item| item.item) {
         let end = item.start.checked_add(item.text.len())?;
         let quote = text.get(start..end)?;
-        if quote.split_whitespace().count() > WORDS_MAX {
+        if quote.split_whitespace().count() > LIST_WORDS_MAX {
             break;
         }
         longest = Some(quote);
@@ -189,6 +201,8 @@ struct Block<'a> {
 fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();
     let (mut code, mut comment, mut matter) = (false, false, false);
+    // A passage may begin inside a code block; comments of functions give it away.
+    let doc_comment = text.contains("* @") || text.contains("*/");
     let mut open: Option<(usize, bool)> = None;
     let mut at = 0_usize;
     let mut end = 0_usize;
@@ -205,7 +219,14 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
         if bare.contains("<!--") {
             comment = true;
         }
-        let skip = fence || code || rule || matter || comment || bare.is_empty() || not_prose(bare);
+        let skip = fence
+            || code
+            || rule
+            || matter
+            || comment
+            || bare.is_empty()
+            || not_prose(bare)
+            || (doc_comment && bare.starts_with('*'));
         if bare.contains("-->") {
             comment = false;
         }
@@ -235,8 +256,7 @@ fn not_prose(line: &str) -> bool {
     let solidity = ["function ", "event ", "pragma ", "contract ", "interface ", "mapping(", "struct "]
         .iter()
         .any(|word| line.starts_with(word) && line.contains('('));
-    line.starts_with(['#', '|', '*'])
-        && (line.starts_with(['#', '|']) || line.starts_with("* @") || line.starts_with("*/"))
+    line.starts_with(['#', '|'])
         || line.starts_with("/*")
         || line.starts_with("![")
         || line.starts_with("http")
@@ -423,7 +443,10 @@ mod tests {
     fn list_items_stand_alone_and_lose_their_tails() {
         check(
             "It enables:\n\n- delegate the gas payment to [someone else](./x.md),\n- ERC-1 uses sequential nonces, but this uses random ones, and that\n",
-            &["ERC-1 uses sequential nonces, but this uses random ones."],
+            &[
+                "Delegate the gas payment to someone else.",
+                "ERC-1 uses sequential nonces, but this uses random ones.",
+            ],
         );
     }
 

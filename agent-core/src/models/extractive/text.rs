@@ -10,37 +10,34 @@ const STOPWORDS: &str = "a about above after again all also am an and another an
      used uses using very via was way ways we well were what when where whether which while who whom whose why will with \
      within without would yet you your tell explain describe standard standards erc eip proposal work works exactly actually";
 
-/// Words, and others that a text may use for the same thing. Both are stemmed before use.
+/// Words, and others that a text often uses when it speaks of them. Both are stemmed before use.
 const NEAR: &[(&str, &str)] = &[
-    ("replay replayed replaying", "nonce reuse replay unique once domain random"),
-    ("drain drained draining deplete", "drain deplete deposit griefing limit balance withdraw stake"),
-    ("attack attacker exploit abuse", "attack malicious vulnerable manipulation exploit secure"),
+    ("replay replayed replaying", "replayed nonce nonces reuse unique random once domain"),
+    ("drain drained draining deplete", "drained draining deplete deposit griefing balance withdraw stake"),
+    ("attack attacker exploit abuse", "malicious vulnerable manipulation exploit secure"),
     ("inflation inflate", "manipulation rounding donation share"),
-    ("gas gasless", "gas fee meta"),
+    ("bind bound binding tie link attach", "deterministic assign derive unique permanently"),
+    ("gas gasless", "fee meta relayer"),
     ("usdc usdt dai stablecoin", "token fungible erc20"),
-    ("nft nfts", "nft token erc721"),
-    ("royalty royalties", "royalty payment creator"),
+    ("nft nfts", "token erc721"),
+    ("difference differ different compare versus vs distinguish", "instead unlike whereas primary existing"),
+    ("royalty royalties", "payment creator"),
+    ("sign signed signing", "authorization"),
+    ("upgrade upgradeable", "proxy facet replace"),
 ];
 
-/// The same for words that are as good as the others: a text that holds one of these has said it.
-const SAME: &[(&str, &str)] = &[
-    (
-        "stop prevent avoid protect guard mitigate defend secure against resist",
-        "prevent protect mitigate avoid secure guard ensure",
-    ),
-    ("bind bound binding tie link attach", "bound bind deterministic assign derive unique permanently"),
-    ("pay payer paid payment sponsor", "payment pay sponsor fee"),
-    (
-        "difference differ different compare versus vs distinguish",
-        "difference differ instead unlike whereas primary",
-    ),
-    ("sign signature signed signing", "signature signed authorization"),
-    ("verify check validate", "verify validate check"),
-    ("upgrade upgradeable", "upgrade proxy facet replace"),
-    ("owner ownership own", "owner holder control"),
-    ("cancel revoke", "cancel revoke invalidate"),
-    ("expire expiry deadline", "deadline expire before valid"),
-    ("refund reimburse", "refund excess return"),
+/// Words that say the same: a text that holds one of a line has said all of them.
+const SAME: &[&str] = &[
+    "stop prevent avoid protect guard mitigate defend secure resist",
+    "bind bound",
+    "pay payer paid payment sponsor",
+    "difference differ different",
+    "sign signature signed",
+    "verify check validate",
+    "owner holder",
+    "cancel revoke invalidate",
+    "expire expiry deadline",
+    "refund reimburse",
 ];
 
 /// Whether a word carries no topic.
@@ -58,30 +55,22 @@ pub(super) fn topic_stems(text: &str) -> Vec<String> {
     words(text).iter().filter(|word| !is_stopword(word)).map(|word| stem(word)).collect()
 }
 
-/// Stems of words that a text may use for this one.
-pub(super) fn near(stem_of_word: &str) -> Vec<String> {
-    let mut found = others(SAME, stem_of_word);
-    found.extend(others(NEAR, stem_of_word));
-    found
+/// Words that a text often uses when it speaks of this one.
+pub(super) fn near(word: &str) -> Vec<&'static str> {
+    let stem_of_word = stem(word);
+    let lines = NEAR.iter().filter(|(triggers, _)| holds(triggers, &stem_of_word));
+    lines.flat_map(|(_, others)| others.split_ascii_whitespace()).collect()
 }
 
-/// Stems of words that say the same as this one.
+/// Stems of other words that say the same as this stem.
 pub(super) fn same(stem_of_word: &str) -> Vec<String> {
-    others(SAME, stem_of_word)
+    let lines = SAME.iter().filter(|line| holds(line, stem_of_word));
+    let stems = lines.flat_map(|line| line.split_ascii_whitespace()).map(stem);
+    stems.filter(|stem| stem != stem_of_word).collect()
 }
 
-fn others(table: &[(&str, &str)], stem_of_word: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for (triggers, others) in table {
-        if triggers.split_ascii_whitespace().any(|trigger| stem(trigger) == stem_of_word) {
-            for other in others.split_ascii_whitespace().map(stem) {
-                if other != stem_of_word && !found.contains(&other) {
-                    found.push(other);
-                }
-            }
-        }
-    }
-    found
+fn holds(line: &str, stem_of_word: &str) -> bool {
+    line.split_ascii_whitespace().any(|word| stem(word) == stem_of_word)
 }
 
 /// Lower-case words; a family of standards and its number are joined.

@@ -77,7 +77,7 @@ fn written(state: &State, brief: &Brief, missing: &[String]) -> String {
         if !brief.unmentioned.is_empty() {
             lines.push(String::new());
             lines.push(format!(
-                "The sources read do not mention {}; the answer rests on what they say nearest to it.",
+                "The passages read do not mention {}; the answer rests on what they say nearest to it.",
                 brief.unmentioned.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
             ));
         }
