@@ -1,5 +1,6 @@
 //! The index file: what can be thrown away and built again.
 
+mod rank;
 mod read;
 mod schema;
 

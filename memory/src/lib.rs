@@ -18,4 +18,4 @@ pub use citation::{Citation, PageId, ParseCitationError, SourceId};
 pub use error::LibraryError;
 pub use library::{FreePage, Library, OwnedArtifact, Passage};
 pub use passage::{Piece, split};
-pub use text::{Block, BlockKind, Document, Note, clean_line, extract};
+pub use text::{Block, BlockKind, Document, Note, clean_line, clean_text, extract};

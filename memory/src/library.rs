@@ -4,7 +4,7 @@ use crate::citation::{Citation, PageId, SourceId};
 use crate::error::LibraryError;
 use crate::index::{Found, Index, NewRecord, NewSource, StoredRecord, is_damage};
 use crate::text::{Document, Note, extract};
-use crate::words::query;
+use crate::words::terms;
 use crate::worker::Worker;
 use bursar_ledger::{Commitment, Entry, Ledger, StreamId};
 use bursar_types::{ArtifactId, ArtifactRecord, Digest};
@@ -17,7 +17,7 @@ use url::Url;
 mod tests;
 
 /// Most passages of one answer.
-const RECALL_MAX: u32 = 100;
+const RECALL_MAX: usize = 100;
 
 /// Something that was bought, and can be had again without paying.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -139,9 +139,9 @@ impl Library {
     /// # Errors
     /// [`LibraryError`].
     pub async fn recall(&self, question: &str, limit: usize) -> Result<Vec<Passage>, LibraryError> {
-        let Some(query) = query(question) else { return Ok(Vec::new()) };
-        let limit = u32::try_from(limit).map_or(RECALL_MAX, |limit| limit.min(RECALL_MAX));
-        let found = self.ask(move |index| index.recall(&query, limit)).await?;
+        let terms = terms(question);
+        let limit = limit.min(RECALL_MAX);
+        let found = self.ask(move |index| index.recall(&terms, limit)).await?;
         Ok(found.into_iter().filter_map(passage).collect())
     }
 

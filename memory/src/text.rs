@@ -157,6 +157,18 @@ pub fn clean_line(text: &str, chars_max: usize) -> String {
     line
 }
 
+/// Outside text that keeps its lines: control and invisible characters dropped, at most `chars_max` characters.
+#[must_use]
+pub fn clean_text(text: &str, chars_max: usize) -> String {
+    let shown = |c: &char| (*c == '\n' || !c.is_control()) && !blocks::invisible(*c);
+    let mut chars = text.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(shown);
+    let mut kept: String = chars.by_ref().take(chars_max).collect();
+    if chars.next().is_some() {
+        kept.push('…');
+    }
+    kept
+}
+
 fn format_of(media_type: Option<&str>, bytes: &[u8]) -> Format {
     let head = bytes.get(..1_024).unwrap_or(bytes);
     if head.contains(&0) {

@@ -24,7 +24,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             source: row.get(0)?,
             number: row.get(1)?,
@@ -57,22 +57,6 @@ impl Index {
         )?;
         let rows =
             statement.query_map([], |row| Ok(StoredRecord { record: row.get(0)?, title: row.get(1)? }))?;
-        rows.collect()
-    }
-
-    /// The passages that fit a query best. Equal scores are in the order of their citations, so that an index built again
-    /// answers the same.
-    pub(crate) fn recall(&self, query: &str, limit: u32) -> rusqlite::Result<Vec<Found>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT passages.source, passages.number, sources.title, sources.url, passages.heading, passages.text,
-                    CAST(round(-1000.0 * bm25(passage_index, 5.0, 3.0, 1.0, 2.0)) AS INTEGER) AS score_milli
-             FROM passage_index
-             JOIN passages ON passages.rowid = passage_index.rowid
-             JOIN sources ON sources.id = passages.source
-             WHERE passage_index MATCH ?1
-             ORDER BY score_milli DESC, passages.source, passages.number LIMIT ?2",
-        )?;
-        let rows = statement.query_map(rusqlite::params![query, limit], Found::read)?;
         rows.collect()
     }
 

@@ -137,6 +137,23 @@ async fn every_spelling_of_a_name_finds_the_same_passage() {
 }
 
 #[tokio::test]
+async fn a_term_that_every_passage_has_still_ranks() {
+    let world = World::new(1);
+    for (url, body) in [
+        ("https://a.example/1", "Gas is a fee. The payer of a transfer signs."),
+        ("https://a.example/2", "Gas is paid by whoever submits the transfer, and gas prices vary."),
+        ("https://a.example/3", "Gas gas gas gas."),
+    ] {
+        world.buy(url, "text/plain", body).await;
+    }
+    let library = world.open().await;
+    let found = library.recall("who submits a transfer and pays the gas", 3).await.unwrap();
+    let urls: Vec<_> = found.iter().map(|passage| passage.url.as_str()).collect();
+    assert_eq!(urls, ["https://a.example/2", "https://a.example/1", "https://a.example/3"]);
+    assert!(found.iter().all(|passage| passage.score_milli > 0), "{found:#?}");
+}
+
+#[tokio::test]
 async fn any_text_is_a_safe_question() {
     let (_world, library) = shelf().await;
     for (question, finds) in [

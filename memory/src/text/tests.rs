@@ -172,3 +172,12 @@ fn a_line_from_outside_is_bounded() {
         assert_eq!(clean_line(text, 4), wanted, "{text:?}");
     }
 }
+
+#[test]
+fn text_from_outside_keeps_its_lines_and_is_bounded() {
+    for (text, wanted) in
+        [("a\r\nb\tc", "a\nb …"), ("\u{1b}\u{202e}a\n", "a\n"), ("abcd", "abcd"), ("abcde", "abcd…")]
+    {
+        assert_eq!(clean_text(text, 4), wanted, "{text:?}");
+    }
+}
