@@ -1,8 +1,9 @@
 //! A document as it is sold.
 
-use super::front_matter;
+use super::{front_matter, search::Analysis};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::sync::{Arc, OnceLock};
 
 const PREVIEW_CHARS: usize = 300;
 
@@ -24,7 +25,7 @@ impl SourceDocument {
 }
 
 /// A document ready to be sold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Document {
     id: String,
     title: String,
@@ -33,6 +34,7 @@ pub struct Document {
     text: String,
     sha256: String,
     standard: Option<u32>,
+    words: OnceLock<Arc<Analysis>>,
 }
 
 impl Document {
@@ -52,6 +54,7 @@ impl Document {
             sha256: hex::encode(Sha256::digest(source.text.as_bytes())),
             text: source.text.clone(),
             standard: facts.standard,
+            words: OnceLock::new(),
         }
     }
 
@@ -100,6 +103,11 @@ impl Document {
     #[must_use]
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// What search needs to know of it.
+    pub(super) fn words(&self) -> Arc<Analysis> {
+        self.words.get_or_init(|| Arc::new(Analysis::of(self))).clone()
     }
 
     /// The number of the ERC or EIP that this document is.

@@ -41,6 +41,12 @@ pub struct Hit {
 #[derive(Debug)]
 struct Entry {
     document: Arc<Document>,
+    words: Arc<Analysis>,
+}
+
+/// What search needs to know of a text; made once, however many sell it.
+#[derive(Debug)]
+pub(super) struct Analysis {
     counts: HashMap<String, u32>,
     length: u32,
     passages: Vec<HashSet<String>>,
@@ -60,18 +66,19 @@ impl SearchIndex {
     /// Indexes the whole text of every document.
     #[must_use]
     pub fn new(documents: &[Arc<Document>]) -> Self {
-        let entries: Vec<_> = documents.iter().map(Entry::new).collect();
+        let entry = |document: &Arc<Document>| Entry { document: document.clone(), words: document.words() };
+        let entries: Vec<_> = documents.iter().map(entry).collect();
         let mut found_in = HashMap::new();
         let mut titled = HashMap::new();
         for entry in &entries {
-            for term in entry.counts.keys() {
+            for term in entry.words.counts.keys() {
                 *found_in.entry(term.clone()).or_insert(0) += 1;
             }
-            for term in &entry.title {
+            for term in &entry.words.title {
                 *titled.entry(term.clone()).or_insert(0) += 1;
             }
         }
-        let total: f64 = entries.iter().map(|entry| f64::from(entry.length)).sum();
+        let total: f64 = entries.iter().map(|entry| f64::from(entry.words.length)).sum();
         let length_mean = (total / as_f64(entries.len().max(1))).max(1.0);
         Self { entries, found_in, titled, length_mean }
     }
@@ -136,11 +143,11 @@ impl SearchIndex {
     }
 
     fn score(&self, entry: &Entry, wanted: &BTreeMap<String, f64>, named: &[u32]) -> f64 {
-        let length = 1.0 - LENGTH_WEIGHT + LENGTH_WEIGHT * f64::from(entry.length) / self.length_mean;
+        let length = 1.0 - LENGTH_WEIGHT + LENGTH_WEIGHT * f64::from(entry.words.length) / self.length_mean;
         let mut score = 0.0;
         let mut covered = 0.0;
         for (term, weight) in wanted {
-            let count = f64::from(entry.counts.get(term).copied().unwrap_or(0));
+            let count = f64::from(entry.words.counts.get(term).copied().unwrap_or(0));
             if count > 0.0 {
                 score += weight * count * (SATURATION + 1.0) / (count + SATURATION * length);
                 covered += weight;
@@ -149,9 +156,9 @@ impl SearchIndex {
         let together = |passage: &HashSet<String>| -> f64 {
             wanted.iter().filter(|(term, _)| passage.contains(*term)).map(|(_, weight)| weight).sum()
         };
-        score += TOGETHER_WEIGHT * entry.passages.iter().map(together).fold(0.0, f64::max);
+        score += TOGETHER_WEIGHT * entry.words.passages.iter().map(together).fold(0.0, f64::max);
         // A word that few titles have says more in a title than its frequency in texts tells.
-        for (term, weight) in wanted.iter().filter(|(term, _)| entry.title.contains(*term)) {
+        for (term, weight) in wanted.iter().filter(|(term, _)| entry.words.title.contains(*term)) {
             score += TITLED_WEIGHT * self.rarity_in(&self.titled, term) * weight / self.rarity(term).max(0.1);
         }
         // A text that speaks of all that was asked beats one that repeats a part of it.
@@ -164,8 +171,9 @@ impl SearchIndex {
     }
 }
 
-impl Entry {
-    fn new(document: &Arc<Document>) -> Self {
+impl Analysis {
+    /// Counts the words of a document.
+    pub(super) fn of(document: &Document) -> Self {
         let mut counts: HashMap<String, u32> = HashMap::new();
         let mut length = 0_u32;
         let mut add = |text: &str, weight: u32| {
@@ -195,7 +203,7 @@ impl Entry {
                 passages.push(terms.into_iter().collect());
             }
         }
-        Self { document: document.clone(), counts, length, passages, title }
+        Self { counts, length, passages, title }
     }
 }
 

@@ -1,5 +1,7 @@
 //! From text to the terms that search counts.
 
+use std::{collections::HashSet, sync::LazyLock};
+
 const STOP_WORDS: &[&str] = &[
     "a",
     "about",
@@ -178,6 +180,11 @@ pub(super) fn standard_term(number: u32) -> String {
     format!("erc{number}")
 }
 
+fn is_stop_word(word: &str) -> bool {
+    static STOP: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP_WORDS.iter().copied().collect());
+    STOP.contains(word)
+}
+
 fn is_standard_prefix(word: &str) -> bool {
     ["erc", "eip", "ercs", "eips"].iter().any(|prefix| word.eq_ignore_ascii_case(prefix))
 }
@@ -201,7 +208,7 @@ fn push_word(word: &str, terms: &mut Vec<String>) {
     }
     for part in parts {
         let part = part.to_lowercase();
-        if !part.is_empty() && !STOP_WORDS.contains(&part.as_str()) {
+        if !part.is_empty() && !is_stop_word(&part) {
             terms.push(stem(&part));
         }
     }
