@@ -1,7 +1,12 @@
 //! Runs driven from outside, against fakes that are stricter than the real thing.
 
+#[cfg(test)]
 mod extractive;
+#[cfg(test)]
 mod market;
+#[cfg(test)]
 mod replay;
+#[cfg(test)]
 mod runs;
+#[cfg(test)]
 mod support;

@@ -11,6 +11,8 @@ const FAR_BELOW: f64 = 0.45;
 const BESIDE_NAMED: f64 = 0.75;
 /// Below this a document has nothing to do with the question.
 const RELEVANT: f64 = 0.2;
+/// A document that shows less than this share of the words asked for is about something else.
+const ASKED: f64 = 0.3;
 
 /// A document with every place that offers it.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +51,10 @@ pub(super) fn choose(state: &State, documents_max: usize) -> Vec<Document> {
             price_micro_usd: hits.iter().filter_map(|hit| hit.price_micro_usd).min(),
             value: relevance,
         };
-        if relevance >= RELEVANT && share > 0.08 {
+        if named
+            || (relevance >= RELEVANT
+                && asked_share(&state.question, &text, &common, state.hits.len()) >= ASKED)
+        {
             found.push((document, covered, named));
         }
     }
@@ -172,6 +177,22 @@ fn coverage(
         *share /= f64::max(whole, f64::EPSILON);
     }
     shares
+}
+
+/// Share of the words asked for that a text holds, in these or words that say the same; what no hit holds counts most.
+fn asked_share(question: &Question, text: &[String], common: &BTreeMap<String, usize>, hits: usize) -> f64 {
+    let (mut held, mut whole) = (0.0, 0.0);
+    for term in question.facets.iter().flat_map(|facet| &facet.own) {
+        let same = super::text::same(term);
+        let forms = || std::iter::once(term).chain(&same);
+        let count = forms().filter_map(|form| common.get(form)).max().copied().unwrap_or_default();
+        let weight = super::compose::idf(count, hits);
+        whole += weight;
+        if forms().any(|form| text.contains(form)) {
+            held += weight;
+        }
+    }
+    held / f64::max(whole, f64::EPSILON)
 }
 
 /// The cheapest payable offer of each document; the documents without one, with the reason.

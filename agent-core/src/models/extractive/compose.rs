@@ -21,7 +21,7 @@ const NEAR_WORTH: f64 = 0.4;
 /// What it is worth in a comparison that one side speaks of the other.
 const NAMES_OTHER: f64 = 3.0;
 /// A clause counts as answered well from this cover on.
-const ANSWERED: f64 = 0.45;
+const ANSWERED: f64 = 0.75;
 
 /// One cited sentence.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,8 +91,9 @@ pub(super) fn compose(state: &State, settings: &ExtractiveSettings) -> Brief {
             .iter()
             .any(|passage| stems(&passage.title).iter().find(|w| super::text::is_numbered(w)) == Some(name))
     });
-    strong &= owned_all && !cited.is_empty();
-    Brief { unmentioned: corpus.unmentioned(question), winner, cited, strong }
+    let unmentioned = corpus.unmentioned(question);
+    strong &= owned_all && !cited.is_empty() && unmentioned.is_empty();
+    Brief { unmentioned, winner, cited, strong }
 }
 
 /// In a comparison, what one side says of the other names the points to look for in both.
@@ -269,7 +270,12 @@ impl<'a> Corpus<'a> {
             .own
             .iter()
             .filter(|term| !question.named.contains(term))
-            .map(|term| self.idf(term).max(1.0))
+            .map(|term| match self.holding.get(term) {
+                // Nobody mentions it: then whatever is said misses the question, unless it names its document.
+                None if question.named.is_empty() => idf(0, self.passages.len()),
+                None => 1.0,
+                Some(_) => self.idf(term).max(1.0),
+            })
             .sum();
         let asked: Vec<(&String, Vec<String>)> =
             facet.own.iter().map(|term| (term, super::text::same(term))).collect();
