@@ -76,7 +76,11 @@ impl ItemTerms {
             resource: item.resource.clone(),
             method: item.method.clone(),
             host,
-            payee: item.payee.clone(),
+            payee: if item.asset.network().starts_with("eip155:") {
+                item.payee.to_ascii_lowercase()
+            } else {
+                item.payee.clone()
+            },
             asset: item.asset.clone(),
             ceiling: item.ceiling.clone(),
             ceiling_micro_usd,

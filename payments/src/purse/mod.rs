@@ -12,13 +12,13 @@ mod open;
 mod pay;
 mod propose;
 mod recover;
+mod settle;
 
 pub use clearance::{Clearance, Signable};
-pub use open::{OpenError, PaymentsParts};
+pub use open::{OpenError, PaymentsParts, SessionHooks};
 pub use recover::Recovered;
 
-use crate::approval::Approver;
-use crate::events::{MoneyEvent, Observer};
+use crate::events::MoneyEvent;
 use crate::policy::{Actor, CallFacts, Facts, Policy};
 use crate::rail::Rail;
 use crate::records::ReadError;
@@ -47,7 +47,6 @@ struct Shared {
     registry: Arc<AssetRegistry>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    observer: Arc<dyn Observer>,
     limits: Limits,
     flights: Flights,
     tasks: TaskTracker,
@@ -65,7 +64,7 @@ pub struct SessionPurse {
     shared: Arc<Shared>,
     session: SessionId,
     actor: Actor,
-    approver: Option<Arc<dyn Approver>>,
+    hooks: SessionHooks,
     /// The session as last folded; brought up to date from the ledger before every decision.
     folded: Mutex<Option<SessionState>>,
     last_phase: std::sync::Mutex<Phase>,
@@ -126,7 +125,7 @@ impl SessionPurse {
     }
 
     fn tell(&self, event: &MoneyEvent) {
-        self.shared.observer.event(event);
+        self.hooks.observer.event(event);
     }
 }
 

@@ -4,7 +4,7 @@ use super::budgets::{budget, item_budgets};
 use super::flight::Flights;
 use super::{Payments, SessionPurse, Shared};
 use crate::approval::Approver;
-use crate::events::Observer;
+use crate::events::{NoObserver, Observer};
 use crate::mandate::{Mandate, MandateError};
 use crate::plan::{ItemTerms, Plan};
 use crate::policy::{Actor, Policy};
@@ -42,10 +42,24 @@ pub struct PaymentsParts {
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids and salts.
     pub entropy: Arc<dyn Entropy>,
-    /// Who watches.
-    pub observer: Arc<dyn Observer>,
     /// Bounds of every exchange with a vendor.
     pub limits: Limits,
+}
+
+/// Who answers for a session, and who watches it.
+#[derive(Debug, Clone)]
+pub struct SessionHooks {
+    /// Who is asked where the rules ask; without one, questions wait.
+    pub approver: Option<Arc<dyn Approver>>,
+    /// Who watches.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Default for SessionHooks {
+    /// Nobody answers, nobody watches.
+    fn default() -> Self {
+        Self { approver: None, observer: Arc::new(NoObserver) }
+    }
 }
 
 /// Why a session could not be opened or read.
@@ -108,7 +122,6 @@ impl Payments {
             registry: parts.registry,
             clock: parts.clock,
             entropy: parts.entropy,
-            observer: parts.observer,
             limits: parts.limits,
             flights: Flights::default(),
             tasks: TaskTracker::new(),
@@ -122,7 +135,7 @@ impl Payments {
     pub async fn open_session(
         &self,
         mandate: Mandate,
-        approver: Option<Arc<dyn Approver>>,
+        hooks: SessionHooks,
     ) -> Result<Arc<SessionPurse>, OpenError> {
         mandate.check()?;
         let policies = self.0.policy.digests();
@@ -171,7 +184,7 @@ impl Payments {
             }
             Err(error) => return Err(error.into()),
         }
-        self.resume_session(session, approver).await
+        self.resume_session(session, hooks).await
     }
 
     /// Takes up a session that was opened before.
@@ -181,7 +194,7 @@ impl Payments {
     pub async fn resume_session(
         &self,
         session: SessionId,
-        approver: Option<Arc<dyn Approver>>,
+        hooks: SessionHooks,
     ) -> Result<Arc<SessionPurse>, OpenError> {
         let state = fold_session(&self.0.ledger, session, None).await?;
         let actor = Actor {
@@ -194,7 +207,7 @@ impl Payments {
             shared: self.0.clone(),
             session,
             actor,
-            approver,
+            hooks,
             folded: Mutex::new(Some(state)),
             last_phase: std::sync::Mutex::new(Phase::Explore),
         });

@@ -1,22 +1,17 @@
 //! Preparing, signing, presenting, and settling.
 
-use super::decide::{acquires, denied, unknown_prefix, vendor_link};
+use super::decide::{acquires, denied};
 use super::recover::{Loaded, open_link};
+use super::settle::Seen;
 use super::{Clearance, SessionPurse, unavailable};
 use crate::events::MoneyEvent;
-use crate::payment::{DeliveryState, Held, Payment, PaymentEvent, Received, Signed};
+use crate::payment::{Held, Payment, PaymentEvent, Signed};
 use crate::rail::{Order, Outcome, Rail};
 use crate::reasons;
 use crate::records::{record, summary};
-use bursar_ledger::{
-    AccountOp, CommitError, Commitment, LinkWrite, NewEntry, Payload, Refusal, Require, StreamId, Transaction,
-};
-use bursar_types::{
-    ArtifactId, ArtifactRecord, ArtifactRef, CanonicalError, Delivery, Digest, FetchError, Fetched,
-    HttpRequest, HttpResponse, TransportError, Undelivered, UnknownOutcome,
-};
+use bursar_ledger::{AccountOp, CommitError, LinkWrite, Refusal, Require, StreamId, Transaction};
+use bursar_types::{FetchError, Fetched, HttpRequest, HttpResponse, UnknownOutcome};
 use bytes::Bytes;
-use http::header;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -167,226 +162,6 @@ impl SessionPurse {
         Ok((state, answer.ok().map(HttpResponse::into_body)))
     }
 
-    /// Records what was seen of a signed payment, with the money move that follows from it, in one transaction.
-    pub(super) async fn settle(&self, signed: &Signed, seen: Seen<'_>) -> Result<Payment, FetchError> {
-        let held = &signed.held;
-        let mut transaction = Transaction::default();
-        let (event, delivered) = match seen {
-            Seen::Rail(outcome) => (PaymentEvent::Observed { outcome }, None),
-            Seen::Answer { outcome, answer } => {
-                let delivered = goods(answer);
-                let body = delivered
-                    .as_ref()
-                    .ok()
-                    .map(|goods| Payload::seal(goods.body.clone(), &*self.shared.entropy));
-                let received =
-                    body.as_ref().zip(delivered.as_ref().ok()).map(|(body, goods)| goods.received(body));
-                transaction.payloads.extend(body);
-                (PaymentEvent::Answered { outcome, received }, Some(delivered.map(|_| ())))
-            }
-        };
-        let loaded = Loaded::read(&self.shared.ledger, held.ask.payment).await?;
-        let before = loaded.payment.clone();
-        let kept = match (&event, &before) {
-            (PaymentEvent::Answered { received: Some(received), .. }, _) => Some(received.clone()),
-            (_, Some(Payment::Unknown { received, .. })) => received.clone(),
-            _ => None,
-        };
-        let mut state =
-            Payment::apply(before.clone(), event.clone()).map_err(|error| unavailable_event(&error))?;
-        let mut events = vec![event];
-        let first_paid = !matches!(before, Some(Payment::Paid { .. }));
-        match &state {
-            Payment::Paid { observed, .. } if first_paid => {
-                transaction.accounts.push(AccountOp::Capture {
-                    id: held.hold,
-                    lines: None,
-                    observed: *observed,
-                });
-                self.link_always(
-                    &mut transaction,
-                    vendor_link(&held.offer.quote.host, &held.offer.quote.payee),
-                    "paid",
-                )
-                .await?;
-                let delivery = match kept {
-                    Some(received) => {
-                        PaymentEvent::Delivered { record: Box::new(self.artifact(&state, &received)) }
-                    }
-                    None => PaymentEvent::DeliveryFailed {
-                        problem: match delivered {
-                            Some(Err(problem)) => problem,
-                            _ => "the answer was lost, and the goods with it".to_owned(),
-                        },
-                    },
-                };
-                state = Payment::apply(Some(state), delivery.clone())
-                    .map_err(|error| unavailable_event(&error))?;
-                if let PaymentEvent::Delivered { record } = &delivery {
-                    transaction.entries.push(library_entry(record)?);
-                    transaction.links.push(close_link(held));
-                    self.link_always(
-                        &mut transaction,
-                        self.bought_link(&held.ask),
-                        &held.ask.payment.to_string(),
-                    )
-                    .await?;
-                }
-                events.push(delivery);
-            }
-            Payment::Paid { .. } => {}
-            Payment::NotPaid { .. } if !first_paid => {
-                transaction.accounts.push(AccountOp::Refund {
-                    id: "disproved".to_owned(),
-                    hold: held.hold,
-                    lines: held.lines.clone(),
-                });
-                if matches!(before, Some(Payment::Paid { delivery: DeliveryState::Owed { .. }, .. })) {
-                    transaction.links.push(close_link(held));
-                }
-            }
-            Payment::NotPaid { .. } => {
-                transaction.accounts.push(AccountOp::Release { id: held.hold });
-                transaction.links.push(close_link(held));
-            }
-            Payment::Unknown { .. } | Payment::Held(_) | Payment::Signing(_) => {}
-        }
-        self.link_state(&mut transaction, held, &state).await?;
-        transaction.require.push(loaded.unmoved());
-        for event in &events {
-            self.add_payment_event(&mut transaction, held, event).map_err(unavailable)?;
-        }
-        self.shared.ledger.commit(transaction).await.map_err(unavailable)?;
-        self.tell_state(&state, first_paid);
-        self.note_phase().await;
-        Ok(state)
-    }
-
-    /// Keeps the marks that other purchases look at: payments unknown, and claims not yet observed.
-    async fn link_state(
-        &self,
-        transaction: &mut Transaction,
-        held: &Held,
-        state: &Payment,
-    ) -> Result<(), FetchError> {
-        let payment = held.ask.payment;
-        let unknown = matches!(state, Payment::Unknown { .. });
-        let claimed = matches!(state, Payment::Paid { observed: false, .. });
-        let marks = [
-            (format!("{}{payment}", unknown_prefix(&held.offer.quote.host)), unknown),
-            (format!("claimed/{payment}"), claimed),
-        ];
-        for (key, set) in marks {
-            let expected = self.shared.ledger.link(&key).await.map_err(unavailable)?;
-            let value = set.then(|| payment.to_string());
-            if expected != value {
-                transaction.links.push(LinkWrite { key, expected, value });
-            }
-        }
-        Ok(())
-    }
-
-    async fn link_always(
-        &self,
-        transaction: &mut Transaction,
-        key: String,
-        value: &str,
-    ) -> Result<(), FetchError> {
-        let expected = self.shared.ledger.link(&key).await.map_err(unavailable)?;
-        if expected.as_deref() != Some(value) {
-            transaction.links.push(LinkWrite { key, expected, value: Some(value.to_owned()) });
-        }
-        Ok(())
-    }
-
-    fn artifact(&self, state: &Payment, received: &Received) -> ArtifactRecord {
-        let artifact = ArtifactRef {
-            id: ArtifactId::derived(&[state.ask().payment.as_bytes(), received.digest.as_bytes()]),
-            digest: received.digest,
-            media_type: received.media_type.clone(),
-            size_bytes: received.size_bytes,
-        };
-        #[expect(clippy::expect_used, reason = "by INVARIANT a paid payment has a held purchase")]
-        let payment = state.view().expect("a paid payment has a view");
-        ArtifactRecord {
-            artifact,
-            payment,
-            session: self.session,
-            kept_at: self.shared.clock.now(),
-            payload: received.payload.digest(),
-        }
-    }
-
-    /// What the caller gets for a settled payment.
-    pub(super) async fn fetched(&self, state: &Payment, body: Option<Bytes>) -> Result<Fetched, FetchError> {
-        match (state, state.view()) {
-            (Payment::Paid { delivery: DeliveryState::Delivered { record }, .. }, Some(payment)) => {
-                let artifact = record.artifact.clone();
-                Ok(match self.whole_body(record, body).await? {
-                    Some(body) => Fetched::Delivered(Delivery { payment, artifact, body }),
-                    None => Fetched::Undelivered(Undelivered {
-                        payment,
-                        problem: "it was delivered, and its bytes have been erased since".to_owned(),
-                    }),
-                })
-            }
-            (Payment::Paid { delivery: DeliveryState::Owed { problem }, .. }, Some(payment)) => {
-                Ok(Fetched::Undelivered(Undelivered { payment, problem: problem.clone() }))
-            }
-            (Payment::Unknown { signed, problem, .. }, _) => Ok(Fetched::Unknown(unknown(signed, problem))),
-            (Payment::Signing(signed), _) => Ok(Fetched::Unknown(unknown(signed, "it was not answered yet"))),
-            (Payment::NotPaid { proof, .. }, _) => Err(FetchError::NotPaid(proof.clone())),
-            (other, _) => Err(FetchError::NotPaid(format!("the payment is only {}", other.name()))),
-        }
-    }
-
-    /// The bytes of a delivery: those at hand if they are the kept ones, else the kept ones.
-    async fn whole_body(
-        &self,
-        record: &ArtifactRecord,
-        body: Option<Bytes>,
-    ) -> Result<Option<Bytes>, FetchError> {
-        match body.filter(|body| Digest::of(body) == record.artifact.digest) {
-            Some(body) => Ok(Some(body)),
-            None => {
-                let kept = Commitment::from_digest(record.payload);
-                self.shared.ledger.payload(kept).await.map_err(unavailable)
-            }
-        }
-    }
-
-    fn tell_state(&self, state: &Payment, first_paid: bool) {
-        let Some(payment) = state.view() else {
-            if let Payment::NotPaid { ask, proof, .. } = state {
-                self.tell(&MoneyEvent::NotPaid { payment: ask.payment, proof: proof.clone() });
-            }
-            return;
-        };
-        match state {
-            Payment::Paid { observed, delivery, .. } => {
-                if first_paid {
-                    self.tell(&MoneyEvent::Paid { payment: payment.clone() });
-                    self.tell(&match delivery {
-                        DeliveryState::Delivered { record } => MoneyEvent::Delivered {
-                            payment: payment.clone(),
-                            artifact: record.artifact.clone(),
-                        },
-                        DeliveryState::Owed { problem } => {
-                            MoneyEvent::Undelivered { payment: payment.clone(), problem: problem.clone() }
-                        }
-                    });
-                }
-                if *observed {
-                    self.tell(&MoneyEvent::Observed { payment });
-                }
-            }
-            Payment::Unknown { problem, .. } => {
-                self.tell(&MoneyEvent::Unknown { payment, problem: problem.clone() })
-            }
-            Payment::Held(_) | Payment::Signing(_) | Payment::NotPaid { .. } => {}
-        }
-    }
-
     fn rail(&self, held: &Held) -> Result<Arc<dyn Rail>, FetchError> {
         let name = &held.offer.quote.rail;
         let found = self.shared.rails.iter().find(|rail| rail.name() == name);
@@ -430,17 +205,7 @@ impl SessionPurse {
             Payment::apply(loaded.payment, event.clone()).map_err(|error| unavailable_event(&error))?;
         self.add_payment_event(&mut transaction, held, event).map_err(unavailable)?;
         self.shared.ledger.commit(transaction).await.map_err(unavailable)?;
-        self.tell_state(&state, false);
         Ok(state)
-    }
-
-    /// The last word on a purchase made under this user, key and request.
-    pub(super) fn bought_link(&self, ask: &crate::payment::Ask) -> String {
-        let name = Digest::of_parts(
-            "bursar/bought/v1",
-            &[self.actor.user.as_bytes(), ask.key.as_str().as_bytes(), ask.request.as_bytes()],
-        );
-        format!("bought/{name}")
     }
 }
 
@@ -449,20 +214,6 @@ impl SessionPurse {
 pub(super) enum Presenting {
     First,
     Again,
-}
-
-/// What was seen of a signed payment.
-#[derive(Debug)]
-pub(super) enum Seen<'a> {
-    /// The payee's answer, or its absence.
-    Answer {
-        /// What the rail made of it.
-        outcome: Outcome,
-        /// The answer.
-        answer: &'a Result<HttpResponse, TransportError>,
-    },
-    /// What the rail itself said.
-    Rail(Outcome),
 }
 
 enum SigningRefused {
@@ -475,44 +226,6 @@ impl From<FetchError> for SigningRefused {
     fn from(error: FetchError) -> Self {
         Self::Ledger(error)
     }
-}
-
-/// What came with an answer, if it is what was paid for.
-struct Goods {
-    body: Bytes,
-    media_type: Option<String>,
-}
-
-impl Goods {
-    fn received(&self, body: &Payload) -> Received {
-        Received {
-            payload: body.commitment(),
-            digest: Digest::of(&self.body),
-            size_bytes: u64::try_from(self.body.len()).unwrap_or(u64::MAX),
-            media_type: self.media_type.clone(),
-        }
-    }
-}
-
-/// A success status with a whole, non-empty body is a delivery; anything else says what is wrong with it.
-fn goods(answer: &Result<HttpResponse, TransportError>) -> Result<Goods, String> {
-    let response = answer.as_ref().map_err(ToString::to_string)?;
-    if !response.status().is_success() {
-        return Err(format!("the vendor answered {}", response.status()));
-    }
-    if response.body().is_empty() {
-        return Err("the vendor answered with an empty body".to_owned());
-    }
-    let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    Ok(Goods { body: response.body().clone(), media_type: media_type.map(str::to_owned) })
-}
-
-fn library_entry(record: &ArtifactRecord) -> Result<NewEntry, FetchError> {
-    Ok(NewEntry {
-        stream: StreamId::new(ArtifactRecord::STREAM).map_err(|error| FetchError::Ledger(Box::new(error)))?,
-        kind: ArtifactRecord::KIND.into(),
-        body: serde_json::to_value(record).map_err(|error| unavailable(CanonicalError::Json(error)))?,
-    })
 }
 
 pub(super) fn close_link(held: &Held) -> LinkWrite {

@@ -212,7 +212,7 @@ impl SessionPurse {
             decision: decision.clone(),
             expires_at,
         };
-        let Some(approver) = &self.approver else {
+        let Some(approver) = &self.hooks.approver else {
             return Ok(PlanOutcome::AwaitingApproval { plan: drafted.view, ticket });
         };
         match approver.answer(&ticket).await {

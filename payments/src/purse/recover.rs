@@ -1,8 +1,9 @@
 //! Joining and recovering payments that are not final.
 
 use super::decide::denied;
-use super::pay::{Presenting, Seen, unavailable_event, unknown};
-use super::{Payments, SessionPurse, unavailable};
+use super::pay::{Presenting, unavailable_event, unknown};
+use super::settle::Seen;
+use super::{Payments, SessionHooks, SessionPurse, unavailable};
 use crate::payment::{Ask, DeliveryState, Payment, PaymentEvent, Signed};
 use crate::rail::Outcome;
 use crate::reasons;
@@ -189,7 +190,10 @@ impl Payments {
         }
         for id in payments {
             let Some(payment) = Loaded::read(self.ledger(), id).await?.payment else { continue };
-            let purse = self.resume_session(payment.ask().session, None).await.map_err(unavailable)?;
+            let purse = self
+                .resume_session(payment.ask().session, SessionHooks::default())
+                .await
+                .map_err(unavailable)?;
             let counter = match purse.recover_one(id).await? {
                 Recovery::Final => continue,
                 Recovery::LetGo => &mut found.let_go,

@@ -1,0 +1,266 @@
+//! A market, a purse and a data file, with one clock that moves when told to.
+
+use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId};
+use bursar_market::{ManualClock as MarketClock, Market, SellerConfig, SourceDocument, TimeSource};
+use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
+use bursar_payments::{
+    Approver, HttpTransport, LocalWallet, Mandate, MoneyEvent, Observer, Payments, PaymentsParts, Policy,
+    Rail, SessionHooks, SessionPurse, Wallet,
+};
+use bursar_types::{
+    Amount, Asset, AssetId, AssetRegistry, Clock, Fetched, HttpRequest, Limits, ManualClock, PlanItem,
+    PlanOutcome, PlanProposal, Provenance, PurchaseKey, Purse, Quote, QuoteOutcome, SeededEntropy, Timestamp,
+    Untrusted,
+};
+use bytes::Bytes;
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+
+/// The buyer's key; worth nothing anywhere.
+const KEY: &str = "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
+const START_S: u64 = 1_795_000_000;
+
+/// Keeps what the purse tells.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(Mutex<Vec<MoneyEvent>>);
+
+impl Observer for Kept {
+    fn event(&self, event: &MoneyEvent) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+impl Kept {
+    pub(crate) fn all(&self) -> Vec<MoneyEvent> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) market: Market,
+    pub(crate) payments: Payments,
+    pub(crate) ledger: Ledger,
+    pub(crate) seen: Arc<Kept>,
+    pub(crate) usdc: AssetId,
+    wallet: Arc<LocalWallet>,
+    clock: Arc<ManualClock>,
+    market_clock: MarketClock,
+    data: TempDir,
+}
+
+/// What a world is made with.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) funds: u128,
+    pub(crate) seller: SellerConfig,
+    pub(crate) readable: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let seller = SellerConfig::new("Docs").pricing(bursar_market::Pricing::flat(1_000));
+        Self { funds: 1_000_000, seller, readable: true }
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let wallet = Arc::new(LocalWallet::from_private_key(KEY).unwrap());
+        let market_clock = MarketClock::new(START_S);
+        let documents = ["alpha", "beta", "gamma"]
+            .map(|name| SourceDocument::new(format!("{name}.md"), format!("# {name}\n\nText of {name}.\n")));
+        let market = Market::builder()
+            .add_seller(setup.seller.documents(documents.to_vec()))
+            .buyer_funds(address(wallet.address()), setup.funds)
+            .clock(TimeSource::Manual(market_clock.clone()))
+            .start()
+            .await
+            .unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_ms(START_S * 1_000)));
+        let data = tempfile::tempdir().unwrap();
+        let (payments, ledger, registry) = open(&market, &data, &clock, &wallet, setup.readable, 1);
+        let usdc =
+            registry.iter().find(|asset| asset.id().network() == market.network()).unwrap().id().clone();
+        Self {
+            market,
+            payments,
+            ledger,
+            seen: Arc::new(Kept::default()),
+            usdc,
+            wallet,
+            clock,
+            market_clock,
+            data,
+        }
+    }
+
+    /// The same data file, opened again by another process.
+    pub(crate) fn reopened(&self, seed: u64) -> Payments {
+        open(&self.market, &self.data, &self.clock, &self.wallet, true, seed).0
+    }
+
+    pub(crate) fn mandate(&self) -> Mandate {
+        Mandate::new("tests", "ada").session_budget(usd("0.50")).asset(self.usdc.clone())
+    }
+
+    pub(crate) async fn session(&self) -> Arc<SessionPurse> {
+        self.session_under(self.mandate(), None).await
+    }
+
+    pub(crate) async fn session_under(
+        &self,
+        mandate: Mandate,
+        approver: Option<Arc<dyn Approver>>,
+    ) -> Arc<SessionPurse> {
+        let hooks = SessionHooks { approver, observer: self.seen.clone() };
+        self.payments.open_session(mandate, hooks).await.unwrap()
+    }
+
+    pub(crate) fn url(&self, document: &str) -> String {
+        self.market.seller(0).unwrap().document_url(document)
+    }
+
+    pub(crate) fn advance_s(&self, seconds: u64) {
+        self.clock.advance_ms(seconds * 1_000);
+        self.market_clock.advance_s(seconds);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What left the wallet, as the chain says.
+    pub(crate) fn outflow(&self) -> u128 {
+        let from = address(self.wallet.address());
+        self.market
+            .chain()
+            .transfers()
+            .iter()
+            .filter(|transfer| transfer.from == from)
+            .map(|transfer| transfer.value)
+            .sum()
+    }
+
+    /// What the ledger says was captured and held in a session.
+    pub(crate) async fn books(&self, purse: &Purse) -> (u128, u128) {
+        let standing = purse.standing().await.unwrap();
+        (standing.budgets[0].spent.atomic(), standing.budgets[0].held.atomic())
+    }
+
+    /// How many different authorizations the seller was shown.
+    pub(crate) fn authorizations(&self) -> usize {
+        self.market.seller(0).unwrap().log().nonces.len()
+    }
+
+    /// The payment's life, as kinds of journal entries.
+    pub(crate) async fn life(&self, payment: bursar_types::PaymentId) -> Vec<String> {
+        let entries = self.ledger.stream(&StreamId::of("payment", payment), 0).await.unwrap();
+        entries.into_iter().map(|entry| entry.kind).collect()
+    }
+
+    pub(crate) async fn verify(&self) {
+        assert_eq!(self.ledger.verify().await.unwrap().problems, Vec::<String>::new());
+    }
+}
+
+fn open(
+    market: &Market,
+    data: &TempDir,
+    clock: &Arc<ManualClock>,
+    wallet: &Arc<LocalWallet>,
+    readable: bool,
+    seed: u64,
+) -> (Payments, Ledger, Arc<AssetRegistry>) {
+    let token = market.token();
+    let mut registry = AssetRegistry::pinned();
+    registry.insert(Asset::stablecoin(
+        token.chain_id,
+        &token.address.to_string(),
+        "USDC",
+        token.decimals,
+        (&token.name, &token.version),
+        false,
+    ));
+    let registry = Arc::new(registry);
+    let entropy = Arc::new(SeededEntropy::new(seed));
+    let clock: Arc<dyn Clock> = clock.clone();
+    let options = SqliteOptions::new(
+        data.path().join("ledger.sqlite"),
+        data.path().join("mark"),
+        clock.clone(),
+        entropy.clone(),
+    );
+    let ledger = Ledger::new(Arc::new(SqliteStore::open(options).unwrap()));
+    let transport = Arc::new(HttpTransport::new().unwrap());
+    let reader = NetworkReader {
+        network: market.network(),
+        rpc_urls: vec![market.rpc_url().to_owned()],
+        finality: Finality::Latest,
+    };
+    let rail: Arc<dyn Rail> = Arc::new(X402::new(X402Options {
+        assets: registry.clone(),
+        networks: if readable { vec![reader] } else { vec![] },
+        transport: transport.clone(),
+        payer: wallet.address().to_owned(),
+        quote_ttl_ms: 600_000,
+    }));
+    let payments = Payments::new(PaymentsParts {
+        ledger: ledger.clone(),
+        policy: Arc::new(Policy::shipped().unwrap()),
+        rails: vec![rail],
+        wallet: wallet.clone(),
+        transport,
+        registry: registry.clone(),
+        clock,
+        entropy,
+        limits: Limits { timeout_ms: 2_000, ..Limits::default() },
+    });
+    (payments, ledger, registry)
+}
+
+pub(crate) fn usd(text: &str) -> Amount {
+    Amount::parse_decimal(&Asset::micro_usd(), text).unwrap()
+}
+
+fn address(text: &str) -> bursar_market::Address {
+    text.parse().unwrap()
+}
+
+pub(crate) fn get(url: &str) -> HttpRequest {
+    http::Request::get(url).body(Bytes::new()).unwrap()
+}
+
+pub(crate) fn key(name: &str) -> PurchaseKey {
+    PurchaseKey::new(name).unwrap()
+}
+
+pub(crate) async fn quotes(purse: &Purse, url: &str) -> Vec<Quote> {
+    match purse.quote(get(url)).await.unwrap() {
+        QuoteOutcome::Quotes(quotes) => quotes,
+        QuoteOutcome::Free(response) => panic!("{url} is free: {}", response.status()),
+    }
+}
+
+pub(crate) async fn propose(purse: &Purse, quotes: &[&Quote], count: u32) -> PlanOutcome {
+    let says = |text: &str| Untrusted::new(text.to_owned(), Provenance::Model);
+    let items =
+        quotes.iter().map(|quote| PlanItem { quote: quote.id, count, purpose: says("to read") }).collect();
+    purse.propose(PlanProposal { purpose: says("tests"), items }).await.unwrap()
+}
+
+/// Quotes, plans and buys one document.
+pub(crate) async fn buy(world: &World, purse: &Purse, document: &str) -> Fetched {
+    plan(world, purse, document).await;
+    purse.fetch(get(&world.url(document)), key(document)).await.unwrap()
+}
+
+pub(crate) async fn plan(world: &World, purse: &Purse, document: &str) {
+    let quotes = quotes(purse, &world.url(document)).await;
+    let outcome = propose(purse, &[&quotes[0]], 1).await;
+    assert!(matches!(outcome, PlanOutcome::Approved { .. }), "{outcome:?}");
+}
