@@ -109,14 +109,12 @@ impl Market {
                 for (index, score) in ranked.into_iter().take(8) {
                     let doc = &self.docs[index];
                     let words = tokens(&text("query"));
-                    let snippets: Vec<&str> = doc
-                        .text
-                        .lines()
-                        .filter(|line| {
-                            line.len() > 40 && tokens(line).iter().any(|word| words.contains(word))
-                        })
-                        .take(2)
-                        .collect();
+                    let common = |line: &str| {
+                        tokens(line).iter().filter(|word| word.len() > 3 && words.contains(word)).count()
+                    };
+                    let mut snippets: Vec<&str> = doc.text.lines().filter(|line| line.len() > 40).collect();
+                    snippets.sort_by_key(|line| std::cmp::Reverse(common(line)));
+                    snippets.truncate(3);
                     for base in [DEAR, CHEAP] {
                         let url = format!("{base}{}", doc.slug);
                         results.push(json!({

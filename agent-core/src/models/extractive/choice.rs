@@ -12,7 +12,9 @@ const BESIDE_NAMED: f64 = 0.75;
 /// Below this a document has nothing to do with the question.
 const RELEVANT: f64 = 0.2;
 /// A document that shows less than this share of the words asked for is about something else.
-const ASKED: f64 = 0.3;
+const ASKED: f64 = 0.15;
+/// How much a word counts there that only stands near one that was asked for.
+const NEAR_SHARE: f64 = 0.3;
 
 /// A document with every place that offers it.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,6 +193,11 @@ fn asked_share(question: &Question, text: &[String], common: &BTreeMap<String, u
         if forms().any(|form| text.contains(form)) {
             held += weight;
         }
+    }
+    let near = question.facets.iter().flat_map(|facet| &facet.terms).filter(|(_, weight)| *weight < 1.0);
+    for (term, _) in near.filter(|(term, _)| text.contains(term)) {
+        let count = common.get(term).copied().unwrap_or_default();
+        held += NEAR_SHARE * super::compose::idf(count, hits);
     }
     held / f64::max(whole, f64::EPSILON)
 }

@@ -20,6 +20,8 @@ const SAYS_SOMETHING: f64 = 0.12;
 const NEAR_WORTH: f64 = 0.4;
 /// What it is worth in a comparison that one side speaks of the other.
 const NAMES_OTHER: f64 = 3.0;
+/// Below this cover the passages are about something else, and the clause stays without an answer.
+const TOUCHES: f64 = 0.2;
 /// A clause counts as answered well from this cover on.
 const ANSWERED: f64 = 0.75;
 
@@ -72,6 +74,10 @@ pub(super) fn compose(state: &State, settings: &ExtractiveSettings) -> Brief {
             None => candidates,
         };
         let best_cover = candidates.iter().take(4).map(|candidate| candidate.cover).fold(0.0, f64::max);
+        if best_cover < TOUCHES && question.named.is_empty() {
+            strong = false;
+            continue;
+        }
         let room = settings.sentences_max.saturating_sub(cited.len()).min(per_facet);
         let mut picked = select(candidates, room, &mut taken, facet, question);
         strong &= best_cover >= ANSWERED && picked.len() >= 2;

@@ -75,6 +75,7 @@ fn holds(line: &str, stem_of_word: &str) -> bool {
 
 /// Lower-case words; a family of standards and its number are joined.
 pub(super) fn words(text: &str) -> Vec<String> {
+    let text = text.replace("n't", " not").replace("n’t", " not");
     let runs = text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty());
     let mut words: Vec<String> = Vec::new();
     for run in runs {
