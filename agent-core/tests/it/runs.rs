@@ -3,12 +3,14 @@
 use crate::support::{Counting, EmptyBuyer, Says, StrictJournal, World, purse};
 use bursar_agent_core::models::{Scripted, ScriptedTurn};
 use bursar_agent_core::{
-    Agent, BuildError, Delta, Executed, Limits, Message, ModelErrorKind, Part, Record, Role, RunError,
-    RunEvent, RunOutcome, RunReport, StopCause, ToolSet, Usage, events,
+    Agent, BuildError, Delta, Executed, Limits, Message, Model, ModelDescriptor, ModelError, ModelErrorKind,
+    ModelEvent, ModelRequest, ModelStream, Part, Record, Retry, Role, RunError, RunEvent, RunOutcome,
+    RunReport, StopCause, StopReason, Tool, ToolContext, ToolError, ToolOutput, ToolSet, Usage, events,
 };
-use bursar_types::{Amount, AssetId, BudgetStanding, Effect, Phase, Purse, RunId, Standing};
+use bursar_types::{Amount, AssetId, BudgetStanding, Effect, Phase, Purse, RunId, Standing, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 fn set(tools: &[&Counting]) -> ToolSet {
@@ -353,4 +355,104 @@ fn the_wire_form_of_a_message_is_stable() {
     let line = r#"{"role":"assistant","parts":[{"type":"text","text":"a"},{"type":"reasoning","text":"b"}]}"#;
     assert_eq!(serde_json::to_string(&message).unwrap(), line);
     assert_eq!(serde_json::from_str::<Message>(line).unwrap(), message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_try_is_repeated_after_the_wait_that_the_model_names() {
+    let world = World::new();
+    let model =
+        Flaky { fails: 2, descriptor: ModelDescriptor::new("test", "flaky"), tries: AtomicU32::new(0) };
+    let agent = Agent::builder(Arc::new(model)).build().unwrap();
+    let began = tokio::time::Instant::now();
+    let report = agent.run(world.context(), "q").await.unwrap();
+    assert_eq!((report.answer(), began.elapsed().as_secs()), (Ok("at last"), 6));
+
+    let model =
+        Flaky { fails: 9, descriptor: ModelDescriptor::new("test", "flaky"), tries: AtomicU32::new(0) };
+    let limits = Limits { model_tries: 3, ..Limits::default() };
+    let agent = Agent::builder(Arc::new(model)).limits(limits).build().unwrap();
+    let report = agent.run(World::new().context(), "q").await.unwrap();
+    assert!(matches!(cause(report), StopCause::Model { kind: ModelErrorKind::RateLimited, .. }));
+}
+
+#[derive(Debug)]
+struct Flaky {
+    fails: u32,
+    descriptor: ModelDescriptor,
+    tries: AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl Model for Flaky {
+    fn descriptor(&self) -> &ModelDescriptor {
+        &self.descriptor
+    }
+    async fn stream(&self, _: ModelRequest) -> Result<ModelStream, ModelError> {
+        if self.tries.fetch_add(1, Ordering::SeqCst) < self.fails {
+            let error = ModelError::new(ModelErrorKind::RateLimited, "429");
+            return Err(error.retry(Retry::After { ms: 3_000 }));
+        }
+        Ok(ModelStream::ready(vec![
+            ModelEvent::TextDelta { text: "at last".into() },
+            ModelEvent::Finished { reason: StopReason::EndTurn },
+        ]))
+    }
+}
+
+#[derive(Debug)]
+struct Finish;
+
+#[async_trait::async_trait]
+impl Tool for Finish {
+    type Args = crate::support::Number;
+    type Output = ToolOutput;
+
+    fn name(&self) -> &str {
+        "finish"
+    }
+    fn description(&self) -> &str {
+        "Ends the run."
+    }
+    fn effect(&self) -> Effect {
+        Effect::Write
+    }
+    async fn call(&self, _: &ToolContext, args: Self::Args) -> Result<ToolOutput, ToolError> {
+        if args.n == 0 {
+            return Err(ToolError::not_executed("not yet"));
+        }
+        Ok(ToolOutput::finish("the answer").with_details(json!({"n": args.n})))
+    }
+}
+
+#[tokio::test]
+async fn a_tool_may_end_the_run_and_the_calls_after_it_are_not_made() {
+    let world = World::new();
+    let write = Counting::new("write", Effect::Write);
+    let tools = set(&[&write]).with(Finish).unwrap();
+    let model = Scripted::new()
+        .call("finish", json!({"n": 0}))
+        .turn(calls(&[("finish", json!({"n": 1})), ("write", json!({"n": 1}))]));
+    let report = run(&world, model, tools, Limits::default()).await;
+    assert_eq!((report.answer(), report.details()), (Ok("the answer"), Some(&json!({"n": 1}))));
+    assert_eq!(write.count(), 0);
+}
+
+#[tokio::test]
+async fn a_sleeping_reader_loses_deltas_and_never_records() {
+    let (sender, mut stream) = events();
+    let run = RunId::derived(&[b"r"]);
+    let delta = |text: &str| RunEvent::Delta { run, delta: Delta::Text { turn: 0, text: text.into() } };
+    for _ in 0..5_000 {
+        sender.send(delta("x"));
+    }
+    let record = Record::Stopped { cause: StopCause::Cancelled };
+    sender.send(RunEvent::Record { run, sequence: 0, at: Timestamp::from_unix_ms(0), record });
+    let mut kept = Vec::new();
+    while let Some(event) = stream.try_recv() {
+        kept.push(event);
+    }
+    assert_eq!(kept.len(), 4_097);
+    assert!(matches!(kept.last(), Some(RunEvent::Record { .. })));
+    sender.send(delta("y"));
+    assert!(stream.try_recv().is_some(), "awake again");
 }
