@@ -88,7 +88,9 @@ impl Reader<'_> {
         let request = self.exchange.request;
         let url = request.uri().to_string();
         let shown = Shown::of(version, &terms, checked.ok());
-        let digest = shown.terms_digest(request, &url, &terms, accepted);
+        // What cannot be paid shares no digest with what can, whatever else they have in common.
+        let own_words = if blocked.is_some() { accepted.get() } else { "" };
+        let digest = shown.terms_digest(request, &url, &terms, own_words);
         let described_as = |v1: Option<&Value>, v2: Option<&Value>| {
             let value = if version == Version::V1 { v1 } else { v2 };
             value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
@@ -175,16 +177,8 @@ impl Shown {
 
     /// The digest over what the money depends on. Beside the payee, price and so on: how the token moves and when, since
     /// a policy may allow one and not the other.
-    fn terms_digest(
-        &self,
-        request: &HttpRequest,
-        url: &str,
-        terms: &Requirement,
-        accepted: &RawValue,
-    ) -> Digest {
+    fn terms_digest(&self, request: &HttpRequest, url: &str, terms: &Requirement, own_words: &str) -> Digest {
         let method = extra(terms, "assetTransferMethod");
-        // Where the amount could not be read, two bad alternatives differ in their own bytes.
-        let stand_in = if self.exact { "" } else { accepted.get() };
         let parts = [
             RAIL,
             request.method().as_str(),
@@ -196,7 +190,7 @@ impl Shown {
             &self.price.atomic().to_string(),
             &self.payee,
             &self.flow,
-            stand_in,
+            own_words,
         ];
         Digest::of_parts("bursar/x402/terms/v1", &parts.map(str::as_bytes))
     }

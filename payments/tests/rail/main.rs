@@ -1,0 +1,8 @@
+//! The x402 rail and the transport under it, from outside.
+
+mod common;
+mod malformed;
+mod offers;
+mod recover;
+mod server;
+mod transport;
