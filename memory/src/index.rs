@@ -123,6 +123,30 @@ impl Index {
         transaction.commit()
     }
 
+    /// Forgets the text of one source and everything found in it. That something was bought stays known; of a free page
+    /// nothing stays.
+    pub(crate) fn forget(&mut self, source: &str) -> rusqlite::Result<()> {
+        let transaction = self.write()?;
+        transaction.execute(
+            "DELETE FROM passage_index WHERE rowid IN (SELECT rowid FROM passages WHERE source = ?1)",
+            [source],
+        )?;
+        transaction.execute("DELETE FROM passages WHERE source = ?1", [source])?;
+        transaction.execute("DELETE FROM sources WHERE id = ?1 AND bought = 0", [source])?;
+        transaction
+            .execute("UPDATE sources SET text = NULL, title = '', readable = 0 WHERE id = ?1", [source])?;
+        // Without this the index only remembers that the passages are gone, and keeps their words.
+        transaction.execute("INSERT INTO passage_index (passage_index) VALUES ('optimize')", [])?;
+        transaction.commit()?;
+        self.checkpoint()
+    }
+
+    /// Moves everything into the one file, so that nothing erased stays in the log beside it. Another process that reads
+    /// puts it off.
+    pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
     /// Takes a free page and gives its title. A page taken before changes nothing.
     pub(crate) fn add_page(&mut self, page: &NewSource) -> rusqlite::Result<String> {
         let transaction = self.write()?;

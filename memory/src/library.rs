@@ -66,6 +66,28 @@ pub struct Passage {
 /// # What it promises
 /// The ledger is the record and the file only an index: where it is missing, damaged, of another version or of another
 /// ledger, it is built again without being asked. Free pages alone are lost then; they can be fetched again.
+///
+/// # Example
+/// ```
+/// use bursar_ledger::{Ledger, MemoryStore};
+/// use bursar_memory::Library;
+/// use bursar_types::{ManualClock, SeededEntropy, Timestamp};
+/// use std::sync::Arc;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let clock = Arc::new(ManualClock::new(Timestamp::from_unix_ms(0)));
+/// let ledger = Ledger::new(Arc::new(MemoryStore::new(clock, Arc::new(SeededEntropy::new(1)))));
+/// let folder = tempfile::tempdir().unwrap();
+/// let library = Library::open(folder.path().join("library.sqlite"), ledger).await?;
+/// library.add_free("https://a.example/", Some("text/markdown"), "# Gas\n\nThe submitter pays the gas.".into()).await?;
+///
+/// let found = library.recall("who pays?", 1).await?;
+/// assert_eq!(found[0].text, "The submitter pays the gas.");
+/// assert!(library.contains(found[0].citation, "pays the gas").await?);
+/// assert!(library.list().await?.is_empty(), "nothing was bought");
+/// # Ok::<(), bursar_memory::LibraryError>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct Library {
     worker: Worker,
@@ -172,6 +194,14 @@ impl Library {
         self.ask(move |index| index.title(&id)).await
     }
 
+    /// Whether this artifact is in the library.
+    ///
+    /// # Errors
+    /// [`LibraryError`].
+    pub async fn owns(&self, artifact: ArtifactId) -> Result<bool, LibraryError> {
+        Ok(self.title(SourceId::Artifact(artifact)).await?.is_some())
+    }
+
     /// Whether `quote` stands in the cited passage, word for word; only whitespace may differ. An empty quote stands nowhere.
     ///
     /// # Errors
@@ -206,6 +236,16 @@ impl Library {
             })
             .await?;
         Ok(FreePage { id, title, notes })
+    }
+
+    /// Forgets the text of something and all its passages, as when its bytes were erased from the ledger. That it was bought
+    /// stays known; a free page is gone. Erase it in the ledger first: a rebuild reads again what is there.
+    ///
+    /// # Errors
+    /// [`LibraryError`].
+    pub async fn forget(&self, source: SourceId) -> Result<(), LibraryError> {
+        let id = source.to_string();
+        self.ask(move |index| index.forget(&id)).await
     }
 
     /// Asks the index; a damaged one is built again, and asked once more.
@@ -352,14 +392,4 @@ fn url_key(text: &str) -> String {
 
 fn normalised(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-impl Library {
-    /// Whether this artifact is in the library.
-    ///
-    /// # Errors
-    /// [`LibraryError`].
-    pub async fn owns(&self, artifact: ArtifactId) -> Result<bool, LibraryError> {
-        Ok(self.title(SourceId::Artifact(artifact)).await?.is_some())
-    }
 }

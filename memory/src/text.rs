@@ -96,6 +96,15 @@ enum Format {
 ///
 /// The input is hostile: time and memory grow with its length and not with its nesting, and the text that comes out has
 /// neither control nor invisible nor direction characters.
+///
+/// # Example
+/// ```
+/// use bursar_memory::{extract, split};
+/// let page = extract(Some("text/html"), b"<title>Fees</title><h2>Gas</h2><p>It is paid in <b>ETH</b>.");
+/// assert_eq!(page.title.as_deref(), Some("Fees"));
+/// let passages = split(&page);
+/// assert_eq!((passages[0].heading.join(" > "), passages[0].text.as_str()), ("Gas".into(), "It is paid in ETH."));
+/// ```
 #[must_use]
 pub fn extract(media_type: Option<&str>, bytes: &[u8]) -> Document {
     let format = format_of(media_type, bytes);

@@ -6,6 +6,9 @@ use bursar_memory::Library;
 use bursar_types::AssetRegistry;
 use thiserror::Error;
 
+#[cfg(test)]
+mod tests;
+
 /// Why there are no tools.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ResearchError {
@@ -22,6 +25,25 @@ pub enum ResearchError {
 ///
 /// # Errors
 /// [`ResearchError::Market`] if a market's address is none.
+///
+/// # Example
+/// ```
+/// # use bursar_ledger::{Ledger, MemoryStore};
+/// # use bursar_types::{ManualClock, SeededEntropy, Timestamp};
+/// # use std::sync::Arc;
+/// use bursar_memory::Library;
+/// use bursar_types::AssetRegistry;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # let clock = Arc::new(ManualClock::new(Timestamp::from_unix_ms(0)));
+/// # let ledger = Ledger::new(Arc::new(MemoryStore::new(clock, Arc::new(SeededEntropy::new(1)))));
+/// # let folder = tempfile::tempdir().unwrap();
+/// let library = Library::open(folder.path().join("library.sqlite"), ledger).await.unwrap();
+/// let tools = bursar_tools::research(["https://market.example"], &library, &AssetRegistry::pinned())?;
+/// assert!(tools.get("fetch").is_some());
+/// # Ok::<(), bursar_tools::ResearchError>(())
+/// # }).unwrap();
+/// ```
 pub fn research<I>(markets: I, library: &Library, assets: &AssetRegistry) -> Result<ToolSet, ResearchError>
 where
     I: IntoIterator,
@@ -39,35 +61,4 @@ where
         tools = tools.with(SearchMarket::new(markets, library.clone(), assets.clone())?)?;
     }
     Ok(tools)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testkit::{World, assets};
-    use bursar_types::Effect;
-
-    #[tokio::test]
-    async fn a_research_agent_has_all_tools_and_only_fetch_may_spend() {
-        let world = World::new().await;
-        let tools = research(["http://127.0.0.1:1"], &world.library, &assets()).unwrap();
-        let names: Vec<_> = tools.specs().map(|spec| spec.name.as_str()).collect();
-        assert_eq!(
-            names,
-            ["budget", "fetch", "finish", "get_quotes", "propose_plan", "recall", "search_market"]
-        );
-        let spends: Vec<_> =
-            tools.specs().filter(|spec| spec.effect == Effect::Spend).map(|spec| &spec.name).collect();
-        assert_eq!(spends, ["fetch"]);
-        insta::assert_json_snapshot!(tools.specs().collect::<Vec<_>>());
-    }
-
-    #[tokio::test]
-    async fn without_a_market_there_is_no_search() {
-        let world = World::new().await;
-        let none: [&str; 0] = [];
-        assert!(research(none, &world.library, &assets()).unwrap().get("search_market").is_none());
-        let bad = research(["market"], &world.library, &assets()).unwrap_err();
-        assert_eq!(bad, ResearchError::Market(AddressError::NotAbsolute));
-    }
 }

@@ -13,7 +13,7 @@ use bursar_types::{
     UnknownOutcome, Untrusted, Verdict,
 };
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -168,6 +168,31 @@ fn payment(url: &str) -> PaymentView {
     }
 }
 
+/// A document for sale, found by the words it has.
+#[derive(Debug, Clone)]
+pub(crate) struct Stock {
+    pub(crate) url: String,
+    pub(crate) title: String,
+    pub(crate) body: String,
+}
+
+impl Stock {
+    fn listed(&self, query: &str) -> Value {
+        let body = self.body.to_lowercase();
+        let words = query.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 3);
+        let score: usize = words.map(|word| body.matches(&word.to_lowercase()).count().min(5)).sum();
+        let terms = json!({"scheme": "exact", "network": format!("eip155:{CHAIN_ID}"), "asset": TOKEN, "amount": "14000"});
+        json!({
+            "resource": self.url,
+            "accepts": [terms],
+            "metadata": {
+                "title": self.title, "preview": self.title, "media_type": "text/markdown", "score_milli": score * 1_000,
+                "size_bytes": self.body.len(), "snippets": [body.chars().take(200).collect::<String>()]
+            }
+        })
+    }
+}
+
 /// A buyer that does what it is told, and fails the test if it is asked anything that the real one would have to refuse.
 #[derive(Debug)]
 pub(crate) struct FakeBuyer {
@@ -176,6 +201,8 @@ pub(crate) struct FakeBuyer {
     ends: Mutex<HashMap<String, Ends>>,
     keys: Mutex<HashMap<String, String>>,
     quoted: Mutex<HashSet<QuoteId>>,
+    approved: Mutex<HashSet<QuoteId>>,
+    stock: Mutex<Vec<Stock>>,
     verdict: Mutex<Verdicts>,
     standing: Mutex<Option<Standing>>,
     asked: Mutex<usize>,
@@ -210,6 +237,29 @@ impl FakeBuyer {
 
     pub(crate) fn ends(&self, url: &str, ends: Ends) {
         self.ends.lock().unwrap().insert(url.to_owned(), ends);
+    }
+
+    /// Sells a document, and delivers it once a plan that names its quote was approved.
+    pub(crate) fn stocks(&self, stock: Stock) {
+        self.sells_as(&stock.url, 14_000, &stock.title);
+        self.stock.lock().unwrap().push(stock);
+    }
+
+    /// Everything in stock, bought at once.
+    pub(crate) async fn delivers_all_stock(&self) {
+        let stock = self.stock.lock().unwrap().clone();
+        for stock in stock {
+            self.shelf.keep(&stock.url, "text/markdown", &Bytes::from(stock.body.into_bytes())).await;
+        }
+    }
+
+    /// What a market answers that lists the whole stock.
+    fn listing(&self, url: &str) -> Option<Reply> {
+        let query = url.split_once("/discovery/search?query=")?.1.replace('+', " ");
+        let stock = self.stock.lock().unwrap();
+        let mut listed: Vec<_> = stock.iter().map(|stock| stock.listed(&query)).collect();
+        listed.sort_by_key(|listed| std::cmp::Reverse(listed["metadata"]["score_milli"].as_i64()));
+        (!listed.is_empty()).then(|| Reply::json(&json!({"resources": listed, "total": listed.len()})))
     }
 
     pub(crate) fn judges(&self, verdict: Verdicts) {
@@ -252,7 +302,7 @@ impl FakeBuyer {
     }
 
     fn answer(&self, url: &str) -> Result<QuoteOutcome, FetchError> {
-        let reply = self.replies.lock().unwrap().get(url).cloned();
+        let reply = self.replies.lock().unwrap().get(url).cloned().or_else(|| self.listing(url));
         self.insist(reply.is_some(), &format!("nothing was prepared for {url}"));
         match reply.unwrap() {
             Reply::Page { status, media_type, body } => {
@@ -280,6 +330,13 @@ impl Buyer for FakeBuyer {
         let users = self.keys.lock().unwrap().values().filter(|other| *other == key.as_str()).count();
         self.insist(users == 1, "one key for two documents");
         let ends = self.ends.lock().unwrap().get(&url).cloned();
+        let stock = self.stock.lock().unwrap().iter().find(|stock| stock.url == url).cloned();
+        let ends = ends.or_else(|| {
+            let body = Bytes::from(stock?.body.into_bytes());
+            let quote = quote(&url, 14_000, "", None).id;
+            self.insist(self.approved.lock().unwrap().contains(&quote), "a document that no plan lists");
+            Some(Ends::Delivers { media_type: "text/markdown", body })
+        });
         let Some(ends) = ends else {
             return match self.answer(&url)? {
                 QuoteOutcome::Free(response) => Ok(Fetched::Free(response)),
@@ -360,7 +417,11 @@ impl Buyer for FakeBuyer {
             "the plan costs more than is left",
             "propose fewer or cheaper items",
         );
-        Ok(match *self.verdict.lock().unwrap() {
+        let verdict = *self.verdict.lock().unwrap();
+        if matches!(verdict, Verdicts::Approve) {
+            self.approved.lock().unwrap().extend(proposal.items.iter().map(|item| item.quote));
+        }
+        Ok(match verdict {
             Verdicts::Approve => PlanOutcome::Approved {
                 plan,
                 approved_by: "rule plan.small".into(),
@@ -437,7 +498,8 @@ impl Shelf {
 pub(crate) struct World {
     pub(crate) library: Library,
     pub(crate) buyer: Arc<FakeBuyer>,
-    clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) ledger: Ledger,
     _folder: tempfile::TempDir,
 }
 
@@ -448,11 +510,13 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let library = Library::open(folder.path().join("library.sqlite"), ledger.clone()).await.unwrap();
         let buyer = Arc::new(FakeBuyer {
-            shelf: Shelf { ledger, entropy: SeededEntropy::new(2) },
+            shelf: Shelf { ledger: ledger.clone(), entropy: SeededEntropy::new(2) },
             replies: Mutex::default(),
             ends: Mutex::default(),
             keys: Mutex::default(),
             quoted: Mutex::default(),
+            approved: Mutex::default(),
+            stock: Mutex::default(),
             verdict: Mutex::new(Verdicts::Approve),
             standing: Mutex::default(),
             asked: Mutex::default(),
@@ -460,7 +524,7 @@ impl World {
             proposed: Mutex::default(),
             broken: AtomicBool::new(false),
         });
-        Self { library, buyer, clock, _folder: folder }
+        Self { library, buyer, clock, ledger, _folder: folder }
     }
 
     /// The same with one document bought before.

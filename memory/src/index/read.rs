@@ -81,10 +81,4 @@ impl Index {
         let mut statement = self.connection.prepare_cached("SELECT title FROM sources WHERE id = ?1")?;
         statement.query_row([source], |row| row.get(0)).optional()
     }
-
-    /// Moves everything into the one file.
-    #[cfg(test)]
-    pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-    }
 }

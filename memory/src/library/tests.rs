@@ -323,6 +323,31 @@ async fn free_pages_are_recalled_and_cited_but_not_owned() {
 }
 
 #[tokio::test]
+async fn what_is_forgotten_is_in_no_file_any_more() {
+    let (world, library) = shelf().await;
+    let secret = "Elephants remember Ottokar personally.";
+    let bought = world.buy("https://seller.example/secret", "text/plain", secret).await;
+    library.sync().await.unwrap();
+    let page = library
+        .add_free("https://free.example/", None, Bytes::from(secret.replace("remember", "free")))
+        .await
+        .unwrap();
+    let artifact = SourceId::Artifact(bought.artifact.id);
+    for source in [artifact, page.id] {
+        library.forget(source).await.unwrap();
+        assert_eq!(library.text(source).await.unwrap(), None);
+    }
+    assert_eq!(library.recall("elephants Ottokar", 3).await.unwrap(), []);
+    assert_eq!(library.find("https://seller.example/secret").await.unwrap().unwrap().record, bought);
+    assert!(library.owns(bought.artifact.id).await.unwrap());
+    assert_eq!(library.title(page.id).await.unwrap(), None);
+    for entry in std::fs::read_dir(world.folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap().to_ascii_lowercase();
+        assert!(!bytes.windows(7).any(|part| part == b"ottokar"));
+    }
+}
+
+#[tokio::test]
 async fn a_quote_must_stand_in_the_passage_word_for_word() {
     let (_world, library) = shelf().await;
     let citation = library.recall("Who pays the gas?", 1).await.unwrap()[0].citation;

@@ -10,6 +10,8 @@ const ANSWER_CHARS_MAX: usize = 50_000;
 const CITATIONS_MAX: usize = 100;
 const USES_MAX: usize = 100;
 const QUOTE_CHARS_MAX: usize = 4_000;
+/// Shortest quote that shows anything, in characters without spaces.
+const QUOTE_CHARS_MIN: usize = 8;
 const PROBLEMS_MAX: usize = 10;
 
 type Problems = Vec<String>;
@@ -128,6 +130,11 @@ async fn citation(
         let quote = clean_line(&cited.quote, 120);
         return Ok(Err(format!(
             "citation {number}: the quote \"{quote}\" does not stand in `{shown}`; copy it exactly from the passage's text"
+        )));
+    }
+    if cited.quote.chars().filter(|c| !c.is_whitespace()).nth(QUOTE_CHARS_MIN.saturating_sub(1)).is_none() {
+        return Ok(Err(format!(
+            "citation {number}: the quote from `{shown}` is too short to show anything; quote the sentence"
         )));
     }
     Ok(Ok(BriefCitation {

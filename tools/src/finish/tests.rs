@@ -64,6 +64,7 @@ async fn an_answer_that_does_not_hold_is_refused_with_what_is_wrong() {
             set("/citations/0/quote", json!("x\u{1b}".repeat(1 << 20))),
             format!("does not stand in `{citation}`"),
         ),
+        (set("/citations/0/quote", json!("the gas")), "too short".into()),
         (set("/uses/0/artifact", json!(unknown.trim_end_matches("#1"))), "nothing such was bought".into()),
         (set("/uses/0/artifact", json!("the document")), "use of `the document`".into()),
     ] {
