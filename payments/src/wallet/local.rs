@@ -7,7 +7,7 @@ use alloy::primitives::B256;
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use async_trait::async_trait;
-use bursar_types::Entropy;
+use bursar_types::{Digest, Entropy};
 use std::fmt;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -70,6 +70,15 @@ impl LocalWallet {
         let address = format!("{:#x}", signer.address());
         Ok(Self { signer, address })
     }
+
+    /// INVARIANT: called only with the digest of a [`Signable`].
+    fn signature(&self, digest: &Digest) -> Result<[u8; 65], WalletError> {
+        let signature = self
+            .signer
+            .sign_hash_sync(&B256::from(*digest.as_bytes()))
+            .map_err(|error| WalletError::Signer(error.into()))?;
+        Ok(signature.as_bytes())
+    }
 }
 
 impl fmt::Debug for LocalWallet {
@@ -91,9 +100,9 @@ impl Wallet for LocalWallet {
                 found: self.address.clone(),
             });
         }
-        let digest = B256::from(*signable.digest().as_bytes());
-        let signature =
-            self.signer.sign_hash_sync(&digest).map_err(|error| WalletError::Signer(error.into()))?;
-        Ok(signature.as_bytes())
+        self.signature(signable.digest())
     }
 }
+
+#[cfg(test)]
+mod tests;

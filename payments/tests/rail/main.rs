@@ -3,6 +3,7 @@
 mod common;
 mod malformed;
 mod offers;
+mod outcome;
 mod recover;
 mod server;
 mod transport;

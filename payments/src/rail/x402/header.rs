@@ -126,3 +126,6 @@ fn payment_v1(terms: &Terms, payload: Payload<'_>) -> Result<String, String> {
 fn verbatim(text: &str) -> Result<&RawValue, String> {
     serde_json::from_str(text).map_err(|error| format!("the stored terms are damaged: {error}"))
 }
+
+#[cfg(test)]
+mod tests;
