@@ -4,7 +4,13 @@
 //! syncs it; both run in the same place, so read the ratio rather than the figure. Nothing here is asserted.
 //!
 //! `cargo bench -p bursar-ledger --bench pairs [-- FOLDER]`
-#![expect(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    reason = "a benchmark"
+)]
 
 use bursar_ledger::{AccountOp, Budget, Ledger, Line, SqliteOptions, SqliteStore, Transaction, Window};
 use bursar_types::{Amount, AssetId, BudgetId, Clock, HoldId, SeededEntropy, Timestamp};

@@ -2,7 +2,7 @@
 //!
 //! The ledger knows nothing of agents, HTTP or chains. It keeps three things that must never disagree: accounts (what may
 //! still be spent), the journal (what happened), and payloads (the erasable bytes that journal entries commit to).
-//! Everything that changes goes through [`Ledger::commit`], all of it or none.
+//! Everything that changes goes through [`Store::commit`], all of it or none.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic)]
 
 mod account;

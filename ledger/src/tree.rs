@@ -101,10 +101,8 @@ mod tests {
             [] => Digest::of(b""),
             [leaf] => leaf_hash(leaf),
             leaves => {
-                let mut half = 1;
-                while half * 2 < leaves.len() {
-                    half *= 2;
-                }
+                // The largest power of two below the count.
+                let half = leaves.len().div_ceil(2).next_power_of_two();
                 node_hash(&root_by_definition(&leaves[..half]), &root_by_definition(&leaves[half..]))
             }
         }
@@ -139,7 +137,7 @@ mod tests {
             }
             for size in 0..=leaves.len() {
                 let at = peak_leaves(size as u64);
-                let frontier = at.iter().map(|leaf| peaks[*leaf as usize]).collect();
+                let frontier = at.iter().map(|leaf| peaks[usize::try_from(*leaf).unwrap()]).collect();
                 let frontier = Frontier::from_peaks(size as u64, frontier).unwrap();
                 prop_assert_eq!(frontier.root(), root_by_definition(&leaves[..size]));
             }

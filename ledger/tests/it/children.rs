@@ -40,7 +40,7 @@ impl Running {
                 return None;
             }
             // A line that the kill cut short was not acknowledged to anyone.
-            let Some(line) = line.strip_suffix('\n') else { return None };
+            let line = line.strip_suffix('\n')?;
             if let Some((_, number)) = line.rsplit_once("ack ") {
                 return Some(number.parse().unwrap());
             }

@@ -147,6 +147,9 @@ async fn all_budgets_of_a_hold_are_debited_or_none(f: Fixture) {
     assert_eq!((f.sums(1).await, f.sums(2).await), ((0, 50, 50), (0, 10, 0)));
 }
 
+/// Budgets and amounts.
+type Of = &'static [(u8, u128)];
+
 /// Budgets 1 > 2 > 3 and 2 > 4, each named under its parent.
 async fn family(f: &Fixture) {
     let child = |id, parent| AccountOp::Open(Budget { parent: Some(budget_id(parent)), ..budget(id, 1_000) });
@@ -155,7 +158,7 @@ async fn family(f: &Fixture) {
 
 async fn ancestors_are_debited_once(f: Fixture) {
     family(&f).await;
-    let cases: [(&[(u8, u128)], [u128; 4]); 7] = [
+    let cases: [(Of, [u128; 4]); 7] = [
         (&[(3, 10)], [10, 10, 10, 0]),
         (&[(3, 10), (2, 10)], [10, 10, 10, 0]),
         (&[(1, 10), (2, 10), (3, 10)], [10, 10, 10, 0]),

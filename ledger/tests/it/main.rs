@@ -1,7 +1,6 @@
 //! The ledger as its users see it: one suite for every store, a model, and what happens to files.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::unreachable,
