@@ -1,0 +1,219 @@
+//! Putting Bursar together.
+
+use crate::config::{Config, FinalityConfig};
+use crate::error::BursarError;
+use crate::handle::{Bursar, Inner};
+use crate::system::{SystemClock, SystemEntropy};
+use crate::wallet_file;
+use bursar_ledger::{Ledger, SqliteOptions, SqliteStore};
+use bursar_memory::Library;
+use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
+use bursar_payments::{HttpTransport, Mandate, Payments, PaymentsParts, Policy, PolicyFile, Rail, Wallet};
+use bursar_types::{Asset, AssetRegistry, Clock, Entropy, Limits, Transport};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How long a quote may be used before it must be asked again.
+const QUOTE_TTL_MS: u64 = 15 * 60 * 1_000;
+
+/// Puts Bursar together in code. [`Bursar::open`] does the same from a file.
+#[derive(Debug)]
+#[must_use]
+pub struct BursarBuilder {
+    data: PathBuf,
+    mark: Option<PathBuf>,
+    wallet: Option<(Arc<dyn Wallet>, Option<PathBuf>)>,
+    networks: Vec<NetworkReader>,
+    registry: AssetRegistry,
+    policies: Vec<PolicyFile>,
+    discovery: Vec<String>,
+    mandate: Option<Mandate>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    limits: Limits,
+}
+
+impl BursarBuilder {
+    pub(crate) fn new(data: PathBuf) -> Self {
+        Self {
+            data,
+            mark: None,
+            wallet: None,
+            networks: Vec::new(),
+            registry: AssetRegistry::pinned(),
+            policies: Vec::new(),
+            discovery: Vec::new(),
+            mandate: None,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Reads a configuration file.
+    pub(crate) fn from_file(path: &Path) -> Result<Self, BursarError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| BursarError::ConfigFile { path: path.to_owned(), source })?;
+        let config: Config = toml::from_str(&text)
+            .map_err(|source| BursarError::Config { path: path.to_owned(), source: Box::new(source) })?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        let mut builder = Self::new(base.join(&config.data));
+        builder.mark = config.mark.map(|mark| base.join(mark));
+        if let Some(wallet) = &config.wallet {
+            let (wallet, binding) = wallet_file::open(wallet, base)?;
+            builder.wallet = Some((Arc::new(wallet), binding));
+        }
+        for network in config.networks {
+            let finality = match network.finality {
+                FinalityConfig::Finalized => Finality::Finalized,
+                FinalityConfig::Latest => Finality::Latest,
+            };
+            builder.networks.push(NetworkReader {
+                network: network.network,
+                rpc_urls: network.rpc,
+                finality,
+            });
+        }
+        for asset in config.assets {
+            builder.registry.insert(asset.into_asset());
+        }
+        for policy in &config.policies {
+            let path = base.join(policy);
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| BursarError::ConfigFile { path: path.clone(), source })?;
+            builder.policies.push(PolicyFile { name: policy.display().to_string(), text });
+        }
+        builder.discovery = config.discovery;
+        builder.mandate =
+            config.mandate.map(|mandate| mandate.into_mandate(&builder.registry)).transpose()?;
+        Ok(builder)
+    }
+
+    /// The wallet. It is not bound to the data file on disk: that is the caller's duty here.
+    pub fn wallet(mut self, wallet: Arc<dyn Wallet>) -> Self {
+        self.wallet = Some((wallet, None));
+        self
+    }
+
+    /// A wallet for play money, made in the data folder at first use: for chains on this machine.
+    ///
+    /// # Errors
+    /// [`BursarError::Write`] or [`BursarError::Wallet`] if its file cannot be made or read.
+    pub fn play_wallet(mut self) -> Result<Self, BursarError> {
+        let (wallet, binding) = wallet_file::play_wallet(&self.data.join("play-money.key"), &*self.entropy)?;
+        self.wallet = Some((Arc::new(wallet), Some(binding)));
+        Ok(self)
+    }
+
+    /// The wallet's address, if there is one yet.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        self.wallet.as_ref().map(|(wallet, _)| wallet.address())
+    }
+
+    /// Adds a network that can be paid on, with the endpoints that read it. On `local` chains the latest block counts.
+    pub fn network(mut self, network: impl Into<String>, rpc_urls: Vec<String>, local: bool) -> Self {
+        let finality = if local { Finality::Latest } else { Finality::Finalized };
+        self.networks.push(NetworkReader { network: network.into(), rpc_urls, finality });
+        self
+    }
+
+    /// Trusts an asset beside the pinned ones.
+    pub fn asset(mut self, asset: Asset) -> Self {
+        self.registry.insert(asset);
+        self
+    }
+
+    /// Adds a Cedar file beside the shipped rules.
+    pub fn policy(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.policies.push(PolicyFile { name: name.into(), text: text.into() });
+        self
+    }
+
+    /// Adds a discovery service that agents search.
+    pub fn discovery(mut self, url: impl Into<String>) -> Self {
+        self.discovery.push(url.into());
+        self
+    }
+
+    /// The mandate of sessions that bring none.
+    pub fn mandate(mut self, mandate: Mandate) -> Self {
+        self.mandate = Some(mandate);
+        self
+    }
+
+    /// Replaces the machine's clock, for tests and replays.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Bounds of every exchange with a vendor.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Opens the data file and everything over it, and takes up payments that a crash left open.
+    ///
+    /// # Errors
+    /// [`BursarError`], with the file and what to do.
+    pub async fn open(self) -> Result<Bursar, BursarError> {
+        let (wallet, binding) = self.wallet.ok_or(BursarError::NoWallet)?;
+        let policy = Arc::new(Policy::load(&self.policies)?);
+        std::fs::create_dir_all(&self.data)
+            .map_err(|source| BursarError::Write { path: self.data.clone(), source })?;
+        let mark = self.mark.unwrap_or_else(|| beside(&self.data));
+        let options = SqliteOptions::new(
+            self.data.join("ledger.sqlite"),
+            mark,
+            self.clock.clone(),
+            self.entropy.clone(),
+        );
+        let ledger = Ledger::new(Arc::new(SqliteStore::open(options)?));
+        if let Some(binding) = binding {
+            wallet_file::bind(&binding, ledger.id())?;
+        }
+        let library = Library::open(self.data.join("library.sqlite"), ledger.clone()).await?;
+        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new()?);
+        let registry = Arc::new(self.registry);
+        let rail: Arc<dyn Rail> = Arc::new(X402::new(X402Options {
+            assets: registry.clone(),
+            networks: self.networks,
+            transport: transport.clone(),
+            payer: wallet.address().to_owned(),
+            quote_ttl_ms: QUOTE_TTL_MS,
+        }));
+        let payments = Payments::new(PaymentsParts {
+            ledger: ledger.clone(),
+            policy,
+            rails: vec![rail],
+            wallet,
+            transport,
+            registry: registry.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            limits: self.limits,
+        });
+        let recovered = payments.recover().await?;
+        library.sync().await?;
+        Ok(Bursar(Arc::new(Inner {
+            payments,
+            ledger,
+            library,
+            registry,
+            clock: self.clock,
+            entropy: self.entropy,
+            discovery: self.discovery,
+            mandate: self.mandate,
+            recovered,
+        })))
+    }
+}
+
+/// A file beside the data folder, so that restoring the folder does not restore the mark.
+fn beside(data: &Path) -> PathBuf {
+    let mut name = data.as_os_str().to_owned();
+    name.push(".mark");
+    PathBuf::from(name)
+}

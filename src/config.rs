@@ -1,0 +1,119 @@
+//! `bursar.toml`.
+
+use bursar_payments::MandateFile;
+use bursar_types::{Asset, AssetId, Eip712Name};
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// What `bursar.toml` holds. Paths are relative to the file.
+///
+/// ```
+/// let config: bursar::Config = toml::from_str(r#"
+///     data = ".bursar"
+///     [wallet]
+///     keystore = "wallet.json"
+///     [[network]]
+///     network = "eip155:84532"
+///     rpc = ["https://sepolia.base.org"]
+///     [mandate]
+///     purpose = "research"
+///     assets = ["eip155:84532/erc20:0x036CbD53842c5426634e7929541eC2318f3dCF7e"]
+///     budget = [{ scope = "session", limit = "0.50" }]
+/// "#)?;
+/// # Ok::<(), toml::de::Error>(())
+/// ```
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Folder of the data file and the library's index.
+    pub data: PathBuf,
+    /// The high-water mark's file, outside `data`; by default beside it.
+    pub mark: Option<PathBuf>,
+    /// The wallet.
+    pub wallet: Option<WalletConfig>,
+    /// The networks that can be paid on.
+    #[serde(default, rename = "network")]
+    pub networks: Vec<NetworkConfig>,
+    /// Assets trusted beside the pinned ones.
+    #[serde(default, rename = "asset")]
+    pub assets: Vec<AssetConfig>,
+    /// Cedar files beside the shipped rules.
+    #[serde(default)]
+    pub policies: Vec<PathBuf>,
+    /// Discovery services that agents search.
+    #[serde(default)]
+    pub discovery: Vec<String>,
+    /// What the user authorised.
+    pub mandate: Option<MandateFile>,
+}
+
+/// Where the wallet's key is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, untagged)]
+pub enum WalletConfig {
+    /// An encrypted keystore (Web3 Secret Storage).
+    Keystore {
+        /// The file.
+        keystore: PathBuf,
+        /// The variable that holds its password.
+        #[serde(default = "password_variable")]
+        password_env: String,
+    },
+    /// A key in a variable: for tests, never for money.
+    Environment {
+        /// The variable.
+        key_env: String,
+    },
+}
+
+/// How one network is read.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// CAIP-2, such as `eip155:84532`.
+    pub network: String,
+    /// JSON-RPC endpoints; where there are several, all must agree.
+    pub rpc: Vec<String>,
+    /// `finalized`, or `latest` for a chain on this machine.
+    #[serde(default)]
+    pub finality: FinalityConfig,
+}
+
+/// Which block counts as settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinalityConfig {
+    /// The latest block that the network calls finalized.
+    #[default]
+    Finalized,
+    /// The latest block.
+    Latest,
+}
+
+/// An asset trusted beside the pinned ones.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssetConfig {
+    /// CAIP-19.
+    pub id: AssetId,
+    /// Symbol for screens.
+    pub symbol: String,
+    /// Decimals.
+    pub decimals: u8,
+    /// Name and version of the token's EIP-712 domain.
+    pub eip712: Eip712Name,
+    /// Whether it is worth money.
+    pub live: bool,
+}
+
+impl AssetConfig {
+    pub(crate) fn into_asset(self) -> Asset {
+        let chain_id = self.id.network().strip_prefix("eip155:").and_then(|id| id.parse().ok()).unwrap_or(0);
+        let name = (self.eip712.name.as_str(), self.eip712.version.as_str());
+        Asset::stablecoin(chain_id, self.id.reference(), &self.symbol, self.decimals, name, self.live)
+    }
+}
+
+fn password_variable() -> String {
+    "BURSAR_WALLET_PASSWORD".to_owned()
+}

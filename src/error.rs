@@ -1,0 +1,89 @@
+//! Why Bursar could not be opened or used.
+
+use bursar_ledger::{CommitError, StoreError};
+use bursar_memory::LibraryError;
+use bursar_payments::{HttpTransportError, MandateFileError, OpenError, PolicyError, WalletError};
+use bursar_types::{FetchError, LedgerId};
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why Bursar could not be opened or used. Each says what to do next.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BursarError {
+    /// The configuration file cannot be read.
+    #[error("cannot read `{path}`: {source}")]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration file is not well formed.
+    #[error("`{path}` is not a valid configuration: {source}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// The mandate in the configuration cannot be used.
+    #[error("mandate: {0}")]
+    Mandate(#[from] MandateFileError),
+    /// No mandate was given.
+    #[error("no mandate: give one in the configuration's `[mandate]` or with `SessionBuilder::mandate`")]
+    NoMandate,
+    /// No wallet was given.
+    #[error("no wallet: give one in the configuration's `[wallet]` or with `BursarBuilder::wallet`")]
+    NoWallet,
+    /// The variable that holds the wallet's secret is not set.
+    #[error("environment variable `{variable}` is not set; it holds {what}")]
+    NoSecret {
+        /// The variable.
+        variable: String,
+        /// What it holds.
+        what: &'static str,
+    },
+    /// A file or folder cannot be made or written.
+    #[error("cannot write `{path}`: {source}")]
+    Write {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The wallet belongs to another data file. Two ledgers over one wallet cannot keep its budgets.
+    #[error(
+        "this wallet belongs to ledger {bound}, and this data file is ledger {found}; open the other data file, or use another wallet"
+    )]
+    OtherLedger {
+        /// The ledger the wallet is bound to.
+        bound: String,
+        /// The ledger that was opened.
+        found: LedgerId,
+    },
+    /// The wallet cannot be opened.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// The rules cannot be loaded.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The data file cannot be opened.
+    #[error(transparent)]
+    Ledger(#[from] StoreError),
+    /// The ledger refused or failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The library cannot be opened.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The session cannot be opened.
+    #[error(transparent)]
+    Session(#[from] OpenError),
+    /// The HTTP client cannot be made.
+    #[error(transparent)]
+    Transport(#[from] HttpTransportError),
+    /// A money operation failed; no money moved.
+    #[error(transparent)]
+    Money(#[from] FetchError),
+}

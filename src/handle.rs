@@ -1,0 +1,152 @@
+//! Bursar as its users hold it.
+
+use crate::builder::BursarBuilder;
+use crate::error::BursarError;
+use crate::event::{EventStream, Tap};
+use crate::session::{Approve, Session};
+use bursar_ledger::Ledger;
+use bursar_memory::Library;
+use bursar_payments::{Mandate, Payments, PlanApproval, Recovered, SessionHooks};
+use bursar_types::{AssetRegistry, Clock, Entropy, SessionId};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) payments: Payments,
+    pub(crate) ledger: Ledger,
+    pub(crate) library: Library,
+    pub(crate) registry: Arc<AssetRegistry>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) discovery: Vec<String>,
+    pub(crate) mandate: Option<Mandate>,
+    pub(crate) recovered: Recovered,
+}
+
+/// One data file with its wallet, rules and library. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Bursar(pub(crate) Arc<Inner>);
+
+impl Bursar {
+    /// Opens what a configuration file describes.
+    ///
+    /// # Errors
+    /// [`BursarError`], naming the file and field.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, BursarError> {
+        BursarBuilder::from_file(path.as_ref())?.open().await
+    }
+
+    /// Begins to put Bursar together in code, over a data folder.
+    pub fn builder(data: impl Into<PathBuf>) -> BursarBuilder {
+        BursarBuilder::new(data.into())
+    }
+
+    /// Begins a session: the scope of money under one mandate.
+    pub fn session(&self, purpose: impl Into<String>) -> SessionBuilder {
+        SessionBuilder {
+            bursar: self.clone(),
+            purpose: purpose.into(),
+            mandate: None,
+            approve: Approve::Rule,
+        }
+    }
+
+    /// Takes up a session that was begun before, under its own mandate.
+    ///
+    /// # Errors
+    /// [`BursarError::Session`] if there is no such session.
+    pub async fn resume(&self, session: SessionId, approve: Approve) -> Result<Session, BursarError> {
+        let (hooks, events, sender) = hooks(approve);
+        let purse = self.0.payments.resume_session(session, hooks).await?;
+        Ok(Session::new(self.clone(), purse, events, sender))
+    }
+
+    /// The ledger: budgets, holds and the journal.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+
+    /// What was bought.
+    #[must_use]
+    pub fn library(&self) -> &Library {
+        &self.0.library
+    }
+
+    /// The assets with their decimals.
+    #[must_use]
+    pub fn registry(&self) -> &AssetRegistry {
+        &self.0.registry
+    }
+
+    /// What was found open when it was opened.
+    #[must_use]
+    pub fn recovered(&self) -> Recovered {
+        self.0.recovered
+    }
+
+    /// Waits for payments in flight, and closes the data file.
+    ///
+    /// # Errors
+    /// [`BursarError::Ledger`].
+    pub async fn close(&self) -> Result<(), BursarError> {
+        self.0.payments.close().await;
+        self.0.ledger.close().await?;
+        Ok(())
+    }
+}
+
+/// Begins a session.
+#[derive(Debug)]
+#[must_use = "a session begins when it is started"]
+pub struct SessionBuilder {
+    bursar: Bursar,
+    purpose: String,
+    mandate: Option<Mandate>,
+    approve: Approve,
+}
+
+impl SessionBuilder {
+    /// The mandate, instead of the configured one.
+    pub fn mandate(mut self, mandate: Mandate) -> Self {
+        self.mandate = Some(mandate);
+        self
+    }
+
+    /// Who is asked about plans.
+    pub fn approve(mut self, approve: Approve) -> Self {
+        self.approve = approve;
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// [`BursarError::NoMandate`], or what is wrong with the mandate.
+    pub async fn start(self) -> Result<Session, BursarError> {
+        let mandate = self.mandate.or_else(|| self.bursar.0.mandate.clone());
+        let mut mandate = mandate.ok_or(BursarError::NoMandate)?;
+        mandate.purpose = self.purpose;
+        // Who is asked only narrows: a mandate that asks or forbids is not loosened by a session.
+        mandate.approval = match (&self.approve, mandate.approval) {
+            (_, PlanApproval::Never) | (Approve::Never, _) => PlanApproval::Never,
+            (_, PlanApproval::Ask) | (Approve::Ask(_), _) => PlanApproval::Ask,
+            (Approve::Rule, PlanApproval::Rule) => PlanApproval::Rule,
+        };
+        let (hooks, events, sender) = hooks(self.approve);
+        let purse = self.bursar.0.payments.open_session(mandate, hooks).await?;
+        Ok(Session::new(self.bursar, purse, events, sender))
+    }
+}
+
+fn hooks(approve: Approve) -> (SessionHooks, EventStream, bursar_agent_core::EventSender) {
+    let (money, money_events) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, runs) = bursar_agent_core::events();
+    let approver = match approve {
+        Approve::Ask(approver) => Some(approver),
+        Approve::Rule | Approve::Never => None,
+    };
+    let hooks = SessionHooks { approver, observer: Arc::new(Tap(money)) };
+    (hooks, EventStream::new(money_events, runs), sender)
+}

@@ -1,0 +1,13 @@
+//! Models that run here.
+
+pub use bursar_agent_core::models::{Extractive, Scripted};
+
+use bursar_agent_core::Model;
+use std::sync::Arc;
+
+/// The built-in research model: offline, deterministic, no key. It retrieves, compares prices, plans, and answers in the
+/// sources' own sentences.
+#[must_use]
+pub fn extractive() -> Arc<dyn Model> {
+    Arc::new(Extractive::default())
+}

@@ -1,0 +1,103 @@
+//! A session as its users hold it.
+
+use crate::event::EventStream;
+use crate::handle::Bursar;
+use bursar_agent_core::{Cancel, EventSender, RunContext};
+use bursar_memory::Library;
+use bursar_payments::{Approver, SessionPurse};
+use bursar_types::{AgentId, AssetRegistry, Principal, Purse, SessionId};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Who is asked about plans.
+#[derive(Debug, Clone)]
+pub enum Approve {
+    /// The rules decide alone.
+    Rule,
+    /// A person, or code in a person's name, is asked about every plan.
+    Ask(Arc<dyn Approver>),
+    /// No plan is ever approved: a dry run that explores and buys nothing.
+    Never,
+}
+
+/// The scope of money under one mandate. Several runs share it.
+#[derive(Debug)]
+pub struct Session {
+    bursar: Bursar,
+    purse: Arc<SessionPurse>,
+    sender: EventSender,
+    events: Mutex<Option<EventStream>>,
+    cancel: Cancel,
+}
+
+impl Session {
+    pub(crate) fn new(
+        bursar: Bursar,
+        purse: Arc<SessionPurse>,
+        events: EventStream,
+        sender: EventSender,
+    ) -> Self {
+        Self { bursar, purse, sender, events: Mutex::new(Some(events)), cancel: Cancel::new() }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.purse.session()
+    }
+
+    /// The purse: for code without an agent, and what agents get.
+    #[must_use]
+    pub fn purse(&self) -> Purse {
+        self.purse.handle()
+    }
+
+    /// Its events, from the beginning. The first caller gets them; later ones get `None`.
+    #[must_use]
+    pub fn events(&self) -> Option<EventStream> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Stops new work of its runs. A payment in flight goes on to its end.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// What a run needs: journal, gate, purse, clock, events.
+    #[must_use]
+    pub fn run_context(&self) -> RunContext {
+        let inner = &self.bursar.0;
+        RunContext {
+            journal: Arc::new(inner.ledger.clone()),
+            gate: self.purse.clone(),
+            purse: Some(self.purse.handle()),
+            clock: inner.clock.clone(),
+            entropy: inner.entropy.clone(),
+            principal: Principal {
+                session: self.id(),
+                agent: AgentId::derived(&[self.id().as_bytes(), b"agent"]),
+                user: "local".to_owned(),
+                role: "research".to_owned(),
+            },
+            events: self.sender.clone(),
+            cancel: self.cancel.clone(),
+        }
+    }
+
+    /// What was bought, in this session and before.
+    #[must_use]
+    pub fn library(&self) -> &Library {
+        self.bursar.library()
+    }
+
+    /// The assets with their decimals.
+    #[must_use]
+    pub fn registry(&self) -> &AssetRegistry {
+        self.bursar.registry()
+    }
+
+    /// The discovery services its agents search.
+    #[must_use]
+    pub fn discovery(&self) -> &[String] {
+        &self.bursar.0.discovery
+    }
+}

@@ -1,0 +1,15 @@
+//! Tools for agents that may pay.
+
+pub use bursar_tools::{Brief, BriefCitation, BriefUse};
+pub use bursar_tools::{Budget, Fetch, Finish, GetQuotes, ProposePlan, Recall, ResearchError, SearchMarket};
+
+use crate::session::Session;
+use bursar_agent_core::ToolSet;
+
+/// The tools of a research agent over a session: search, quotes, plan, fetch, recall, budget, finish.
+///
+/// # Errors
+/// [`ResearchError::Market`] if a discovery address of the configuration is none.
+pub fn research(session: &Session) -> Result<ToolSet, ResearchError> {
+    bursar_tools::research(session.discovery(), session.library(), session.registry())
+}
