@@ -40,12 +40,12 @@ fn text_that_is_not_exactly_a_key_is_refused_and_not_repeated() {
     let cases = [
         String::new(),
         "0x".to_owned(),
-        KEY[1..].to_owned(),
+        KEY.strip_prefix('7').unwrap().to_owned(),
         format!("{KEY}0"),
         format!(" {KEY}"),
         format!("{KEY}\n"),
         format!("0X{KEY}"),
-        format!("0x0x{}", &KEY[2..]),
+        format!("0x0x{}", KEY.strip_prefix("7c").unwrap()),
         KEY.replace('7', "g"),
         "0".repeat(64),
         order.to_owned(),
@@ -53,8 +53,8 @@ fn text_that_is_not_exactly_a_key_is_refused_and_not_repeated() {
     for text in cases {
         let error = LocalWallet::from_private_key(&text).unwrap_err();
         assert!(matches!(error, WalletError::Key), "`{text}`");
-        let trimmed = text.trim();
-        assert!(trimmed.len() < 10 || !printed(&error).contains(&trimmed[..10]), "{error:?}");
+        let shown = text.trim().get(..10).is_some_and(|start| printed(&error).contains(start));
+        assert!(!shown, "{error:?}");
     }
 }
 
@@ -69,9 +69,16 @@ fn nothing_that_can_be_printed_shows_the_key() {
     let wrong = LocalWallet::open(&path, "wrong password").unwrap_err();
     let exists =
         LocalWallet::create_keystore(&path, "correct horse", &secret(), &SeededEntropy::new(2)).unwrap_err();
-    let number_list = format!("{:?}", secret());
+    assert!(format!("{:?}", secret()).contains("124, 133, 33, 24, 41"));
     for text in [printed(&wrong), printed(&exists), stored, format!("{wallet:?}")] {
-        for shown in [KEY, &KEY[..16], &KEY[48..], &number_list[1..30], "correct horse", "wrong password"] {
+        for shown in [
+            KEY,
+            "7c852118294e51e6",
+            "c371e15141b007a6",
+            "124, 133, 33, 24, 41",
+            "correct horse",
+            "wrong password",
+        ] {
             assert!(!text.contains(shown), "{text} shows {shown}");
         }
     }
