@@ -35,8 +35,8 @@ pub(crate) struct NewSource {
 pub(crate) struct NewRecord {
     /// Position in the stream.
     pub(crate) position: u64,
-    /// The record as JSON, and what it speaks of; `None` for an entry that is no record.
-    pub(crate) content: Option<(String, NewSource)>,
+    /// The record as JSON, the digest of the bytes, and what it speaks of; `None` for an entry that is no record.
+    pub(crate) content: Option<(String, String, NewSource)>,
 }
 
 impl Index {
@@ -102,14 +102,15 @@ impl Index {
     /// Takes one record of the stream. A record taken before, by this process or another, changes nothing.
     pub(crate) fn add_record(&mut self, record: NewRecord) -> rusqlite::Result<()> {
         let transaction = self.write()?;
-        if let Some((json, source)) = record.content {
+        if let Some((json, digest, source)) = record.content {
             transaction.execute(
-                "INSERT INTO records (position, artifact, url_key, record) VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO records (position, artifact, url_key, digest, record) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (position) DO NOTHING",
                 params![
                     i64::try_from(record.position).unwrap_or(i64::MAX),
                     source.id.to_string(),
                     source.url_key,
+                    digest,
                     json
                 ],
             )?;

@@ -145,6 +145,16 @@ impl Library {
         Ok(found.as_ref().and_then(owned))
     }
 
+    /// What was bought with exactly these bytes, from whatever address: the same text at another seller.
+    ///
+    /// # Errors
+    /// [`LibraryError`].
+    pub async fn find_content(&self, digest: Digest) -> Result<Option<OwnedArtifact>, LibraryError> {
+        let digest = digest.to_string();
+        let found = self.ask(move |index| index.find_content(&digest)).await?;
+        Ok(found.as_ref().and_then(owned))
+    }
+
     /// Everything bought, oldest first, each artifact once.
     ///
     /// # Errors
@@ -352,7 +362,8 @@ fn new_record(position: u64, content: Option<(ArtifactRecord, Option<Bytes>)>) -
         let id = SourceId::Artifact(record.artifact.id);
         let url = &record.payment.resource;
         let json = serde_json::to_string(&record).ok()?;
-        Some((json, NewSource { id, url: url.clone(), url_key: url_key(url), document }))
+        let digest = record.artifact.digest.to_string();
+        Some((json, digest, NewSource { id, url: url.clone(), url_key: url_key(url), document }))
     });
     NewRecord { position, content }
 }

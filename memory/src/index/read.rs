@@ -49,6 +49,17 @@ impl Index {
             .optional()
     }
 
+    /// The newest record of something with these bytes.
+    pub(crate) fn find_content(&self, digest: &str) -> rusqlite::Result<Option<StoredRecord>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT record, title FROM records JOIN sources ON sources.id = records.artifact
+             WHERE digest = ?1 ORDER BY position DESC LIMIT 1",
+        )?;
+        statement
+            .query_row([digest], |row| Ok(StoredRecord { record: row.get(0)?, title: row.get(1)? }))
+            .optional()
+    }
+
     /// The first record of every artifact, oldest first.
     pub(crate) fn list(&self) -> rusqlite::Result<Vec<StoredRecord>> {
         let mut statement = self.connection.prepare_cached(

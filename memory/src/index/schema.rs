@@ -14,9 +14,11 @@ const CHECKED_BYTES_MAX: u64 = 64 << 20;
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE records (
-        position INTEGER PRIMARY KEY, artifact TEXT NOT NULL, url_key TEXT NOT NULL, record TEXT NOT NULL
+        position INTEGER PRIMARY KEY, artifact TEXT NOT NULL, url_key TEXT NOT NULL, digest TEXT NOT NULL,
+        record TEXT NOT NULL
     );
     CREATE INDEX records_by_url ON records (url_key);
+    CREATE INDEX records_by_digest ON records (digest);
     CREATE INDEX records_by_artifact ON records (artifact);
     CREATE TABLE sources (
         id TEXT PRIMARY KEY, bought INTEGER NOT NULL, readable INTEGER NOT NULL, url TEXT NOT NULL,

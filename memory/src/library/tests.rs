@@ -99,6 +99,9 @@ async fn what_was_bought_is_found_by_address_and_by_question() {
         ("EIP-3009 transfers", GAS.len() as u64)
     );
     assert_eq!(library.find("https://seller.example/other").await.unwrap(), None);
+    let by_content = library.find_content(Digest::of(GAS.as_bytes())).await.unwrap();
+    assert_eq!(by_content, Some(found.clone()));
+    assert_eq!(library.find_content(Digest::of(b"other")).await.unwrap(), None);
     let titles: Vec<_> = library.list().await.unwrap().into_iter().map(|owned| owned.title).collect();
     assert_eq!(titles, ["EIP-3009 transfers", "Units of tokens", "logs.txt"]);
 

@@ -4,7 +4,7 @@ use super::{ANSWER_BYTES_MAX, IndicatedPrice, MarketHit};
 use crate::address::Address;
 use crate::show::{TITLE_CHARS_MAX, integer};
 use bursar_memory::clean_line;
-use bursar_types::{Amount, AssetId, AssetRegistry};
+use bursar_types::{Amount, AssetId, AssetRegistry, Digest};
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -30,6 +30,8 @@ const NETWORKS_V1: [(&str, u64); 8] = [
 pub(super) struct Found {
     pub(super) address: Address,
     pub(super) score_milli: i64,
+    /// SHA-256 of the text, as the market claims it.
+    pub(super) digest: Option<Digest>,
     title: String,
     media_type: String,
     size_bytes: Option<u64>,
@@ -80,6 +82,7 @@ fn resource(value: &Value) -> Option<Found> {
             .and_then(Value::as_i64)
             .unwrap_or(0)
             .clamp(-1_000_000_000, 1_000_000_000),
+        digest: described("sha256").and_then(Value::as_str).and_then(|text| Digest::parse(text).ok()),
         title,
         media_type: text("media_type", 100),
         size_bytes: described("size_bytes").and_then(Value::as_u64).filter(|size| *size < 1 << 53),

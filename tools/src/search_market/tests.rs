@@ -1,5 +1,6 @@
 use super::*;
-use crate::testkit::{CHAIN_ID, DOC, Reply, TOKEN, World, assets, call};
+use crate::testkit::{CHAIN_ID, DOC, GAS, Reply, TOKEN, World, assets, call};
+use bursar_types::Digest;
 use serde_json::{Value, json};
 
 const MARKET: &str = "http://127.0.0.1:4022";
@@ -44,6 +45,27 @@ async fn what_a_market_lists_is_shown_with_prices_and_what_is_owned() {
     ]);
     world.buyer.reply(ASKED, Reply::json(&body));
     insta::assert_json_snapshot!(search(&world, &[MARKET]).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_answer_of_the_market_in_a_box_is_read() {
+    let world = World::new().await;
+    world.buyer.reply(ASKED, Reply::page("application/json", include_str!("fixtures/answer.json")));
+    insta::assert_json_snapshot!(search(&world, &[MARKET]).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_same_text_at_another_seller_is_owned() {
+    let world = World::with_gas_document().await;
+    let mut same = listed("https://other.example/copy", 2, json!([]));
+    same["metadata"]["sha256"] = json!(Digest::of(GAS.as_bytes()));
+    let mut other = listed("https://other.example/else", 1, json!([]));
+    other["metadata"]["sha256"] = json!(Digest::of(b"else"));
+    world.buyer.reply(ASKED, Reply::json(&answer(&[same, other])));
+    let result = search(&world, &[MARKET]).await.unwrap();
+    let owned: Vec<_> =
+        result["results"].as_array().unwrap().iter().map(|hit| hit["owned"].clone()).collect();
+    assert_eq!(owned, [json!(true), json!(false)]);
 }
 
 #[tokio::test]
