@@ -91,9 +91,10 @@ impl SessionPurse {
         };
         let state =
             Payment::apply(before.cloned(), first.clone()).map_err(|error| unavailable_event(&error))?;
-        let kept = match before {
-            Some(Payment::Unknown { received, .. }) => received.clone(),
-            _ => None,
+        let (kept, missing) = match before {
+            // What was wrong with the payee's answer is why there are no goods.
+            Some(Payment::Unknown { received, problem, .. }) => (received.clone(), problem),
+            _ => (None, &seen.missing),
         };
         let newly_paid =
             matches!(state, Payment::Paid { .. }) && !matches!(before, Some(Payment::Paid { .. }));
@@ -102,7 +103,7 @@ impl SessionPurse {
             let received = seen.received().or(kept);
             events.push(match received {
                 Some(received) => self.delivered(&state, &received),
-                None => PaymentEvent::DeliveryFailed { problem: seen.missing.clone() },
+                None => PaymentEvent::DeliveryFailed { problem: missing.clone() },
             });
         }
         Ok(events)
