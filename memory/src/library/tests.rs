@@ -254,6 +254,24 @@ async fn what_is_bought_later_comes_with_the_next_sync() {
     assert_eq!(library.recall("giraffes", 3).await.unwrap().len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn several_that_begin_at_once_share_one_index() {
+    for _ in 0..5 {
+        let (world, library) = shelf().await;
+        let wanted = recalled(&library).await;
+        let path = world.folder.path().join("fresh.sqlite");
+        let mut openings = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let (path, ledger) = (path.clone(), world.ledger.clone());
+            openings.spawn(async move { Library::open(path, ledger).await.unwrap() });
+        }
+        for library in openings.join_all().await {
+            assert_eq!(recalled(&library).await, wanted);
+            assert_eq!(library.list().await.unwrap().len(), 3);
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_index_of_another_ledger_is_built_again() {
     let (world, library) = shelf().await;
