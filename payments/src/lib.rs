@@ -29,7 +29,9 @@ pub use policy::{
     Actor, CallFacts, Facts, PayFacts, PlanFacts, Policy, PolicyError, PolicyFile, QuoteFacts, RuleEffect,
     RuleView,
 };
-pub use purse::{Clearance, OpenError, Payments, PaymentsParts, Recovered, SessionPurse, Signable};
+pub use purse::{
+    Clearance, OpenError, Payments, PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable,
+};
 pub use rail::{
     Authorization, AuthorizeError, Exchange, Offer, OfferError, Order, Outcome, Prepared, Rail, x402,
 };

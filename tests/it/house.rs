@@ -1,0 +1,106 @@
+//! The floors of the house: which crate may use which. A new edge is a decision, so it changes this table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// Each crate with the crates of ours that it may use, directly. Development dependencies are free.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("bursar-types", &[]),
+    ("bursar-ledger", &["bursar-types"]),
+    ("bursar-payments", &["bursar-ledger", "bursar-types"]),
+    ("bursar-agent-core", &["bursar-types"]),
+    ("bursar-memory", &["bursar-ledger", "bursar-types"]),
+    ("bursar-tools", &["bursar-agent-core", "bursar-memory", "bursar-types"]),
+    ("bursar-market", &[]),
+    (
+        "bursar",
+        &["bursar-agent-core", "bursar-ledger", "bursar-memory", "bursar-payments", "bursar-tools", "bursar-types"],
+    ),
+    ("bursar-cli", &["bursar", "bursar-market"]),
+];
+
+/// Crates that a floor must not bring in, however deep.
+const ABSENT: &[(&str, &[&str])] = &[
+    ("bursar-types", &["tokio", "reqwest", "rusqlite", "cedar-policy", "alloy"]),
+    ("bursar-ledger", &["reqwest", "cedar-policy", "alloy"]),
+    ("bursar-agent-core", &["reqwest", "rusqlite", "cedar-policy", "alloy"]),
+    ("bursar-market", &["cedar-policy", "rusqlite", "alloy"]),
+];
+
+fn metadata() -> serde_json::Value {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--all-features", "--offline", "--manifest-path", manifest])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Direct dependencies of every package, development dependencies left out.
+fn edges(metadata: &serde_json::Value) -> BTreeMap<String, BTreeSet<String>> {
+    let names: BTreeMap<_, _> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| (package["id"].as_str().unwrap(), package["name"].as_str().unwrap().to_owned()))
+        .collect();
+    let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for node in metadata["resolve"]["nodes"].as_array().unwrap() {
+        let of = edges.entry(names[node["id"].as_str().unwrap()].clone()).or_default();
+        for dependency in node["deps"].as_array().unwrap() {
+            let used = dependency["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"] != "dev");
+            if used {
+                of.insert(names[dependency["pkg"].as_str().unwrap()].clone());
+            }
+        }
+    }
+    edges
+}
+
+#[test]
+fn no_crate_uses_one_above_it() {
+    let metadata = metadata();
+    let edges = edges(&metadata);
+    let ours: BTreeSet<_> = edges.keys().filter(|name| *name == "bursar" || name.starts_with("bursar-")).collect();
+    let listed: BTreeSet<_> = FLOORS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(ours, listed.iter().collect(), "every crate of ours stands in the table");
+    for (name, allowed) in FLOORS {
+        let used: BTreeSet<_> = edges[*name].iter().filter(|used| ours.contains(used)).map(String::as_str).collect();
+        let allowed: BTreeSet<_> = allowed.iter().copied().collect();
+        let extra: Vec<_> = used.difference(&allowed).collect();
+        assert!(extra.is_empty(), "{name} uses {extra:?}, which the house does not have");
+    }
+}
+
+#[test]
+fn a_quiet_floor_brings_in_no_loud_one() {
+    let metadata = metadata();
+    let edges = edges(&metadata);
+    for (name, absent) in ABSENT {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![(*name).to_owned()];
+        while let Some(next) = open.pop() {
+            if seen.insert(next.clone()) {
+                open.extend(edges.get(&next).into_iter().flatten().cloned());
+            }
+        }
+        let found: Vec<_> = absent.iter().filter(|crate_name| seen.contains(**crate_name)).collect();
+        assert!(found.is_empty(), "{name} brings in {found:?}");
+    }
+}
+
+#[test]
+fn there_is_one_http_client_one_tls_and_one_sqlite() {
+    let metadata = metadata();
+    for name in ["reqwest", "rustls", "libsqlite3-sys", "hyper", "http"] {
+        let versions: BTreeSet<_> = metadata["packages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|package| package["name"] == name)
+            .map(|package| package["version"].as_str().unwrap())
+            .collect();
+        assert!(versions.len() <= 1, "{name} is there as {versions:?}");
+    }
+}

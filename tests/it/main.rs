@@ -1,0 +1,3 @@
+//! Tests of the whole: the house's floors, and money through the facade.
+
+mod house;
