@@ -76,7 +76,7 @@ fn brief(report: RunReport) -> Brief {
 async fn market() -> World {
     let world = World::new().await;
     world.buyer.stand(standing(&[("session", 500_000, 0)]));
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/sources");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/sources");
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "md") {
