@@ -9,6 +9,7 @@ mod account;
 mod audit;
 mod books;
 mod entry;
+mod event;
 mod ledger;
 mod memory;
 mod payload;
@@ -22,6 +23,7 @@ mod tree;
 
 pub use account::{Budget, BudgetState, HoldPhase, HoldState, Line, Window};
 pub use entry::{Entry, NewEntry, StreamId, StreamIdError, TreeHead};
+pub use event::{EventError, SealedEvent};
 pub use ledger::{Ledger, Store, Verification};
 pub use memory::MemoryStore;
 pub use payload::{Commitment, Payload};

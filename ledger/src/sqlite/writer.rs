@@ -13,11 +13,14 @@ use bursar_types::{Clock, LedgerId, Timestamp};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How many requests one commit takes in.
 const GROUP_MAX: usize = 512;
+/// How long to wait for one more caller of the last group; a lone caller never waits.
+const GATHER: Duration = Duration::from_micros(100);
 /// How many rows of a kind stay in memory between groups.
 const ROWS_MAX: usize = 50_000;
 
@@ -63,25 +66,25 @@ impl Writer {
     /// Works until every sender is gone or a request closes it.
     pub(super) fn run(mut self, requests: &Receiver<Request>) {
         let mut closing = None;
+        let mut last_len = 1;
         while closing.is_none() {
             let Ok(first) = requests.recv() else { break };
-            let mut group = Vec::new();
-            let mut next = Ok(first);
-            loop {
-                match next {
-                    Ok(Request::Commit(prepared, waiter)) => group.push((prepared, waiter)),
-                    Ok(Request::Close(waiter)) => {
+            let mut group = Vec::with_capacity(last_len);
+            let mut next = Some(first);
+            while let Some(request) = next.take() {
+                match request {
+                    Request::Commit(prepared, waiter) => group.push((prepared, waiter)),
+                    Request::Close(waiter) => {
                         closing = Some(waiter);
                         break;
                     }
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
                 }
-                if group.len() >= GROUP_MAX {
-                    break;
+                if group.len() < GROUP_MAX {
+                    next = take_next(requests, group.len() < last_len);
                 }
-                next = requests.try_recv();
             }
             if !group.is_empty() {
+                last_len = group.len();
                 self.commit_group(group);
             }
         }
@@ -177,6 +180,15 @@ impl Writer {
     fn raise_mark(&mut self, head: TreeHead) -> Result<(), StoreError> {
         let recorded = Recorded { ledger: self.id, head };
         self.mark.raise(recorded).map_err(|error| StoreError::Io(Box::new(error)))
+    }
+}
+
+/// The next request that is queued. While the group is smaller than the last one, those who were just answered may be
+/// about to ask again: it pays to wait a moment for them, where a commit would make them wait for a whole sync.
+fn take_next(requests: &Receiver<Request>, wait: bool) -> Option<Request> {
+    match wait {
+        true => requests.recv_timeout(GATHER).ok(),
+        false => requests.try_recv().ok(),
     }
 }
 
