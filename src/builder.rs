@@ -212,7 +212,7 @@ impl BursarBuilder {
 }
 
 /// A file beside the data folder, so that restoring the folder does not restore the mark.
-fn beside(data: &Path) -> PathBuf {
+pub(crate) fn beside(data: &Path) -> PathBuf {
     let mut name = data.as_os_str().to_owned();
     name.push(".mark");
     PathBuf::from(name)

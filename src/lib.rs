@@ -28,6 +28,7 @@ mod error;
 mod event;
 mod handle;
 pub mod models;
+pub mod report;
 mod session;
 mod system;
 pub mod tools;

@@ -1,0 +1,408 @@
+//! What the ledger says about sessions and payments: plain views, read without a wallet or a network.
+
+use crate::builder::beside;
+use crate::error::BursarError;
+use crate::handle::Bursar;
+use crate::system::{SystemClock, SystemEntropy};
+use bursar_agent_core::{Record, RecordEntry, StopCause};
+use bursar_ledger::{Commitment, Entry, Ledger, SqliteOptions, SqliteStore, StreamId};
+use bursar_payments::{
+    DeliveryState, Held, Payment, PaymentEvent, PlanApproval, Scope, SessionEvent, SessionState, phase,
+};
+use bursar_tools::Brief;
+use bursar_types::{
+    Amount, ArtifactId, ArtifactRef, AssetId, Clock, Digest, Journal, PaymentId, Phase, PlanItemId,
+    ReceiptView, RunId, SessionId, Timestamp,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Opens the ledger of a data folder alone: to read and verify it, without wallet, rules or network.
+///
+/// # Errors
+/// [`BursarError::Ledger`].
+pub fn open_ledger(data: impl AsRef<Path>) -> Result<Ledger, BursarError> {
+    let data = data.as_ref();
+    let options = SqliteOptions::new(
+        data.join("ledger.sqlite"),
+        beside(data),
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+    );
+    Ok(Ledger::new(Arc::new(SqliteStore::open(options)?)))
+}
+
+/// How a payment stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum PaymentState {
+    /// Money is set aside; nothing was signed.
+    Held,
+    /// A signature may exist and may have been presented.
+    Signing,
+    /// It was presented, and nobody can say yet whether money moved.
+    Unknown {
+        /// Why.
+        problem: String,
+    },
+    /// Money moved and the goods came.
+    Delivered,
+    /// Money moved and the goods did not come.
+    Undelivered {
+        /// What came instead.
+        problem: String,
+    },
+    /// No money moved, and that is proven.
+    NotPaid {
+        /// The proof.
+        proof: String,
+    },
+    /// Its record was erased or is damaged.
+    Unreadable {
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl PaymentState {
+    /// Whether it is not over: the outcome is not known, or something is owed.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(
+            self,
+            Self::Signing | Self::Unknown { .. } | Self::Undelivered { .. } | Self::Unreadable { .. }
+        )
+    }
+
+    /// Whether money moved.
+    #[must_use]
+    pub const fn is_paid(&self) -> bool {
+        matches!(self, Self::Delivered | Self::Undelivered { .. })
+    }
+}
+
+/// One payment, as the ledger tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PaymentReport {
+    /// Its id.
+    pub id: PaymentId,
+    /// The session that pays; `None` if the record cannot be read.
+    pub session: Option<SessionId>,
+    /// When money was first set aside.
+    pub at: Timestamp,
+    /// How it stands.
+    #[serde(flatten)]
+    pub state: PaymentState,
+    /// What it costs.
+    pub amount: Option<Amount>,
+    /// The same in micro-USD, as budgets count it.
+    pub micro_usd: Option<Amount>,
+    /// Host and port of the vendor.
+    pub host: String,
+    /// The payee.
+    pub payee: String,
+    /// What was asked for.
+    pub method: String,
+    /// What was asked for.
+    pub resource: String,
+    /// What the vendor called it.
+    pub description: Option<String>,
+    /// Evidence of settlement.
+    pub receipt: Option<ReceiptView>,
+    /// What came.
+    pub artifact: Option<ArtifactRef>,
+    /// The rules that allowed it.
+    pub rules: Vec<String>,
+    /// The plan's item that covered it.
+    pub item: Option<PlanItemId>,
+    /// What it was used for, in the words of the runs that cite it.
+    pub uses: Vec<String>,
+}
+
+/// A run of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunBrief {
+    /// The run.
+    pub run: RunId,
+    /// What was asked.
+    pub question: String,
+    /// Whether it ended with an answer.
+    pub answered: bool,
+    /// Why it ended without one; `None` while it goes on or after a crash.
+    pub stopped: Option<StopCause>,
+}
+
+/// One session, as the ledger tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SessionReport {
+    /// Its id.
+    pub id: SessionId,
+    /// When it was opened.
+    pub at: Timestamp,
+    /// What the money is for.
+    pub purpose: String,
+    /// The phase it is in now.
+    pub phase: Phase,
+    /// Who is asked about plans.
+    pub approval: PlanApproval,
+    /// The session's own cap, in micro-USD.
+    pub budget: Option<Amount>,
+    /// What was spent, in micro-USD.
+    pub spent: Amount,
+    /// How many payments moved money.
+    pub paid: u64,
+    /// How many payments are not over.
+    pub open: u64,
+    /// Its runs.
+    pub runs: Vec<RunBrief>,
+}
+
+/// Every payment of a ledger, oldest first.
+///
+/// # Errors
+/// [`BursarError::Ledger`].
+pub async fn payments(ledger: &Ledger) -> Result<Vec<PaymentReport>, BursarError> {
+    let uses = uses(&runs(ledger).await?);
+    let mut reports = Vec::new();
+    for (stream, _) in ledger.streams("payment/").await? {
+        if let Some(mut report) = payment(ledger, &stream).await? {
+            let used = report.artifact.as_ref().and_then(|artifact| uses.get(&artifact.id));
+            report.uses = used.cloned().unwrap_or_default();
+            reports.push(report);
+        }
+    }
+    reports.sort_by_key(|report| (report.at, report.id));
+    Ok(reports)
+}
+
+/// Every session of a ledger, oldest first. One whose record was erased is left out.
+///
+/// # Errors
+/// [`BursarError::Ledger`].
+pub async fn sessions(ledger: &Ledger) -> Result<Vec<SessionReport>, BursarError> {
+    let payments = payments(ledger).await?;
+    let runs = runs(ledger).await?;
+    let mut reports = Vec::new();
+    for (stream, _) in ledger.streams("session/").await? {
+        if let Some(mut report) = session(ledger, &stream, &payments).await? {
+            let own = runs.iter().filter(|run| run.session == report.id);
+            report.runs = own.map(|run| run.brief.clone()).collect();
+            reports.push(report);
+        }
+    }
+    reports.sort_by_key(|report| (report.at, report.id));
+    Ok(reports)
+}
+
+impl Bursar {
+    /// Every payment, oldest first.
+    ///
+    /// # Errors
+    /// [`BursarError::Ledger`].
+    pub async fn payments(&self) -> Result<Vec<PaymentReport>, BursarError> {
+        payments(self.ledger()).await
+    }
+
+    /// Every session, oldest first.
+    ///
+    /// # Errors
+    /// [`BursarError::Ledger`].
+    pub async fn sessions(&self) -> Result<Vec<SessionReport>, BursarError> {
+        sessions(self.ledger()).await
+    }
+}
+
+async fn payment(ledger: &Ledger, stream: &StreamId) -> Result<Option<PaymentReport>, BursarError> {
+    let Some(Ok(id)) = stream.as_str().strip_prefix("payment/").map(PaymentId::parse) else {
+        return Ok(None);
+    };
+    let entries = ledger.stream(stream, 0).await?;
+    let Some(first) = entries.first() else { return Ok(None) };
+    let mut state = None;
+    let mut last_held = None;
+    let mut problem = None;
+    for entry in &entries {
+        let event = match read::<PaymentEvent>(ledger, entry).await? {
+            Ok(event) => event,
+            Err(why) => {
+                problem = Some(why);
+                break;
+            }
+        };
+        if let PaymentEvent::Held(held) = &event {
+            last_held = Some(Held::clone(held));
+        }
+        match Payment::apply(state.take(), event) {
+            Ok(next) => state = Some(next),
+            Err(error) => {
+                problem = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    Ok(Some(payment_report(id, first.at, state.as_ref(), last_held.as_ref(), problem)))
+}
+
+fn payment_report(
+    id: PaymentId,
+    at: Timestamp,
+    payment: Option<&Payment>,
+    held: Option<&Held>,
+    problem: Option<String>,
+) -> PaymentReport {
+    let (mut receipt, mut artifact) = (None, None);
+    let state = match (problem, payment) {
+        (Some(problem), _) => PaymentState::Unreadable { problem },
+        (None, None) => PaymentState::Unreadable { problem: "it has no events".to_owned() },
+        (None, Some(Payment::Held(_))) => PaymentState::Held,
+        (None, Some(Payment::Signing(_))) => PaymentState::Signing,
+        (None, Some(Payment::Unknown { problem, .. })) => PaymentState::Unknown { problem: problem.clone() },
+        (None, Some(Payment::NotPaid { proof, .. })) => PaymentState::NotPaid { proof: proof.clone() },
+        (None, Some(Payment::Paid { reference, observed, delivery, .. })) => {
+            receipt = Some(ReceiptView { reference: reference.clone(), observed: *observed });
+            match delivery {
+                DeliveryState::Owed { problem } => PaymentState::Undelivered { problem: problem.clone() },
+                DeliveryState::Delivered { record } => {
+                    artifact = Some(record.artifact.clone());
+                    PaymentState::Delivered
+                }
+            }
+        }
+    };
+    let quote = held.map(|held| &held.offer.quote);
+    let text = |field: Option<&String>| field.cloned().unwrap_or_default();
+    PaymentReport {
+        id,
+        session: held.map(|held| held.ask.session),
+        at,
+        state,
+        amount: quote.map(|quote| quote.price.clone()),
+        micro_usd: quote.and_then(|quote| quote.cost_micro_usd.clone()),
+        host: text(quote.map(|quote| &quote.host)),
+        payee: text(quote.map(|quote| &quote.payee)),
+        method: text(held.map(|held| &held.ask.method)),
+        resource: text(held.map(|held| &held.ask.url)),
+        description: quote.and_then(|quote| quote.description.as_ref()).map(ToString::to_string),
+        receipt,
+        artifact,
+        rules: held.map(|held| held.decision.rules.clone()).unwrap_or_default(),
+        item: held.map(|held| held.item),
+        uses: Vec::new(),
+    }
+}
+
+async fn session(
+    ledger: &Ledger,
+    stream: &StreamId,
+    payments: &[PaymentReport],
+) -> Result<Option<SessionReport>, BursarError> {
+    let Some(Ok(id)) = stream.as_str().strip_prefix("session/").map(SessionId::parse) else {
+        return Ok(None);
+    };
+    let entries = ledger.stream(stream, 0).await?;
+    let Some(first) = entries.first() else { return Ok(None) };
+    let mut state = None;
+    for entry in &entries {
+        let Ok(event) = read::<SessionEvent>(ledger, entry).await? else { break };
+        match SessionState::apply(id, state.take(), event) {
+            Ok(next) => state = Some(next),
+            Err(error) => {
+                tracing::warn!(session = %id, %error, "a session cannot be read to its end");
+                break;
+            }
+        }
+    }
+    let Some(state) = state else { return Ok(None) };
+    let own = || payments.iter().filter(|payment| payment.session == Some(id));
+    let mut bought: BTreeMap<PlanItemId, u64> = BTreeMap::new();
+    let (mut spent, mut paid) = (0_u128, 0_u64);
+    for payment in own().filter(|payment| payment.state.is_paid()) {
+        paid = paid.saturating_add(1);
+        spent = spent.saturating_add(payment.micro_usd.as_ref().map_or(0, Amount::atomic));
+        if let Some(item) = payment.item {
+            let count = bought.entry(item).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    let open = own().filter(|payment| payment.state.is_open()).count();
+    let caps = state.mandate.budgets.iter().filter(|rule| rule.scope == Scope::Session);
+    Ok(Some(SessionReport {
+        id,
+        at: first.at,
+        purpose: state.mandate.purpose.clone(),
+        phase: phase(&state, &bought, SystemClock.now()),
+        approval: state.mandate.approval,
+        budget: caps.map(|rule| rule.limit.clone()).min_by_key(Amount::atomic),
+        spent: Amount::from_atomic(AssetId::micro_usd(), spent),
+        paid,
+        open: u64::try_from(open).unwrap_or(u64::MAX),
+        runs: Vec::new(),
+    }))
+}
+
+/// A run with what it used.
+struct RunRead {
+    session: SessionId,
+    brief: RunBrief,
+    uses: Vec<(ArtifactId, String)>,
+}
+
+/// Every run; one whose first record was erased is left out.
+async fn runs(ledger: &Ledger) -> Result<Vec<RunRead>, BursarError> {
+    let mut all = Vec::new();
+    for (stream, _) in ledger.streams("run/").await? {
+        let Some(Ok(run)) = stream.as_str().strip_prefix("run/").map(RunId::parse) else { continue };
+        let stored = match Journal::read(ledger, run, 0).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::warn!(%run, %error, "a run cannot be read");
+                continue;
+            }
+        };
+        let mut read: Option<RunRead> = None;
+        for entry in stored.iter().filter_map(|stored| RecordEntry::decode(stored).ok()) {
+            match (entry.record, &mut read) {
+                (Record::Started { session, question, .. }, _) => {
+                    let brief = RunBrief { run, question, answered: false, stopped: None };
+                    read = Some(RunRead { session, brief, uses: Vec::new() });
+                }
+                (Record::Finished { answer }, Some(read)) => {
+                    read.brief.answered = true;
+                    let brief = serde_json::from_value::<Brief>(answer.details).ok();
+                    let uses = brief.into_iter().flat_map(|brief| brief.uses);
+                    read.uses = uses.map(|used| (used.artifact, used.used_for)).collect();
+                }
+                (Record::Stopped { cause }, Some(read)) => read.brief.stopped = Some(cause),
+                _ => {}
+            }
+        }
+        all.extend(read);
+    }
+    Ok(all)
+}
+
+fn uses(runs: &[RunRead]) -> BTreeMap<ArtifactId, Vec<String>> {
+    let mut uses: BTreeMap<ArtifactId, Vec<String>> = BTreeMap::new();
+    for (artifact, used_for) in runs.iter().flat_map(|run| &run.uses) {
+        let all = uses.entry(*artifact).or_default();
+        if !all.contains(used_for) {
+            all.push(used_for.clone());
+        }
+    }
+    uses
+}
+
+/// Reads the event that an entry's `detail` commits to; the inner error says what is wrong with it.
+async fn read<E: DeserializeOwned>(ledger: &Ledger, entry: &Entry) -> Result<Result<E, String>, BursarError> {
+    let detail = entry.body.get("detail").and_then(|detail| detail.as_str());
+    let Some(Ok(commitment)) = detail.map(Digest::parse) else {
+        return Ok(Err("its entry names no payload".to_owned()));
+    };
+    let Some(bytes) = ledger.payload(Commitment::from_digest(commitment)).await? else {
+        return Ok(Err("its payload was erased".to_owned()));
+    };
+    Ok(serde_json::from_slice(&bytes).map_err(|error| error.to_string()))
+}
