@@ -77,6 +77,7 @@ fn lenient_reading_takes_what_real_sellers_write() {
             .body(Bytes::new())
             .unwrap();
         assert_eq!(common::offers("/x", &unpadded).unwrap(), offers);
+        assert_eq!(common::offers("/x", &v1(&words)).unwrap(), offers, "version 2 in the body");
     }
 }
 

@@ -254,7 +254,7 @@ async fn the_chain_decides_and_anything_unclear_is_unknown() {
     ];
     for (node, expected) in cases {
         for finality in [Finality::Finalized, Finality::Latest] {
-            let outcome = told(&recover(&[node.clone()], finality).await);
+            let outcome = told(&recover(std::slice::from_ref(&node), finality).await);
             let exact = expected == moved;
             assert!(outcome.starts_with(expected), "`{outcome}` is not `{expected}`");
             assert!(!exact || outcome == expected, "`{outcome}` is not `{expected}`");

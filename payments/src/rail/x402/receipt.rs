@@ -8,6 +8,7 @@ use super::terms::Terms;
 use super::text::shown;
 use super::wire::{Settlement, settlement};
 use crate::rail::Outcome;
+use crate::transport::causes;
 use bursar_types::{HttpResponse, TransportError};
 use http::{HeaderMap, StatusCode};
 
@@ -23,7 +24,7 @@ pub(super) fn outcome(terms: &Terms, answer: Result<&HttpResponse, &TransportErr
             })
         }
         // Not sent this time says nothing about another time that it was presented.
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(shown(&causes(error), REASON_CHARS_MAX)),
     };
     match claim {
         Ok(reference) => Outcome::Moved { reference, observed: false },

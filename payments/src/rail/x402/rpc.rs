@@ -1,6 +1,7 @@
 //! JSON-RPC to an Ethereum node, over the transport handed in.
 
 use super::text::{host_of, shown};
+use crate::transport::causes;
 use alloy::primitives::{Address, B256, U256};
 use alloy::sol;
 use alloy::sol_types::SolCall;
@@ -156,8 +157,11 @@ impl Rpc<'_> {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(body.into())
             .map_err(|_| format!("{} is no address of an endpoint", host_of(self.url)))?;
-        let response =
-            self.transport.send(request, LIMITS).await.map_err(|error| format!("{method}: {error}"))?;
+        let response = self
+            .transport
+            .send(request, LIMITS)
+            .await
+            .map_err(|error| format!("{method}: {}", shown(&causes(&error), 200)))?;
         if response.status() != http::StatusCode::OK {
             return Err(said(&format!("status {}", response.status().as_u16())));
         }
