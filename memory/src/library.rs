@@ -6,7 +6,7 @@ use crate::index::{Found, Index, NewRecord, NewSource, StoredRecord, is_damage};
 use crate::text::{Document, Note, extract};
 use crate::words::terms;
 use crate::worker::Worker;
-use bursar_ledger::{Commitment, Entry, Ledger, StreamId};
+use bursar_ledger::{Commitment, Entry, EventError, Ledger, StreamId};
 use bursar_types::{ArtifactId, ArtifactRecord, Digest};
 use bytes::Bytes;
 use serde::Serialize;
@@ -287,7 +287,7 @@ impl Library {
         let from = self.worker.ask(move |index| index.position(&ledger, length)).await??;
         let mut kept = 0_u64;
         for entry in self.ledger.stream(&stream, from).await.map_err(LibraryError::Ledger)? {
-            let content = match record(&entry) {
+            let content = match self.record(&entry).await? {
                 Some(record) => {
                     let commitment = Commitment::from_digest(record.payload);
                     let bytes = self.ledger.payload(commitment).await.map_err(LibraryError::Ledger)?;
@@ -300,6 +300,23 @@ impl Library {
             self.worker.ask(move |index| index.add_record(new_record(position, content))).await??;
         }
         Ok(kept)
+    }
+}
+
+impl Library {
+    /// The record of an entry; `None` if the entry is of another kind, or was erased.
+    async fn record(&self, entry: &Entry) -> Result<Option<ArtifactRecord>, LibraryError> {
+        if entry.kind != ArtifactRecord::KIND {
+            return Ok(None);
+        }
+        match self.ledger.event(entry).await {
+            Ok(record) => Ok(Some(record)),
+            Err(EventError::Store(error)) => Err(LibraryError::Ledger(error)),
+            Err(error @ EventError::Unreadable { .. }) => {
+                tracing::warn!(sequence = entry.sequence, %error, "a record of the library cannot be read; it is left out");
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -333,19 +350,6 @@ impl From<rusqlite::Error> for Failure {
 #[expect(clippy::expect_used, reason = "by INVARIANT the constant is a stream name")]
 fn stream() -> StreamId {
     StreamId::new(ArtifactRecord::STREAM).expect("`library` is a stream name")
-}
-
-fn record(entry: &Entry) -> Option<ArtifactRecord> {
-    if entry.kind != ArtifactRecord::KIND {
-        return None;
-    }
-    match serde_json::from_value(entry.body.clone()) {
-        Ok(record) => Some(record),
-        Err(error) => {
-            tracing::warn!(sequence = entry.sequence, %error, "a record of the library cannot be read; it is left out");
-            None
-        }
-    }
 }
 
 fn new_record(position: u64, content: Option<(ArtifactRecord, Option<Bytes>)>) -> NewRecord {

@@ -13,7 +13,6 @@ mod policy;
 mod purse;
 mod rail;
 mod reasons;
-mod records;
 mod session;
 mod transport;
 mod wallet;

@@ -14,7 +14,14 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("bursar-market", &[]),
     (
         "bursar",
-        &["bursar-agent-core", "bursar-ledger", "bursar-memory", "bursar-payments", "bursar-tools", "bursar-types"],
+        &[
+            "bursar-agent-core",
+            "bursar-ledger",
+            "bursar-memory",
+            "bursar-payments",
+            "bursar-tools",
+            "bursar-types",
+        ],
     ),
     ("bursar-cli", &["bursar", "bursar-market"]),
 ];
@@ -30,7 +37,15 @@ const ABSENT: &[(&str, &[&str])] = &[
 fn metadata() -> serde_json::Value {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--all-features", "--offline", "--manifest-path", manifest])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--all-features",
+            "--offline",
+            "--manifest-path",
+            manifest,
+        ])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -62,11 +77,13 @@ fn edges(metadata: &serde_json::Value) -> BTreeMap<String, BTreeSet<String>> {
 fn no_crate_uses_one_above_it() {
     let metadata = metadata();
     let edges = edges(&metadata);
-    let ours: BTreeSet<_> = edges.keys().filter(|name| *name == "bursar" || name.starts_with("bursar-")).collect();
+    let ours: BTreeSet<_> =
+        edges.keys().filter(|name| *name == "bursar" || name.starts_with("bursar-")).collect();
     let listed: BTreeSet<_> = FLOORS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(ours, listed.iter().collect(), "every crate of ours stands in the table");
     for (name, allowed) in FLOORS {
-        let used: BTreeSet<_> = edges[*name].iter().filter(|used| ours.contains(used)).map(String::as_str).collect();
+        let used: BTreeSet<_> =
+            edges[*name].iter().filter(|used| ours.contains(used)).map(String::as_str).collect();
         let allowed: BTreeSet<_> = allowed.iter().copied().collect();
         let extra: Vec<_> = used.difference(&allowed).collect();
         assert!(extra.is_empty(), "{name} uses {extra:?}, which the house does not have");

@@ -121,7 +121,7 @@ mod tests {
         let world = World::new().await;
         world.buyer.stand(standing(&[("session", 500_000, 36_000), ("user in a day", 5_000_000, 4_800_000)]));
         let result = call(Budget::new(assets()), &world, json!({})).await;
-        insta::assert_json_snapshot!(result.unwrap());
+        insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(result.unwrap()); });
     }
 
     #[tokio::test]

@@ -236,7 +236,7 @@ mod tests {
             DOC,
         ];
         let result = call(GetQuotes::new(assets()), &world, json!({"urls": urls})).await.unwrap();
-        insta::assert_json_snapshot!(result);
+        insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(result); });
     }
 
     #[tokio::test]

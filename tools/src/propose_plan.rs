@@ -177,7 +177,7 @@ mod tests {
             let quote = world.buyer.sells(DOC, 14_000);
             world.buyer.judges(verdict);
             let result = call(tool(), &world, plan(&quote.to_string())).await;
-            insta::assert_json_snapshot!(name, result.unwrap());
+            insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(name, result.unwrap()); });
         }
     }
 

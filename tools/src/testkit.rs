@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bursar_agent_core::{Tool, ToolContext, ToolError, ToolOutput, ToolSet};
-use bursar_ledger::{Ledger, MemoryStore, NewEntry, Payload, StreamId, Transaction};
+use bursar_ledger::{Ledger, MemoryStore, Payload, SealedEvent, StreamId, Transaction};
 use bursar_memory::Library;
 use bursar_types::{
     Amount, ApprovalId, ApprovalTicket, ArtifactId, ArtifactRecord, ArtifactRef, Asset, AssetId,
@@ -481,13 +481,10 @@ impl Shelf {
         let payload = Payload::seal(body.clone(), &self.entropy);
         let record = record(url, media_type, body, payload.commitment().digest());
         let stream = StreamId::new(ArtifactRecord::STREAM).unwrap();
-        let entry = NewEntry {
-            stream,
-            kind: ArtifactRecord::KIND.into(),
-            body: serde_json::to_value(&record).unwrap(),
-        };
-        let transaction =
-            Transaction { entries: vec![entry], payloads: vec![payload], ..Transaction::default() };
+        let mut transaction = Transaction { payloads: vec![payload], ..Transaction::default() };
+        SealedEvent::new(stream, ArtifactRecord::KIND, [], &record, &self.entropy)
+            .unwrap()
+            .add_to(&mut transaction);
         self.ledger.commit(transaction).await.unwrap();
         record
     }

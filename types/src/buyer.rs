@@ -104,7 +104,7 @@ pub struct ArtifactRef {
     pub size_bytes: u64,
 }
 
-/// The journal's entry for a bought thing: the library is rebuilt from these.
+/// The journal's event for a bought thing, sealed in its entry's payload: the library is rebuilt from these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactRecord {
     /// What is kept.

@@ -1,5 +1,5 @@
 use super::*;
-use bursar_ledger::{MemoryStore, NewEntry, Payload, Transaction};
+use bursar_ledger::{MemoryStore, NewEntry, Payload, SealedEvent, Transaction};
 use bursar_types::{
     Amount, ArtifactRef, AssetId, ManualClock, PaymentId, PaymentView, ReceiptView, SeededEntropy, SessionId,
     Timestamp,
@@ -38,9 +38,9 @@ impl World {
     }
 
     async fn append(&self, record: &ArtifactRecord, payloads: Vec<Payload>) {
-        let body = serde_json::to_value(record).unwrap();
-        let entry = NewEntry { stream: stream(), kind: ArtifactRecord::KIND.into(), body };
-        let transaction = Transaction { entries: vec![entry], payloads, ..Transaction::default() };
+        let sealed = SealedEvent::new(stream(), ArtifactRecord::KIND, [], record, &self.entropy).unwrap();
+        let mut transaction = Transaction { payloads, ..Transaction::default() };
+        sealed.add_to(&mut transaction);
         self.ledger.commit(transaction).await.unwrap();
     }
 }

@@ -6,8 +6,7 @@ use crate::events::MoneyEvent;
 use crate::payment::Ask;
 use crate::policy::{Facts, QuoteFacts};
 use crate::rail::{Exchange, Offer, OfferError};
-use crate::records::{record, summary};
-use bursar_ledger::{CommitError, Commitment, LinkWrite, Refusal, StreamId, Transaction};
+use bursar_ledger::{CommitError, Commitment, LinkWrite, Refusal, SealedEvent, StreamId, Transaction};
 use bursar_types::{
     Decision, Digest, FetchError, HttpRequest, HttpResponse, PaymentId, PurchaseKey, QuoteId, QuoteOutcome,
     Verdict,
@@ -40,6 +39,18 @@ fn is_local(url: &Url) -> bool {
 /// Whether what is sent cannot be read or changed on the way: TLS, or it never leaves this machine.
 pub(super) fn is_secure(url: &Url) -> bool {
     url.scheme() == "https" || is_local(url)
+}
+
+/// Writes the request's URL as it was understood, so that what is compared with a plan is what is sent: dot segments
+/// resolved, no fragment, the host in lower case.
+pub(super) fn normalised(mut request: HttpRequest) -> Result<HttpRequest, FetchError> {
+    let mut url = parse_url(&request)?;
+    url.set_fragment(None);
+    *request.uri_mut() = url
+        .as_str()
+        .parse()
+        .map_err(|_| FetchError::Request("the URL cannot be sent as it is".to_owned()))?;
+    Ok(request)
 }
 
 pub(super) fn parse_url(request: &HttpRequest) -> Result<Url, FetchError> {
@@ -201,24 +212,24 @@ impl SessionPurse {
             let mut transaction = Transaction::default();
             for offer in offers {
                 let quote = &offer.quote;
-                let fields = summary([
+                let fields = [
                     ("quote", json!(quote.id)),
                     ("rail", json!(quote.rail)),
                     ("payee", json!(quote.payee)),
                     ("asset", json!(quote.price.asset())),
                     ("atomic", json!(quote.price.atomic().to_string())),
                     ("blocked", json!(quote.blocked.as_ref().map(|reason| &reason.code))),
-                ]);
-                let record = record(stream.clone(), "quote.received", fields, offer, &*self.shared.entropy)
-                    .map_err(unavailable)?;
+                ];
+                let sealed =
+                    SealedEvent::new(stream.clone(), "quote.received", fields, offer, &*self.shared.entropy)
+                        .map_err(unavailable)?;
                 let key = quote_link(self, quote.id);
                 transaction.links.push(LinkWrite {
                     expected: self.shared.ledger.link(&key).await.map_err(unavailable)?,
                     key,
-                    value: Some(record.payload.commitment().to_string()),
+                    value: Some(sealed.payload.commitment().to_string()),
                 });
-                transaction.entries.push(record.entry);
-                transaction.payloads.push(record.payload);
+                sealed.add_to(&mut transaction);
             }
             // Two alternatives with the same terms are one quote.
             transaction.links.sort_by(|a, b| a.key.cmp(&b.key));
@@ -244,7 +255,7 @@ impl SessionPurse {
 
     /// Asks for prices. Never pays.
     pub(super) async fn quote(&self, request: HttpRequest) -> Result<QuoteOutcome, FetchError> {
-        let (request, response) = self.ask_unpaid(request).await?;
+        let (request, response) = self.ask_unpaid(normalised(request)?).await?;
         if response.status() != StatusCode::PAYMENT_REQUIRED {
             return Ok(QuoteOutcome::Free(response));
         }
@@ -255,7 +266,7 @@ impl SessionPurse {
     /// Journals a refusal and tells watchers.
     pub(super) async fn refuse(&self, what: &str, decision: Decision, facts: &Facts) -> FetchError {
         let codes: Vec<_> = decision.reasons.iter().map(|reason| reason.code.clone()).collect();
-        let fields = summary([("rules", json!(decision.rules)), ("codes", json!(codes))]);
+        let fields = vec![("rules", json!(decision.rules)), ("codes", json!(codes))];
         let facts = json!(facts);
         self.record_refusal(what, decision, facts, fields).await
     }
@@ -263,7 +274,7 @@ impl SessionPurse {
     /// Journals a refusal that no rule made.
     pub(super) async fn refuse_plainly(&self, what: &str, decision: Decision) -> FetchError {
         let codes: Vec<_> = decision.reasons.iter().map(|reason| reason.code.clone()).collect();
-        self.record_refusal(what, decision, json!(null), summary([("codes", json!(codes))])).await
+        self.record_refusal(what, decision, json!(null), vec![("codes", json!(codes))]).await
     }
 
     async fn record_refusal(
@@ -271,20 +282,16 @@ impl SessionPurse {
         what: &str,
         decision: Decision,
         facts: serde_json::Value,
-        fields: serde_json::Map<String, serde_json::Value>,
+        fields: Vec<(&str, serde_json::Value)>,
     ) -> FetchError {
         let event = json!({"what": what, "decision": decision, "facts": facts});
         let stream = StreamId::of("refusals", self.session);
         self.tell(&MoneyEvent::Refused { what: what.to_owned(), decision: decision.clone() });
-        let record = match record(stream, "decision.denied", fields, &event, &*self.shared.entropy) {
-            Ok(record) => record,
+        let mut transaction = Transaction::default();
+        match SealedEvent::new(stream, "decision.denied", fields, &event, &*self.shared.entropy) {
+            Ok(sealed) => sealed.add_to(&mut transaction),
             Err(error) => return unavailable(error),
-        };
-        let transaction = Transaction {
-            entries: vec![record.entry],
-            payloads: vec![record.payload],
-            ..Transaction::default()
-        };
+        }
         match self.shared.ledger.commit(transaction).await {
             Ok(_) => FetchError::Denied(decision),
             Err(error) => unavailable(error),

@@ -24,6 +24,7 @@ const HOLD_MS: u64 = 120_000;
 
 /// What came of deciding.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is returned once and matched at once")]
 pub(super) enum HoldOutcome {
     /// Money is set aside.
     Held(Box<Held>),

@@ -21,11 +21,10 @@ pub use recover::Recovered;
 use crate::events::MoneyEvent;
 use crate::policy::{Actor, CallFacts, Facts, Policy};
 use crate::rail::Rail;
-use crate::records::ReadError;
 use crate::session::SessionState;
 use crate::wallet::Wallet;
 use async_trait::async_trait;
-use bursar_ledger::{CommitError, Ledger, StoreError};
+use bursar_ledger::{CommitError, EventError, Ledger, StoreError};
 use bursar_types::{
     Action, AssetRegistry, Buyer, Clock, Decision, Delivery, Entropy, FetchError, Fetched, Gate, GateError,
     HttpRequest, Limits, Phase, PlanOutcome, PlanProposal, PurchaseKey, QuoteOutcome, SessionId, Standing,
@@ -168,6 +167,7 @@ impl Buyer for TaskBuyer {
         if purse.shared.tasks.is_closed() {
             return Err(FetchError::Closing);
         }
+        let request = ask::normalised(request)?;
         let id = purse.payment_name(&request, &key);
         let task = self.0.shared.tasks.spawn(async move { purse.fetch_on_own_task(request, key).await });
         let result = match task.await {
@@ -225,7 +225,7 @@ fn unavailable(error: impl Into<Unavailable>) -> FetchError {
 enum Unavailable {
     Store(StoreError),
     Commit(CommitError),
-    Read(ReadError),
+    Read(EventError),
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -241,8 +241,8 @@ impl From<CommitError> for Unavailable {
     }
 }
 
-impl From<ReadError> for Unavailable {
-    fn from(error: ReadError) -> Self {
+impl From<EventError> for Unavailable {
+    fn from(error: EventError) -> Self {
         Self::Read(error)
     }
 }

@@ -9,10 +9,12 @@ use crate::mandate::{Mandate, MandateError};
 use crate::plan::{ItemTerms, Plan};
 use crate::policy::{Actor, Policy};
 use crate::rail::Rail;
-use crate::records::{ReadError, read_stream, record, summary};
 use crate::session::{IllegalSessionEvent, SessionEvent, SessionState};
 use crate::wallet::Wallet;
-use bursar_ledger::{AccountOp, CommitError, Ledger, Refusal, Require, StoreError, StreamId, Transaction};
+use bursar_ledger::{
+    AccountOp, CommitError, EventError, Ledger, Refusal, Require, SealedEvent, StoreError, StreamId,
+    Transaction,
+};
 use bursar_types::{
     Amount, AmountError, AssetId, AssetRegistry, CanonicalError, Clock, Decision, Digest, Entropy, Limits,
     Phase, PlanId, SessionId, Transport, UnknownAsset, Verdict, canonical_digest,
@@ -100,11 +102,11 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
-impl From<ReadError> for OpenError {
-    fn from(error: ReadError) -> Self {
+impl From<EventError> for OpenError {
+    fn from(error: EventError) -> Self {
         match error {
-            ReadError::Store(error) => Self::Store(error),
-            unreadable @ ReadError::Unreadable { .. } => Self::Unreadable(unreadable.to_string()),
+            EventError::Store(error) => Self::Store(error),
+            unreadable @ EventError::Unreadable { .. } => Self::Unreadable(unreadable.to_string()),
         }
     }
 }
@@ -263,30 +265,28 @@ pub(super) fn add_session_event(
     let (kind, fields) = match event {
         SessionEvent::Opened { mandate, policies } => (
             "session.opened",
-            summary([("policies", json!(canonical_digest(policies)?)), ("live", json!(mandate.live))]),
+            vec![("policies", json!(canonical_digest(policies)?)), ("live", json!(mandate.live))],
         ),
         SessionEvent::PlanApproved { plan, approved_by, decision, .. } => (
             "plan.approved",
-            summary([
+            vec![
                 ("plan", json!(plan.id)),
                 ("by", json!(approved_by)),
                 ("rules", json!(decision.rules)),
                 ("micro_usd", json!(plan.total.atomic().to_string())),
-            ]),
+            ],
         ),
         SessionEvent::ApprovalAsked { approval, plan, .. } => {
-            ("approval.asked", summary([("approval", json!(approval)), ("plan", json!(plan.id))]))
+            ("approval.asked", vec![("approval", json!(approval)), ("plan", json!(plan.id))])
         }
         SessionEvent::ApprovalRefused { approval, by } => {
-            ("approval.refused", summary([("approval", json!(approval)), ("by", json!(by))]))
+            ("approval.refused", vec![("approval", json!(approval)), ("by", json!(by))])
         }
-        SessionEvent::Frozen { .. } => ("session.frozen", summary([])),
-        SessionEvent::Thawed { by } => ("session.thawed", summary([("by", json!(by))])),
+        SessionEvent::Frozen { .. } => ("session.frozen", vec![]),
+        SessionEvent::Thawed { by } => ("session.thawed", vec![("by", json!(by))]),
     };
-    let record =
-        record(stream.clone(), kind, fields, event, &*shared.entropy).map_err(CanonicalError::Json)?;
-    transaction.entries.push(record.entry);
-    transaction.payloads.push(record.payload);
+    let sealed = SealedEvent::new(stream.clone(), kind, fields, event, &*shared.entropy);
+    sealed.map_err(CanonicalError::Json)?.add_to(transaction);
     Ok(())
 }
 
@@ -298,7 +298,7 @@ pub(super) async fn fold_session(
 ) -> Result<SessionState, OpenError> {
     let from = state.as_ref().map_or(0, |state| state.length);
     let mut state = state;
-    for event in read_stream::<SessionEvent>(ledger, &StreamId::of("session", session), from).await? {
+    for event in ledger.events::<SessionEvent>(&StreamId::of("session", session), from).await? {
         state = Some(SessionState::apply(session, state, event)?);
     }
     state.ok_or(OpenError::NoSession(session))

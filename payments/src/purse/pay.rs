@@ -8,15 +8,16 @@ use crate::events::MoneyEvent;
 use crate::payment::{Held, Payment, PaymentEvent, Signed};
 use crate::rail::{Order, Outcome, Rail};
 use crate::reasons;
-use crate::records::{record, summary};
-use bursar_ledger::{AccountOp, CommitError, LinkWrite, Refusal, Require, StreamId, Transaction};
+use bursar_ledger::{
+    AccountOp, CommitError, LinkWrite, Refusal, Require, SealedEvent, StreamId, Transaction,
+};
 use bursar_types::{FetchError, Fetched, HttpRequest, HttpResponse, UnknownOutcome};
 use bytes::Bytes;
 use serde_json::json;
 use std::sync::Arc;
 
 /// Waits between questions to the rail about an unknown outcome, while the caller still waits.
-const ASK_AGAIN_MS: [u64; 2] = [200, 800];
+const ASK_AGAIN_MS: [u64; 3] = [0, 200, 800];
 
 impl SessionPurse {
     /// Fixes the exact terms and makes them durable. From here on a signature may exist.
@@ -147,7 +148,12 @@ impl SessionPurse {
         drop(authorization);
         let outcome = rail.outcome(&signed.prepared, answer.as_ref());
         let mut state = self.settle(signed, Seen::Answer { outcome, answer: &answer }).await?;
-        for wait_ms in std::iter::once(0).chain(ASK_AGAIN_MS) {
+        // Whoever takes an old payment up has waited already.
+        let waits: &[u64] = match presenting {
+            Presenting::First => &ASK_AGAIN_MS,
+            Presenting::Again => &[0],
+        };
+        for &wait_ms in waits {
             if !matches!(state, Payment::Unknown { .. }) {
                 break;
             }
@@ -177,18 +183,17 @@ impl SessionPurse {
     ) -> Result<(), CommitError> {
         let stream = StreamId::of("payment", held.ask.payment);
         let quote = &held.offer.quote;
-        let fields = summary([
+        let fields = [
             ("attempt", json!(held.attempt)),
             ("atomic", json!(quote.price.atomic().to_string())),
             ("asset", json!(quote.price.asset())),
             ("payee", json!(quote.payee)),
             ("session", json!(held.ask.session)),
             ("rules", json!(held.decision.rules)),
-        ]);
-        let record = record(stream, event.kind(), fields, event, &*self.shared.entropy)
-            .map_err(|error| Refusal::NotCanonical(error.to_string()))?;
-        transaction.entries.push(record.entry);
-        transaction.payloads.push(record.payload);
+        ];
+        SealedEvent::new(stream, event.kind(), fields, event, &*self.shared.entropy)
+            .map_err(|error| Refusal::NotCanonical(error.to_string()))?
+            .add_to(transaction);
         Ok(())
     }
 

@@ -7,7 +7,6 @@ use super::{Payments, SessionHooks, SessionPurse, unavailable};
 use crate::payment::{Ask, DeliveryState, Payment, PaymentEvent, Signed};
 use crate::rail::Outcome;
 use crate::reasons;
-use crate::records::read_stream;
 use bursar_ledger::{Ledger, Require, StreamId};
 use bursar_types::{Digest, FetchError, Fetched, HttpRequest, PaymentId};
 use std::collections::BTreeSet;
@@ -31,7 +30,7 @@ pub(super) struct Loaded {
 impl Loaded {
     pub(super) async fn read(ledger: &Ledger, id: PaymentId) -> Result<Self, FetchError> {
         let stream = StreamId::of("payment", id);
-        let events = read_stream::<PaymentEvent>(ledger, &stream, 0).await.map_err(unavailable)?;
+        let events = ledger.events::<PaymentEvent>(&stream, 0).await.map_err(unavailable)?;
         let length = u64::try_from(events.len()).unwrap_or(u64::MAX);
         let mut payment = None;
         for event in events {

@@ -8,14 +8,15 @@ use crate::events::MoneyEvent;
 use crate::payment::{DeliveryState, Held, Payment, PaymentEvent, Received, Signed};
 use crate::rail::Outcome;
 use bursar_ledger::{
-    AccountOp, CommitError, Commitment, LinkWrite, NewEntry, Payload, Refusal, StreamId, Transaction,
+    AccountOp, CommitError, Commitment, LinkWrite, Payload, Refusal, SealedEvent, StreamId, Transaction,
 };
 use bursar_types::{
-    ArtifactId, ArtifactRecord, ArtifactRef, CanonicalError, Delivery, Digest, FetchError, Fetched,
-    HttpResponse, PaymentView, TransportError, Undelivered,
+    ArtifactId, ArtifactRecord, ArtifactRef, Delivery, Digest, FetchError, Fetched, HttpResponse,
+    PaymentView, TransportError, Undelivered,
 };
 use bytes::Bytes;
 use http::header;
+use serde_json::json;
 
 /// What was seen of a signed payment.
 #[derive(Debug)]
@@ -180,7 +181,12 @@ impl SessionPurse {
         }
         for event in events {
             if let PaymentEvent::Delivered { record } = event {
-                transaction.entries.push(library_entry(record)?);
+                let stream = StreamId::new(ArtifactRecord::STREAM)
+                    .map_err(|error| FetchError::Ledger(Box::new(error)))?;
+                let fields = [("artifact", json!(record.artifact.id)), ("payment", json!(record.payment.id))];
+                SealedEvent::new(stream, ArtifactRecord::KIND, fields, record, &*self.shared.entropy)
+                    .map_err(unavailable)?
+                    .add_to(transaction);
                 wanted.push((self.bought_link(&held.ask), Some(payment.clone())));
             }
         }
@@ -348,12 +354,4 @@ fn goods(answer: &Result<HttpResponse, TransportError>) -> Result<Goods, String>
     }
     let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     Ok(Goods { body: response.body().clone(), media_type: media_type.map(str::to_owned) })
-}
-
-fn library_entry(record: &ArtifactRecord) -> Result<NewEntry, FetchError> {
-    Ok(NewEntry {
-        stream: StreamId::new(ArtifactRecord::STREAM).map_err(|error| FetchError::Ledger(Box::new(error)))?,
-        kind: ArtifactRecord::KIND.into(),
-        body: serde_json::to_value(record).map_err(|error| unavailable(CanonicalError::Json(error)))?,
-    })
 }

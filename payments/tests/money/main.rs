@@ -1,5 +1,11 @@
 //! Money through the real path: real HTTP on loopback, a real SQLite file, real signatures, and a market that is stricter
 //! than the real thing.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says where"
+)]
 
 mod buys;
 mod faults;

@@ -25,7 +25,8 @@ async fn every_end_of_a_fetch_is_told() {
     ] {
         let world = World::new().await;
         world.buyer.ends(DOC, ends);
-        insta::assert_json_snapshot!(name, fetch(&world, DOC).await);
+        let result = fetch(&world, DOC).await;
+        insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(name, result) });
     }
 }
 
@@ -67,7 +68,7 @@ async fn a_free_page_is_kept_and_can_be_cited() {
         Reply::page("text/html", "<title>Free\u{202e}</title><p>Elephants are big."),
     );
     let result = fetch(&world, "https://free.example/").await;
-    insta::assert_json_snapshot!(result);
+    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(result); });
     let found = world.library.recall("elephants", 1).await.unwrap();
     assert_eq!(found[0].artifact.to_string(), result["artifact"].as_str().unwrap());
 }

@@ -29,7 +29,7 @@ async fn an_answer_whose_citations_hold_ends_the_run() {
     let output = finish(&world, args(citation)).await.unwrap();
     let answer = output.answer().unwrap();
     assert_eq!(answer.text, "Whoever submits the call [1].");
-    insta::assert_json_snapshot!(answer.details);
+    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(answer.details); });
     let brief: Brief = serde_json::from_value(answer.details.clone()).unwrap();
     assert_eq!(brief.uses[0].evidence[0].citation, citation);
 }

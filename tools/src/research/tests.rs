@@ -21,7 +21,7 @@ async fn a_research_agent_has_all_tools_and_only_fetch_may_spend() {
     let spends: Vec<_> =
         tools.specs().filter(|spec| spec.effect == Effect::Spend).map(|spec| &spec.name).collect();
     assert_eq!(spends, ["fetch"]);
-    insta::assert_json_snapshot!(tools.specs().collect::<Vec<_>>());
+    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(tools.specs().collect::<Vec<_>>()); });
 }
 
 #[tokio::test]
