@@ -1,1 +1,132 @@
-//! The bursar command: research, market, sessions, spend and audit.
+//! The `bursar` command: research, market, sessions, spend and audit.
+//!
+//! # Exit codes
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | the run has no answer, or the journal does not verify |
+//! | 2 | bad input or usage: nothing was paid |
+//! | 3 | something is open: it is not known whether money moved, or what was paid for did not come |
+//! | 130 | interrupted: payments in flight were waited for; the same command goes on without paying twice |
+//!
+//! # The stream of `bursar research --json`
+//!
+//! One object a line, nothing else on stdout. The first of the keys `cli`, `money` and `event` that a line has says what
+//! it is. Amounts are `{"atomic": "14000", "asset": "<CAIP-19>"}`, times are milliseconds since 1970. Readers pass over
+//! lines and fields that they do not know.
+//!
+//! | line | when | fields |
+//! |---|---|---|
+//! | `"cli": "session"` | first | `form` (1), `session`, `question`, `place`, `budget`, `approve` (`auto`, `ask`, `never`) |
+//! | `"money": "phase_changed"` | | `from`, `to`: `explore`, `acquire`, `produce` |
+//! | `"money": "quoted"` | prices came in | `quotes`: `id`, `rail`, `resource`, `method`, `host`, `payee`, `network`, `price`, `cost_micro_usd`, `description`, `media_type`, `received_at`, `expires_at`, `blocked` |
+//! | `"money": "plan_decided"` | | `outcome`: `outcome` (`approved`, `awaiting_approval`, `refused`), `plan` (`id`, `digest`, `items`, `total`), `approved_by`, `ticket`, `decision` (`verdict`, `reasons`, `rules`, `facts`) |
+//! | `"money": "refused"` | | `what`, `decision` |
+//! | `"money": "held"`, `"signing"`, `"paid"`, `"observed"` | as a payment goes on | `payment`: `id`, `amount`, `host`, `payee`, `resource`, `receipt` (`reference`, `observed`) |
+//! | `"money": "delivered"` | | `payment`, `artifact`: `id`, `digest`, `media_type`, `size_bytes` |
+//! | `"money": "undelivered"`, `"unknown"` | | `payment`, `problem` |
+//! | `"money": "not_paid"` | | `payment` (its id), `proof` |
+//! | `"event": "record"` | a record of the run | `run`, `sequence`, `at`, `record`: `type` (`started`, `model_requested`, `model_replied`, `model_failed`, `call_decided`, `call_started`, `call_finished`, `finished`, `stopped`) and its fields |
+//! | `"event": "delta"` | shown, never stored | `run`, `delta`: `type` (`text`, `reasoning`, `tool_call`, `progress`) and its fields |
+//! | `"cli": "brief"` | after the run | `answered`, `answer`, `stopped`, `sources` (`number`, `title`, `heading`, `quote`, `url`, `artifact`, `bought`: `now`, `at`, `amount`, `receipt`), `uses` (`artifact`, `title`, `amount`, `used_for`) |
+//! | `"cli": "spend"` | | `session`, `budget`, `spent`, `payments`: as `bursar spend --json` |
+//! | `"cli": "verification"` | | `verifies`, `entries`, `root`, `problems`, `chain` (`agrees`, `left`, `booked`; null without a market in a box) |
+//! | `"cli": "end"` | last | `exit`, `interrupted` |
+//!
+//! `bursar spend --json` prints a payment a line: `id`, `session`, `at`, `state` (`held`, `signing`, `unknown`,
+//! `delivered`, `undelivered`, `not_paid`, `unreadable`) with its `problem` or `proof`, `amount`, `micro_usd`, `host`,
+//! `payee`, `method`, `resource`, `description`, `receipt`, `artifact`, `rules`, `item`, `uses`.
+
+mod args;
+mod commands;
+mod data;
+mod exit;
+mod interrupt;
+mod market_box;
+mod screen;
+mod sources;
+
+use args::{AuditCommand, Cli, Command, ResearchArgs};
+use clap::Parser;
+use exit::{CliError, Exit, with_causes};
+use screen::Notes;
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Runs the `bursar` command.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Cli::try_parse_from(args) {
+        Ok(cli) => block_on(async {
+            match cli.command {
+                Command::Research(args) => commands::research::run(args).await,
+                Command::Market(args) => commands::market::run(args).await,
+                Command::Sessions(args) => commands::sessions::run(args).await,
+                Command::Spend(args) => commands::spend::run(args).await,
+                Command::Audit(AuditCommand::Verify(args)) => commands::audit::verify(args).await,
+            }
+        }),
+        Err(error) => usage(&error),
+    }
+}
+
+/// Runs `bursar research` alone: the first argument is the program's name, the others are those of the command.
+pub fn research(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    #[derive(Debug, Parser)]
+    #[command(name = "research_agent", version)]
+    struct Research {
+        #[command(flatten)]
+        args: ResearchArgs,
+    }
+    match Research::try_parse_from(args) {
+        Ok(research) => block_on(commands::research::run(research.args)),
+        Err(error) => usage(&error),
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<Exit, CliError>>) -> ExitCode {
+    log();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(command);
+            // A thread that still reads the terminal is not waited for.
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(CliError::Runtime(error)),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            Notes.error(&with_causes(&error), error.next_step());
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+/// Help goes to stdout and is no fault; anything else is a fault of usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody there to read it is no fault.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// Logs to stderr what `RUST_LOG` asks for: warnings unless it says otherwise.
+fn log() {
+    let filter = EnvFilter::builder().with_default_directive(tracing::Level::WARN.into()).from_env_lossy();
+    let colour = std::io::stderr().is_terminal() && !no_colour();
+    let logger =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    if let Err(error) = logger.try_init() {
+        Notes.say(format!("note: no log: {error}"));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
+fn no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}

@@ -31,7 +31,7 @@ mod server;
 mod signing;
 mod wire;
 
-pub use chain::{Chain, ChainLog, Revert, Token, Transfer};
+pub use chain::{Chain, ChainLog, Revert, StateFileError, Token, Transfer};
 pub use clock::{ManualClock, TimeSource};
 pub use facilitator::{Facilitator, FacilitatorCall};
 pub use faults::{Fault, FaultError, FaultRule, Faults, Malformation, Place};

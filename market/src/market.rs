@@ -1,13 +1,13 @@
 //! The whole market: a chain, a facilitator and sellers, started and stopped together.
 
 use crate::{
-    chain::{Chain, ChainSettings, Revert, Rpc, Token},
+    chain::{Chain, ChainSettings, Revert, Rpc, StateFileError, Token},
     clock::TimeSource,
     facilitator::{Facilitator, FacilitatorService},
     faults::FaultError,
     library::{FolderError, Library, Skipped, SourceDocument},
     primitives::Address,
-    seller::{Pricing, Seller, SellerConfig, SellerService},
+    seller::{Pricing, Seller, SellerConfig, SellerService, WireVersion},
     server::{Bound, Listening},
 };
 use std::{io, path::PathBuf};
@@ -45,6 +45,9 @@ pub enum MarketError {
     /// A seller was given a fault that is not a seller's.
     #[error(transparent)]
     Fault(#[from] FaultError),
+    /// The chain cannot be kept in its file.
+    #[error(transparent)]
+    State(#[from] StateFileError),
 }
 
 /// The ports to listen on; 0 is a free one.
@@ -72,6 +75,8 @@ pub struct MarketBuilder {
     chain: ChainSettings,
     ports: Ports,
     admin: bool,
+    wire: WireVersion,
+    state_file: Option<PathBuf>,
 }
 
 impl MarketBuilder {
@@ -92,6 +97,8 @@ impl MarketBuilder {
             chain,
             ports: Ports::default(),
             admin: false,
+            wire: WireVersion::default(),
+            state_file: None,
         }
     }
 
@@ -130,7 +137,7 @@ impl MarketBuilder {
         self
     }
 
-    /// Gives an address that many atomic units at the start.
+    /// Gives an address that many atomic units, unless its chain has given it some before.
     #[must_use]
     pub fn buyer_funds(mut self, address: impl Into<Address>, atomic: u128) -> Self {
         self.funds.push((address.into(), atomic));
@@ -181,11 +188,29 @@ impl MarketBuilder {
         self
     }
 
+    /// Sets the version of x402 that the honest sellers speak; by default 2.
+    #[must_use]
+    pub const fn wire(mut self, wire: WireVersion) -> Self {
+        self.wire = wire;
+        self
+    }
+
+    /// Keeps the chain in a file: balances, nonces, transfers and blocks survive a restart. By default it is forgotten.
+    ///
+    /// The file has a JSON line for everything that was applied, written before it is applied; what moves money is synced.
+    /// One market at a time has it open.
+    #[must_use]
+    pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state_file = Some(path.into());
+        self
+    }
+
     /// Starts everything.
     ///
     /// # Errors
     ///
-    /// [`MarketError`]: a bad folder, nothing to sell, a port that is taken, a fault that is not a seller's.
+    /// [`MarketError`]: a bad folder, nothing to sell, a port that is taken, a fault that is not a seller's, a file
+    /// that the chain cannot be kept in.
     ///
     /// # Cancellation
     ///
@@ -198,8 +223,14 @@ impl MarketBuilder {
         {
             return Err(MarketError::NothingToSell);
         }
-        let chain = Chain::new(self.chain);
-        for (address, atomic) in self.funds {
+        let chain = match &self.state_file {
+            Some(path) => Chain::open(self.chain, path)?,
+            None => Chain::new(self.chain),
+        };
+        let funded: Vec<bool> =
+            self.funds.iter().map(|(address, _)| chain.was_minted_for(*address)).collect();
+        let new = self.funds.into_iter().zip(funded).filter(|(_, funded)| !funded);
+        for ((address, atomic), _) in new {
             chain.mint(address, atomic).map_err(|revert| MarketError::Funds { address, revert })?;
         }
         let admin = self.admin;
@@ -232,9 +263,10 @@ impl MarketBuilder {
     }
 
     fn configs(&self) -> Vec<SellerConfig> {
-        let main = SellerConfig::new("Main Library").port(self.ports.seller);
+        let main = SellerConfig::new("Main Library").port(self.ports.seller).wire(self.wire);
         let reseller = SellerConfig::new("The Reseller")
             .port(self.ports.reseller)
+            .wire(self.wire)
             .every(3, 0)
             .pricing(Pricing::default().percents(&[80, 130, 90]));
         let main = self.main_seller.then_some(main);

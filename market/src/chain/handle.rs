@@ -1,6 +1,7 @@
 //! The chain as the rest of the market uses it.
 
 use super::{
+    kept::{Change, Kept, Line, StateFileError},
     revert::Revert,
     state::{State, nonce_event, transfer_event},
 };
@@ -11,7 +12,10 @@ use crate::{
     signing::{Authorization, Signature, SignatureError, cancel_digest},
 };
 use serde::Serialize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// The token everybody pays with, and the fields of its EIP-712 domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,15 +97,40 @@ pub struct Chain {
 struct Shared {
     settings: ChainSettings,
     faults: Faults,
-    state: Mutex<(State, Vec<Transfer>)>,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug)]
+struct Books {
+    state: State,
+    transfers: Vec<Transfer>,
+    kept: Option<Kept>,
 }
 
 impl Chain {
     /// An empty chain whose first block has the clock's time.
     pub(crate) fn new(settings: ChainSettings) -> Self {
-        let state = State::new(settings.token.address, settings.token.chain_id, settings.clock.now_s());
-        let state = Mutex::new((state, Vec::new()));
-        Self { shared: Arc::new(Shared { settings, faults: Faults::for_rpc(), state }) }
+        let now_s = settings.clock.now_s();
+        Self::begin(settings, now_s, None)
+    }
+
+    /// The chain of a file, as it was left; an empty one if there is none yet.
+    pub(crate) fn open(settings: ChainSettings, path: &Path) -> Result<Self, StateFileError> {
+        let (kept, first_s, lines) = Kept::open(path, &settings)?;
+        let chain = Self::begin(settings, first_s, None);
+        let mut books = chain.lock();
+        for (index, line) in lines.iter().enumerate() {
+            books.replay(chain.token(), line).map_err(|problem| kept.damaged(index, problem))?;
+        }
+        books.kept = Some(kept);
+        drop(books);
+        Ok(chain)
+    }
+
+    fn begin(settings: ChainSettings, first_s: u64, kept: Option<Kept>) -> Self {
+        let state = State::new(settings.token.address, settings.token.chain_id, first_s);
+        let books = Mutex::new(Books { state, transfers: Vec::new(), kept });
+        Self { shared: Arc::new(Shared { settings, faults: Faults::for_rpc(), books }) }
     }
 
     /// The token.
@@ -131,7 +160,8 @@ impl Chain {
     /// Mines an empty block at the clock's time.
     pub fn mine(&self) {
         let now_s = self.clock().now_s();
-        self.lock().0.mine(now_s, None);
+        // A file that cannot be written is told in the log, and where money would move.
+        let _ = self.lock().change(self.token(), now_s, Change::Empty);
     }
 
     /// The newest block's number and time, after catching up with the clock.
@@ -144,41 +174,41 @@ impl Chain {
     ///
     /// # Errors
     ///
-    /// [`Revert::BalanceTooBig`] or [`Revert::ToZero`].
+    /// [`Revert::BalanceTooBig`], [`Revert::ToZero`] or [`Revert::NotKept`].
     pub fn mint(&self, to: impl Into<Address>, atomic: u128) -> Result<Word, Revert> {
         let to = to.into();
-        if to == Address::ZERO {
-            return Err(Revert::ToZero);
-        }
         let now_s = self.clock().now_s();
-        let mut guard = self.lock();
-        let state = &mut guard.0;
-        let balance = state.balance(to, state.head()).checked_add(atomic).ok_or(Revert::BalanceTooBig)?;
-        let transaction = transaction_hash(b"mint", &to.to_word().0, state.head());
-        let event = transfer_event(Address::ZERO, to, Uint::from(atomic));
-        let block = state.mine(now_s, Some((transaction, vec![event])));
-        state.set_balance(to, block, balance);
-        Ok(transaction)
+        let mut books = self.lock();
+        books.minted(to, atomic)?;
+        books.change(self.token(), now_s, Change::Mint { to, value: Uint::from(atomic) })
+    }
+
+    /// Whether money was ever made for this address.
+    pub(crate) fn was_minted_for(&self, who: Address) -> bool {
+        self.lock().state.was_minted_for(who)
     }
 
     /// The balance at the newest block.
     #[must_use]
     pub fn balance_of(&self, who: impl Into<Address>) -> u128 {
         let who = who.into();
-        let guard = self.lock();
-        guard.0.balance(who, guard.0.head())
+        let books = self.lock();
+        books.state.balance(who, books.state.head())
     }
 
     /// Whether the nonce was used or cancelled.
     #[must_use]
     pub fn authorization_state(&self, who: impl Into<Address>, nonce: Word) -> bool {
-        let guard = self.lock();
-        guard.0.nonce_used(who.into(), nonce, guard.0.head())
+        let books = self.lock();
+        books.state.nonce_used(who.into(), nonce, books.state.head())
     }
 
     /// Puts an account on the issuer's list, or takes it off.
     pub fn set_blacklisted(&self, who: impl Into<Address>, listed: bool) {
-        self.lock().0.set_blacklisted(who.into(), listed);
+        let now_s = self.clock().now_s();
+        let change = Change::Blacklist { who: who.into(), listed };
+        // As for an empty block.
+        let _ = self.lock().change(self.token(), now_s, change);
     }
 
     /// Moves what the authorization says, and mines the block it is in.
@@ -197,22 +227,11 @@ impl Chain {
     ) -> Result<Word, Revert> {
         let now_s = self.clock().now_s();
         let signer = signature.recover(authorization.digest(self.token()));
-        let mut guard = self.lock();
-        let (state, transfers) = &mut *guard;
-        let (value, left, more) = check(state, now_s, authorization, signer)?;
-        let Authorization { from, to, nonce, .. } = *authorization;
-        let transaction = transaction_hash(b"transfer", &authorization.digest(self.token()).0, state.head());
-        let events = vec![
-            nonce_event("AuthorizationUsed(address,bytes32)", from, nonce),
-            transfer_event(from, to, authorization.value),
-        ];
-        let block = state.mine(now_s, Some((transaction, events)));
-        state.use_nonce(from, nonce, block);
-        state.set_balance(from, block, left);
-        state.set_balance(to, block, more);
-        let timestamp_s = state.head_time_s();
-        transfers.push(Transfer { from, to, value, nonce, transaction, block, timestamp_s });
-        tracing::debug!(%from, %to, value, %nonce, %transaction, "settled");
+        let mut books = self.lock();
+        check(&books.state, now_s, authorization, signer)?;
+        let transaction = books.change(self.token(), now_s, Change::transfer(authorization, signature))?;
+        let Authorization { from, to, value, nonce, .. } = authorization;
+        tracing::debug!(%from, %to, %value, %nonce, %transaction, "settled");
         Ok(transaction)
     }
 
@@ -224,7 +243,7 @@ impl Chain {
     pub fn simulate(&self, authorization: &Authorization, signature: &Signature) -> Result<(), Revert> {
         let now_s = self.clock().now_s();
         let signer = signature.recover(authorization.digest(self.token()));
-        check(&self.lock().0, now_s, authorization, signer).map(|_| ())
+        check(&self.lock().state, now_s, authorization, signer).map(|_| ())
     }
 
     /// Burns a nonce without moving money.
@@ -240,37 +259,137 @@ impl Chain {
     ) -> Result<Word, Revert> {
         let authorizer = authorizer.into();
         let now_s = self.clock().now_s();
-        let mut guard = self.lock();
-        let state = &mut guard.0;
-        state.require_unused(authorizer, nonce)?;
-        let digest = cancel_digest(self.token(), authorizer, nonce);
-        if signature.recover(digest)? != authorizer {
+        let mut books = self.lock();
+        books.state.require_unused(authorizer, nonce)?;
+        if signature.recover(cancel_digest(self.token(), authorizer, nonce))? != authorizer {
             return Err(Revert::InvalidSignature);
         }
-        let transaction = transaction_hash(b"cancel", &digest.0, state.head());
-        let event = nonce_event("AuthorizationCanceled(address,bytes32)", authorizer, nonce);
-        let block = state.mine(now_s, Some((transaction, vec![event])));
-        state.use_nonce(authorizer, nonce, block);
-        Ok(transaction)
+        let change = Change::Cancel { authorizer, nonce, signature: signature.to_string() };
+        books.change(self.token(), now_s, change)
     }
 
     /// All transfers by authorization so far, oldest first: what really was paid.
     #[must_use]
     pub fn transfers(&self) -> Vec<Transfer> {
-        self.lock().1.clone()
+        self.lock().transfers.clone()
     }
 
     /// Reads the state after catching up with the clock.
     pub(super) fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
         let settings = &self.shared.settings;
         let now_s = settings.clock.now_s();
-        let mut guard = self.lock();
-        guard.0.catch_up(now_s, settings.block_time_s, settings.finality_depth);
-        read(&guard.0)
+        let mut books = self.lock();
+        for at_s in books.state.due(now_s, settings.block_time_s, settings.finality_depth) {
+            if books.change(&settings.token, at_s, Change::Empty).is_err() {
+                break;
+            }
+        }
+        read(&books.state)
     }
 
-    fn lock(&self) -> MutexGuard<'_, (State, Vec<Transfer>)> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Books> {
+        self.shared.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    /// Keeps a change that was checked, and applies it. Answers the transaction's hash.
+    fn change(&mut self, token: &Token, now_s: u64, change: Change) -> Result<Word, Revert> {
+        let line = Line { parent: self.state.head_hash(), at_s: self.state.next_time_s(now_s), change };
+        if let Some(kept) = &mut self.kept
+            && !kept.append(&line)
+        {
+            return Err(Revert::NotKept);
+        }
+        self.apply(token, &line)
+    }
+
+    /// Checks a kept line as it was checked when it was new, and applies it.
+    fn replay(&mut self, token: &Token, line: &Line) -> Result<(), String> {
+        if line.parent != self.state.head_hash() {
+            return Err("it does not follow the line before".to_owned());
+        }
+        if line.at_s < self.state.head_time_s() {
+            return Err("its time lies before that of the line before".to_owned());
+        }
+        let signature = |text: &str| Signature::parse(text).map_err(|error| error.to_string());
+        let checked = match &line.change {
+            Change::Empty | Change::Blacklist { .. } => Ok(()),
+            Change::Mint { to, value } => {
+                let value = value.to_u128().ok_or_else(|| "its amount is too large".to_owned())?;
+                self.minted(*to, value).map(|_| ())
+            }
+            Change::Transfer { authorization, signature: text } => {
+                let signer = signature(text)?.recover(authorization.digest(token));
+                check(&self.state, line.at_s, authorization, signer).map(|_| ())
+            }
+            Change::Cancel { authorizer, nonce, signature: text } => {
+                let signer = signature(text)?.recover(cancel_digest(token, *authorizer, *nonce));
+                match signer {
+                    Ok(signer) if signer == *authorizer => self.state.require_unused(*authorizer, *nonce),
+                    Ok(_) => Err(Revert::InvalidSignature),
+                    Err(error) => Err(error.into()),
+                }
+            }
+        };
+        checked.and_then(|()| self.apply(token, line)).map(|_| ()).map_err(|revert| revert.to_string())
+    }
+
+    /// The balance after money is made.
+    fn minted(&self, to: Address, atomic: u128) -> Result<u128, Revert> {
+        if to == Address::ZERO {
+            return Err(Revert::ToZero);
+        }
+        self.state.balance(to, self.state.head()).checked_add(atomic).ok_or(Revert::BalanceTooBig)
+    }
+
+    /// The only way to change the books: live, and when they are read again.
+    fn apply(&mut self, token: &Token, line: &Line) -> Result<Word, Revert> {
+        let (head, at_s) = (self.state.head(), line.at_s);
+        let state = &mut self.state;
+        match &line.change {
+            Change::Empty => {
+                state.mine(at_s, None);
+                Ok(Word::default())
+            }
+            Change::Blacklist { who, listed } => {
+                state.set_blacklisted(*who, *listed);
+                Ok(Word::default())
+            }
+            Change::Mint { to, value } => {
+                let atomic = value.to_u128().ok_or(Revert::BalanceTooBig)?;
+                let balance = state.balance(*to, head).checked_add(atomic).ok_or(Revert::BalanceTooBig)?;
+                let transaction = transaction_hash(b"mint", &to.to_word().0, head);
+                let event = transfer_event(Address::ZERO, *to, *value);
+                let block = state.mine(at_s, Some((transaction, vec![event])));
+                state.set_balance(*to, block, balance);
+                Ok(transaction)
+            }
+            Change::Transfer { authorization, .. } => {
+                let Authorization { from, to, nonce, .. } = *authorization;
+                let (value, left, more) = state.moved(from, to, authorization.value)?;
+                let transaction = transaction_hash(b"transfer", &authorization.digest(token).0, head);
+                let events = vec![
+                    nonce_event("AuthorizationUsed(address,bytes32)", from, nonce),
+                    transfer_event(from, to, authorization.value),
+                ];
+                let block = state.mine(at_s, Some((transaction, events)));
+                state.use_nonce(from, nonce, block);
+                state.set_balance(from, block, left);
+                state.set_balance(to, block, more);
+                let timestamp_s = state.head_time_s();
+                self.transfers.push(Transfer { from, to, value, nonce, transaction, block, timestamp_s });
+                Ok(transaction)
+            }
+            Change::Cancel { authorizer, nonce, .. } => {
+                let digest = cancel_digest(token, *authorizer, *nonce);
+                let transaction = transaction_hash(b"cancel", &digest.0, head);
+                let event = nonce_event("AuthorizationCanceled(address,bytes32)", *authorizer, *nonce);
+                let block = state.mine(at_s, Some((transaction, vec![event])));
+                state.use_nonce(*authorizer, *nonce, block);
+                Ok(transaction)
+            }
+        }
     }
 }
 

@@ -36,4 +36,7 @@ pub enum Revert {
     /// Payer or payee is on the issuer's list.
     #[error("Blacklistable: account is blacklisted")]
     Blacklisted,
+    /// The chain is kept in a file that cannot be written: no contract's word, but nothing moves without a trace.
+    #[error("the chain's file cannot be written")]
+    NotKept,
 }

@@ -102,17 +102,26 @@ impl State {
         self.head_time_s().max(now_s)
     }
 
-    /// Mines the blocks that a chain with `block_time_s` would have mined since: enough that the newest has the
+    /// The times of the blocks that a chain with `block_time_s` would have mined since: enough that the newest has the
     /// clock's time and the `depth` blocks under it are no older than they must be.
-    pub(super) fn catch_up(&mut self, now_s: u64, block_time_s: u64, depth: u64) {
+    pub(super) fn due(&self, now_s: u64, block_time_s: u64, depth: u64) -> Vec<u64> {
         let lag_s = now_s.saturating_sub(self.head_time_s());
         if lag_s == 0 {
-            return;
+            return Vec::new();
         }
         let missing = lag_s.div_ceil(block_time_s.max(1)).min(depth.saturating_add(1));
-        for left in (0..missing).rev() {
-            self.mine(now_s.saturating_sub(left.saturating_mul(block_time_s)), None);
-        }
+        (0..missing).rev().map(|left| now_s.saturating_sub(left.saturating_mul(block_time_s))).collect()
+    }
+
+    /// The newest block's hash.
+    pub(super) fn head_hash(&self) -> Word {
+        self.blocks.last().map_or_else(Word::default, |block| block.hash)
+    }
+
+    /// Whether money was ever made for this address.
+    pub(super) fn was_minted_for(&self, who: Address) -> bool {
+        let (topics, _) = transfer_event(Address::ZERO, who, Uint::default());
+        self.logs.iter().any(|log| log.topics == topics)
     }
 
     /// Mines one block, empty or with one transaction and its events. Returns its number.

@@ -127,7 +127,7 @@ pub(super) fn reason(revert: Revert) -> &'static str {
         Revert::UsedOrCanceled => "invalid_exact_evm_nonce_already_used",
         Revert::InvalidSignature | Revert::Malformed(_) => "invalid_exact_evm_signature",
         Revert::InsufficientBalance => "invalid_exact_evm_insufficient_balance",
-        Revert::FromZero | Revert::ToZero | Revert::BalanceTooBig | Revert::Blacklisted => {
+        Revert::FromZero | Revert::ToZero | Revert::BalanceTooBig | Revert::Blacklisted | Revert::NotKept => {
             "invalid_exact_evm_transaction_failed"
         }
     }

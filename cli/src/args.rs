@@ -1,0 +1,220 @@
+//! What the command line takes.
+
+use bursar::types::{Amount, Asset};
+use bursar_market::{Address, WireVersion};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// What every command says at the end of its help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    the run has no answer, or the journal does not verify
+  2    bad input or usage: nothing was paid
+  3    something is open: it is not known whether money moved, or what was paid for did not come
+  130  interrupted: payments in flight were waited for; the same command goes on without paying twice";
+
+/// Agents that spend money: governed, durable, provable.
+#[derive(Debug, Parser)]
+#[command(name = "bursar", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Research(ResearchArgs),
+    Market(MarketArgs),
+    Sessions(SessionsArgs),
+    Spend(SpendArgs),
+    /// Checks the journal.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+/// Answers a question from sources that it buys, with receipts.
+///
+/// Without --config it starts a market in a box on this machine, with play money: no key, no server, no network.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct ResearchArgs {
+    /// The question.
+    #[arg(value_name = "QUESTION", value_parser = question)]
+    pub(crate) question: String,
+    /// Sells the .md, .txt and .html files of this folder instead of Bursar's own documents.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub(crate) sources: Option<PathBuf>,
+    /// Most that may be spent, in US dollars [default: 0.50].
+    #[arg(long, value_name = "USD", value_parser = budget, allow_negative_numbers = true, conflicts_with = "config")]
+    pub(crate) budget: Option<Amount>,
+    /// Who approves plans: the rules, you at the terminal, or nobody (a dry run that only looks).
+    #[arg(long, value_enum, default_value_t = ApproveArg::Auto)]
+    pub(crate) approve: ApproveArg,
+    /// The model.
+    #[arg(long, value_enum, default_value_t = ModelArg::Extractive)]
+    pub(crate) model: ModelArg,
+    /// Where ledger and library are kept [default: .bursar].
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub(crate) data: Option<PathBuf>,
+    /// Prints events as JSON, one object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Uses the wallet, networks, rules and mandate of this file instead of a market in a box.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ApproveArg {
+    /// The rules decide alone.
+    Auto,
+    /// You are asked about every plan.
+    Ask,
+    /// No plan is approved; nothing is bought.
+    Never,
+}
+
+impl ApproveArg {
+    /// As it is written on the command line.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Ask => "ask",
+            Self::Never => "never",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModelArg {
+    /// Built in, offline: retrieves and quotes.
+    Extractive,
+}
+
+/// Runs the market alone, so that any x402 client can buy from it.
+#[derive(Debug, Args)]
+pub(crate) struct MarketArgs {
+    /// Sells the .md, .txt and .html files of this folder instead of Bursar's own documents.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sources: Option<PathBuf>,
+    /// Port of the chain's JSON-RPC; 0 is a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port_rpc: u16,
+    /// Port of the facilitator; 0 is a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port_facilitator: u16,
+    /// Port of the main seller; 0 is a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port_seller: u16,
+    /// Port of the reseller; 0 is a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port_reseller: u16,
+    /// Gives this address 1000 play USDC; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) fund: Vec<Address>,
+    /// The chain id.
+    #[arg(long, value_name = "N", default_value_t = 31_337)]
+    pub(crate) chain_id: u64,
+    /// The version of x402 that sellers speak.
+    #[arg(long, value_enum, default_value_t = WireArg::V2)]
+    pub(crate) wire: WireArg,
+    /// Serves `/admin/faults` and `/admin/log`.
+    #[arg(long)]
+    pub(crate) admin: bool,
+    /// Keeps the chain in this file, so that it survives a restart.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WireArg {
+    /// Version 1.
+    V1,
+    /// Version 2.
+    V2,
+    /// Both at once.
+    Both,
+}
+
+impl From<WireArg> for WireVersion {
+    fn from(wire: WireArg) -> Self {
+        match wire {
+            WireArg::V1 => Self::V1,
+            WireArg::V2 => Self::V2,
+            WireArg::Both => Self::Both,
+        }
+    }
+}
+
+/// Lists the sessions of a data folder.
+#[derive(Debug, Args)]
+pub(crate) struct SessionsArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}
+
+/// Lists every payment: what, to whom, how it ended, under which rules, and what it was used for.
+#[derive(Debug, Args)]
+pub(crate) struct SpendArgs {
+    /// Only this session.
+    #[arg(value_name = "SESSION")]
+    pub(crate) session: Option<String>,
+    /// Prints one JSON object a line.
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// Prints comma-separated values.
+    #[arg(long)]
+    pub(crate) csv: bool,
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    Verify(VerifyArgs),
+}
+
+/// Reads the whole journal again: entries, root, accounts, payloads, high-water mark.
+///
+/// Exits with 0 and one line if everything agrees, else with 1 and the problems.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArg {
+    /// The data folder.
+    #[arg(long = "data", value_name = "DIR", default_value = DEFAULT_DATA)]
+    pub(crate) folder: PathBuf,
+}
+
+/// Where data is kept unless said otherwise.
+pub(crate) const DEFAULT_DATA: &str = ".bursar";
+
+fn question(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err(
+            "the question is empty; ask something, for example \"Who may pay the gas for a USDC transfer?\"",
+        ),
+        text => Ok(text.to_owned()),
+    }
+}
+
+fn budget(text: &str) -> Result<Amount, String> {
+    let amount = Amount::parse_decimal(&Asset::micro_usd(), text).map_err(|error| error.to_string())?;
+    if amount.is_zero() {
+        return Err("a budget of 0 buys nothing; give an amount above 0, for example `0.50`, or look without buying with \
+                    --approve never"
+            .to_owned());
+    }
+    Ok(amount)
+}
+
+/// Half a dollar.
+pub(crate) fn default_budget() -> Amount {
+    Amount::from_atomic(Asset::micro_usd().id().clone(), 500_000)
+}

@@ -1,0 +1,26 @@
+//! `bursar audit verify`: reads the whole journal again.
+
+use crate::args::VerifyArgs;
+use crate::data;
+use crate::exit::{CliError, Exit};
+use bursar::BursarError;
+use std::io::Write as _;
+
+/// Runs the command.
+pub(crate) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
+    let ledger = data::ledger(&args.data.folder)?;
+    let found = ledger.verify().await.map_err(BursarError::from)?;
+    ledger.close().await.map_err(BursarError::from)?;
+    let (size, root, payloads) = (found.head.size, found.head.root, found.payloads_checked);
+    let mut out = anstream::stdout().lock();
+    if found.problems.is_empty() {
+        let _ =
+            writeln!(out, "the journal verifies: {size} entries, root {root}, {payloads} payloads checked");
+        return Ok(Exit::Done);
+    }
+    let _ = writeln!(out, "the journal does not verify: {size} entries, root {root}");
+    for problem in &found.problems {
+        let _ = writeln!(out, "  {problem}");
+    }
+    Ok(Exit::Failed)
+}

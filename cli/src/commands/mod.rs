@@ -1,0 +1,7 @@
+//! The commands, one file each.
+
+pub(crate) mod audit;
+pub(crate) mod market;
+pub(crate) mod research;
+pub(crate) mod sessions;
+pub(crate) mod spend;

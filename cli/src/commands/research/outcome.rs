@@ -1,0 +1,231 @@
+//! What a run came to, read from what is durable.
+
+use super::Open;
+use crate::args::ApproveArg;
+use crate::exit::{CliError, Exit};
+use crate::market_box;
+use bursar::agent::RunOutcome;
+use bursar::ledger::Verification;
+use bursar::memory::{OwnedArtifact, SourceId};
+use bursar::report::{self, PaymentReport, SessionReport};
+use bursar::tools::Brief;
+use bursar::types::{Amount, ArtifactId, ReceiptView, SessionId, Timestamp};
+use bursar::{BursarError, Config, RunReport};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) brief: Option<Brief>,
+    /// Why there is no answer.
+    pub(crate) stopped: Option<String>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) uses: Vec<Used>,
+    pub(crate) session: SessionReport,
+    /// Of this session.
+    pub(crate) payments: Vec<PaymentReport>,
+    pub(crate) verification: Verification,
+    pub(crate) chain: Option<Chain>,
+    pub(crate) approve: ApproveArg,
+    pub(crate) interrupted: bool,
+    pub(crate) exit: Exit,
+}
+
+/// A citation, with what its source cost.
+#[derive(Debug, Serialize)]
+pub(crate) struct Source {
+    pub(crate) number: u32,
+    pub(crate) title: String,
+    pub(crate) heading: String,
+    pub(crate) quote: String,
+    pub(crate) url: String,
+    pub(crate) artifact: SourceId,
+    /// `None` for what is free.
+    pub(crate) bought: Option<Bought>,
+}
+
+/// What something cost.
+#[derive(Debug, Serialize)]
+pub(crate) struct Bought {
+    /// Whether this session bought it.
+    pub(crate) now: bool,
+    pub(crate) at: Timestamp,
+    pub(crate) amount: Option<Amount>,
+    pub(crate) receipt: Option<ReceiptView>,
+}
+
+/// What something bought was used for.
+#[derive(Debug, Serialize)]
+pub(crate) struct Used {
+    pub(crate) artifact: ArtifactId,
+    pub(crate) title: String,
+    /// What this session paid for it; `None` if it was owned.
+    pub(crate) amount: Option<Amount>,
+    /// `None` if it was bought and not used.
+    pub(crate) used_for: Option<String>,
+}
+
+/// What left the wallet on the chain, beside what the ledger says was paid, over all sessions.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) left: Amount,
+    pub(crate) booked: Amount,
+}
+
+impl Chain {
+    pub(crate) fn agrees(&self) -> bool {
+        self.left == self.booked
+    }
+}
+
+impl Outcome {
+    /// The session's payments that are not over.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &PaymentReport> {
+        self.payments.iter().filter(|payment| payment.state.is_open())
+    }
+}
+
+/// Reads the closed data folder again.
+pub(super) async fn gather(
+    open: &Open,
+    session: SessionId,
+    report: Option<RunReport>,
+    approve: ApproveArg,
+    interrupted: bool,
+) -> Result<Outcome, CliError> {
+    let ledger = report::open_ledger(&open.data)?;
+    let all = report::payments(&ledger).await.map_err(CliError::from)?;
+    let sessions = report::sessions(&ledger).await?;
+    let verification = ledger.verify().await.map_err(BursarError::from)?;
+    ledger.close().await.map_err(BursarError::from)?;
+    let session = sessions
+        .into_iter()
+        .find(|known| known.id == session)
+        .ok_or_else(|| CliError::NoSession(session.to_string()))?;
+    let owned = open.bursar.library().list().await.unwrap_or_default();
+    let brief = report
+        .as_ref()
+        .and_then(RunReport::details)
+        .and_then(|details| serde_json::from_value::<Brief>(details.clone()).ok());
+    // A model that ends without the finishing tool still answers, though without citations.
+    let brief = brief.or_else(|| {
+        let answer = report.as_ref()?.answer().ok()?.to_owned();
+        Some(Brief { answer, citations: Vec::new(), uses: Vec::new() })
+    });
+    let stopped = match report.map(|report| report.outcome) {
+        Some(RunOutcome::Stopped { cause }) => Some(cause.to_string()),
+        Some(RunOutcome::Answered { .. }) => None,
+        None => Some("the run broke off".to_owned()),
+    };
+    let sources = brief.iter().flat_map(|brief| &brief.citations).map(|citation| Source {
+        number: citation.number,
+        title: citation.title.clone(),
+        heading: citation.heading.clone(),
+        quote: citation.quote.clone(),
+        url: citation.url.clone(),
+        artifact: citation.artifact,
+        bought: bought(citation.artifact, &all, session.id),
+    });
+    let sources: Vec<_> = sources.collect();
+    let uses = used(brief.as_ref(), &all, &owned, session.id);
+    let payments: Vec<_> =
+        all.iter().filter(|payment| payment.session == Some(session.id)).cloned().collect();
+    let chain = open.market.as_ref().map(|(market, buyer)| {
+        let asset = market_box::asset(&market.market);
+        let transfers = market.market.chain().transfers();
+        let left = transfers.iter().filter(|transfer| transfer.from == *buyer).map(|transfer| transfer.value);
+        let paid = all
+            .iter()
+            .filter(|payment| payment.state.is_paid())
+            .filter_map(|payment| payment.amount.as_ref());
+        let paid = paid.filter(|amount| amount.asset() == asset.id()).map(Amount::atomic);
+        let sum = |amounts: &mut dyn Iterator<Item = u128>| {
+            Amount::from_atomic(asset.id().clone(), amounts.fold(0_u128, u128::saturating_add))
+        };
+        Chain { left: sum(&mut { left }), booked: sum(&mut { paid }) }
+    });
+    let proven = verification.problems.is_empty() && chain.as_ref().is_none_or(Chain::agrees);
+    let exit = if interrupted {
+        Exit::Interrupted
+    } else if payments.iter().any(|payment| payment.state.is_open()) {
+        Exit::Open
+    } else if !proven || brief.is_none() {
+        Exit::Failed
+    } else {
+        Exit::Done
+    };
+    Ok(Outcome {
+        brief,
+        stopped,
+        sources,
+        uses,
+        session,
+        payments,
+        verification,
+        chain,
+        approve,
+        interrupted,
+        exit,
+    })
+}
+
+fn bought(source: SourceId, all: &[PaymentReport], session: SessionId) -> Option<Bought> {
+    let SourceId::Artifact(id) = source else { return None };
+    let payment =
+        all.iter().find(|payment| payment.artifact.as_ref().is_some_and(|artifact| artifact.id == id))?;
+    Some(Bought {
+        now: payment.session == Some(session),
+        at: payment.at,
+        amount: payment.amount.clone(),
+        receipt: payment.receipt.clone(),
+    })
+}
+
+/// What the answer uses, then what was bought now and is not used.
+fn used(
+    brief: Option<&Brief>,
+    all: &[PaymentReport],
+    owned: &[OwnedArtifact],
+    session: SessionId,
+) -> Vec<Used> {
+    let now: Vec<_> = all
+        .iter()
+        .filter(|payment| payment.session == Some(session))
+        .filter_map(|payment| Some((payment.artifact.as_ref()?.id, payment.amount.clone())))
+        .collect();
+    let title = |id: ArtifactId| {
+        let known = owned.iter().find(|owned| owned.record.artifact.id == id);
+        known.map_or_else(|| id.to_string(), |owned| owned.title.clone())
+    };
+    let amount =
+        |id: ArtifactId| now.iter().find(|(known, _)| *known == id).and_then(|(_, amount)| amount.clone());
+    let mut uses: Vec<Used> = Vec::new();
+    for used in brief.iter().flat_map(|brief| &brief.uses) {
+        let id = used.artifact;
+        uses.push(Used {
+            artifact: id,
+            title: title(id),
+            amount: amount(id),
+            used_for: Some(used.used_for.clone()),
+        });
+    }
+    for (id, amount) in &now {
+        if uses.iter().all(|used| used.artifact != *id) {
+            uses.push(Used { artifact: *id, title: title(*id), amount: amount.clone(), used_for: None });
+        }
+    }
+    uses
+}
+
+/// The data folder that a configuration names.
+pub(super) fn data_of(path: &Path) -> Result<PathBuf, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
+        doing: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    let config: Config = toml::from_str(&text)
+        .map_err(|error| CliError::Damaged { path: path.to_owned(), problem: error.to_string() })?;
+    Ok(path.parent().unwrap_or(Path::new(".")).join(config.data))
+}

@@ -1,0 +1,165 @@
+//! How a command ends.
+
+use bursar::BursarError;
+use bursar::ledger::StoreError;
+use bursar_market::MarketError;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use thiserror::Error;
+
+/// How a command ended, as its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: it is done.
+    Done,
+    /// 1: the run has no answer, or the journal does not verify.
+    Failed,
+    /// 3: it is not known whether money moved, or something paid is owed.
+    Open,
+    /// 130: interrupted, in order.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Open => 3,
+            Self::Interrupted => INTERRUPTED,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// What a shell gives for a process that Ctrl-C ended.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// Why a command could not be done. Each says what to do next.
+#[derive(Debug, Error)]
+pub(crate) enum CliError {
+    /// The market did not start.
+    #[error("cannot {0}")]
+    Market(#[from] MarketError),
+    /// Bursar did not open, or a money operation failed before money could move.
+    #[error(transparent)]
+    Bursar(#[from] BursarError),
+    /// The run could not be driven to its end.
+    #[error("the run broke off: {0}")]
+    Run(#[from] bursar::agent::RunError),
+    /// The agent could not be put together.
+    #[error(transparent)]
+    Agent(#[from] bursar::agent::BuildError),
+    /// The tools could not be put together.
+    #[error(transparent)]
+    Tools(#[from] bursar::tools::ResearchError),
+    /// A file of the data folder cannot be read or written.
+    #[error("cannot {doing} `{}`: {source}", path.display())]
+    File {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file of the data folder is not what it should be.
+    #[error("`{}` is damaged: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There is no data file to read.
+    #[error("there is no data file in `{}`", path.display())]
+    NoData {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is no such session.
+    #[error("there is no session `{0}` in this data folder")]
+    NoSession(String),
+    /// The runtime did not start.
+    #[error("cannot start: {0}")]
+    Runtime(std::io::Error),
+    /// The wallet has no address that the market can give play money to.
+    #[error("the wallet's address `{0}` is not one of the market's chain")]
+    Address(String),
+}
+
+impl CliError {
+    /// 2 for what the user gave, 1 for what failed.
+    pub(crate) const fn code(&self) -> u8 {
+        match self {
+            Self::Run(_) | Self::Runtime(_) | Self::Agent(_) | Self::Tools(_) => 1,
+            Self::Market(_)
+            | Self::Bursar(_)
+            | Self::File { .. }
+            | Self::Damaged { .. }
+            | Self::NoData { .. }
+            | Self::NoSession(_)
+            | Self::Address(_) => 2,
+        }
+    }
+
+    /// What to do next, where the message does not say it itself.
+    pub(crate) fn next_step(&self) -> Option<&'static str> {
+        match self {
+            Self::Bursar(BursarError::Ledger(error)) => Some(store_next_step(error)),
+            Self::NoData { .. } => Some(
+                "ask something first with `bursar research \"QUESTION\"`, or name another folder with --data",
+            ),
+            Self::NoSession(_) => Some("`bursar sessions` lists them"),
+            Self::Damaged { .. } => Some("restore it from a backup, or use another folder with --data"),
+            Self::File { .. } => {
+                Some("check that you own the folder and may write there, or name another with --data")
+            }
+            Self::Run(_) => {
+                Some("what was paid is kept: the same command goes on without paying for it again")
+            }
+            _ => None,
+        }
+    }
+}
+
+const fn store_next_step(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Locked { .. } => {
+            "wait until the other process is done, and run this again; nothing was paid"
+        }
+        StoreError::Corrupt { .. } => {
+            "restore the folder from a backup, or use another one with --data; nothing was paid"
+        }
+        StoreError::NewerSchema { .. } => {
+            "update Bursar, or use another folder with --data; nothing was paid"
+        }
+        StoreError::RolledBack { .. } => {
+            "put the newer file back: an older one would forget what was spent; or start anew in another folder with --data"
+        }
+        StoreError::NetworkFilesystem { .. } => "use a folder on a local disk with --data",
+        StoreError::Io(_) => "check that you own the folder and may write there, or name another with --data",
+        StoreError::Closed => "run this again",
+    }
+}
+
+/// The message with all its causes, each once.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

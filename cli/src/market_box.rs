@@ -1,0 +1,131 @@
+//! The market in a box: started on loopback with the data folder's chain, on the ports it had before.
+
+use crate::exit::CliError;
+use crate::sources;
+use bursar::Asset;
+use bursar_market::{Address, Market, MarketBuilder, MarketError, Ports};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// 1000 USDC, worth nothing.
+pub(crate) const PLAY_FUNDS: u128 = 1_000_000_000;
+
+/// A market with what a buyer must know of it.
+#[derive(Debug)]
+pub(crate) struct MarketBox {
+    pub(crate) market: Market,
+    /// The ports it had before were taken.
+    pub(crate) moved: bool,
+}
+
+impl MarketBox {
+    /// Starts the market of a data folder: the same chain, and the same addresses for the same sources.
+    pub(crate) async fn start(data: &Path, sources: Option<&Path>, buyer: Address) -> Result<Self, CliError> {
+        let describe = |ports: Ports| {
+            builder(sources).state_file(data.join("chain.jsonl")).buyer_funds(buyer, PLAY_FUNDS).ports(ports)
+        };
+        let path = data.join("market.json");
+        let mut known = Known::read(&path)?;
+        let name = name(sources);
+        let wanted = known.markets.get(&name).copied().map(Ports::from);
+        let (market, moved) = match describe(wanted.unwrap_or_default()).start().await {
+            Err(MarketError::Port { .. }) if wanted.is_some() => {
+                (describe(Ports::default()).start().await?, true)
+            }
+            started => (started?, false),
+        };
+        if wanted.is_none() || moved {
+            known.markets.insert(name, KnownPorts::of(&market));
+            known.write(&path)?;
+        }
+        Ok(Self { market, moved })
+    }
+}
+
+/// A market of a folder, or of the documents that come with the command.
+pub(crate) fn builder(sources: Option<&Path>) -> MarketBuilder {
+    match sources {
+        Some(folder) => Market::builder().source_dir(folder),
+        None => Market::builder().documents(sources::documents()),
+    }
+}
+
+/// The market's token as an asset.
+pub(crate) fn asset(market: &Market) -> Asset {
+    let token = market.token();
+    let name = (token.name.as_str(), token.version.as_str());
+    Asset::stablecoin(token.chain_id, &token.address.to_string(), &token.symbol, token.decimals, name, false)
+}
+
+/// Sources are told apart by their folder, so that one folder's addresses are never another's.
+fn name(sources: Option<&Path>) -> String {
+    sources.map_or_else(
+        || "built in".to_owned(),
+        |folder| folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).display().to_string(),
+    )
+}
+
+/// `market.json`: the ports of every market of a data folder.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    markets: BTreeMap<String, KnownPorts>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KnownPorts {
+    rpc: u16,
+    facilitator: u16,
+    seller: u16,
+    reseller: u16,
+}
+
+impl From<KnownPorts> for Ports {
+    fn from(known: KnownPorts) -> Self {
+        Self {
+            rpc: known.rpc,
+            facilitator: known.facilitator,
+            seller: known.seller,
+            reseller: known.reseller,
+        }
+    }
+}
+
+impl KnownPorts {
+    fn of(market: &Market) -> Self {
+        let sellers = market.seller_urls();
+        let seller = |index: usize| sellers.get(index).map_or(0, |url| port(url));
+        Self {
+            rpc: port(market.rpc_url()),
+            facilitator: port(market.facilitator_url()),
+            seller: seller(0),
+            reseller: seller(1),
+        }
+    }
+}
+
+fn port(url: &str) -> u16 {
+    url.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0)
+}
+
+impl Known {
+    fn read(path: &Path) -> Result<Self, CliError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => serde_json::from_str(&text)
+                .map_err(|error| CliError::Damaged { path: path.to_owned(), problem: error.to_string() }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(CliError::File { doing: "read", path: path.to_owned(), source }),
+        }
+    }
+
+    /// Replaces the file whole, so that a crash leaves the old or the new one.
+    fn write(&self, path: &Path) -> Result<(), CliError> {
+        let failed = |source| CliError::File { doing: "write", path: path.to_owned(), source };
+        let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
+        let new: PathBuf = path.with_extension("json.new");
+        std::fs::write(&new, text + "\n").map_err(failed)?;
+        std::fs::rename(&new, path).map_err(failed)
+    }
+}
