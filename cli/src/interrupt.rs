@@ -37,11 +37,6 @@ impl Interrupt {
     pub(crate) fn came(&self) -> bool {
         self.cancel.is_cancelled()
     }
-
-    /// Cancelled by the first Ctrl-C.
-    pub(crate) fn cancel(&self) -> Cancel {
-        self.cancel.clone()
-    }
 }
 
 #[expect(

@@ -28,7 +28,7 @@ pub(crate) async fn run(args: SessionsArgs) -> Result<Exit, CliError> {
         rows.add_row([
             session.id.to_string(),
             session.at.to_string(),
-            line(&session.purpose, 60),
+            line(&session.purpose, 40),
             session.phase.to_string(),
             amounts.show(&session.spent),
             budget,

@@ -3,10 +3,11 @@
 use crate::args::SpendArgs;
 use crate::data;
 use crate::exit::{CliError, Exit};
-use crate::screen::{Amounts, line, short, table, vendor};
+use crate::screen::{Amounts, line, short, vendor};
+use bursar::BursarError;
 use bursar::report::{self, PaymentReport, PaymentState};
-use bursar::types::SessionId;
-use bursar::{BursarError, types::Amount};
+use bursar::types::{Amount, AssetId, SessionId};
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 /// Runs the command.
@@ -37,25 +38,29 @@ fn people(payments: &[PaymentReport]) -> String {
         return "no payments yet\n".to_owned();
     }
     let amounts = Amounts::pinned();
-    let mut rows = table(["time", "amount", "vendor", "for", "state", "receipt", "rules", "used for"]);
+    let mut text = String::new();
     for payment in payments {
-        let title = payment.description.as_deref().map(|title| line(title, 48));
-        let title = title.filter(|title| !title.is_empty()).unwrap_or_else(|| line(&payment.resource, 60));
-        rows.add_row([
-            payment.at.to_string(),
-            payment.amount.as_ref().map_or_else(|| "-".to_owned(), |amount| amounts.show(amount)),
-            vendor(&payment.host, &payment.payee),
-            title,
-            state(payment),
-            payment
-                .receipt
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), |receipt| short(&line(&receipt.reference, 100))),
-            line(&payment.rules.join(", "), 80),
-            line(&payment.uses.join("; "), 80),
-        ]);
+        let title = payment.description.as_deref().map(|title| line(title, 100));
+        let title = title.filter(|title| !title.is_empty()).unwrap_or_else(|| line(&payment.resource, 120));
+        let amount = payment.amount.as_ref().map_or_else(|| "?".to_owned(), |amount| amounts.show(amount));
+        let receipt = payment.receipt.as_ref().map_or_else(
+            || "no receipt".to_owned(),
+            |receipt| format!("receipt {}", short(&line(&receipt.reference, 100))),
+        );
+        let _ = writeln!(text, "{}  {amount}  {}", payment.at, state(payment));
+        let _ = writeln!(text, "    for   “{title}”  {}", line(&payment.resource, 120));
+        let _ = writeln!(text, "    to    {}, {receipt}", vendor(&payment.host, &payment.payee));
+        let _ = writeln!(text, "    under {}", line(&payment.rules.join(", "), 200));
+        for used in &payment.uses {
+            let _ = writeln!(text, "    used  {}", line(used, 200));
+        }
     }
-    format!("{}\n", rows.trim_fmt())
+    let paid = payments.iter().filter(|payment| payment.state.is_paid());
+    let total = paid.clone().filter_map(|payment| payment.micro_usd.as_ref());
+    let total = total.fold(0_u128, |sum, amount| sum.saturating_add(amount.atomic()));
+    let total = amounts.show(&Amount::from_atomic(AssetId::micro_usd(), total));
+    let _ = writeln!(text, "{total} paid in {} of {} payments", paid.count(), payments.len());
+    text
 }
 
 /// A payment's state in words.

@@ -72,7 +72,9 @@ impl Question {
                 let answer = if approved { ApprovalAnswer::Approved } else { ApprovalAnswer::Refused };
                 let _ = self.answer.send(answer);
             }
-            () = interrupt.wait() => drop(self.answer.send(ApprovalAnswer::Later)),
+            () = interrupt.wait() => {
+                let _ = self.answer.send(ApprovalAnswer::Later);
+            }
         }
     }
 }

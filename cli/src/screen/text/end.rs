@@ -4,14 +4,19 @@ use super::{BAD, DIM, GOOD, HEAD, line};
 use crate::args::ApproveArg;
 use crate::commands::research::{Bought, Chain, Outcome, Source};
 use crate::screen::{Amounts, short};
+use bursar::memory::clean_text;
 use bursar::report::PaymentState;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+const ANSWER_CHARS: usize = 20_000;
 
 pub(super) fn text(outcome: &Outcome, amounts: &Amounts) -> String {
     let mut text = String::new();
     match (&outcome.brief, &outcome.stopped) {
         (Some(brief), _) => {
-            let _ = writeln!(text, "\n{HEAD}brief{HEAD:#}\n{}\n", brief.answer.trim());
+            let _ =
+                writeln!(text, "\n{HEAD}brief{HEAD:#}\n{}\n", clean_text(brief.answer.trim(), ANSWER_CHARS));
         }
         (None, Some(why)) => {
             let _ = writeln!(text, "\n{BAD}no answer{BAD:#} {}", line(why, 500));
@@ -31,12 +36,19 @@ fn sources(text: &mut String, outcome: &Outcome, amounts: &Amounts) {
         return;
     }
     let _ = writeln!(text, "{HEAD}sources{HEAD:#}");
+    let mut seen = BTreeMap::new();
     for source in &outcome.sources {
         let Source { number, title, heading, quote, url, artifact, bought } = source;
         let under = if heading.is_empty() { String::new() } else { format!(", {}", line(heading, 160)) };
         let _ = writeln!(text, "[{number}] {}{under}", line(title, 160));
         let _ = writeln!(text, "    “{}”", line(quote, 600));
-        let _ = writeln!(text, "    {DIM}{} {}{DIM:#}", line(url, 200), artifact);
+        // What a document cost is told where it is cited first.
+        if let Some(first) = seen.get(artifact) {
+            let _ = writeln!(text, "    {DIM}the same document as [{first}]{DIM:#}");
+            continue;
+        }
+        seen.insert(artifact, *number);
+        let _ = writeln!(text, "    {DIM}{} {artifact}{DIM:#}", line(url, 200));
         let _ = writeln!(text, "    {DIM}{}{DIM:#}", paid(bought.as_ref(), amounts));
     }
     text.push('\n');
