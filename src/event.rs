@@ -8,7 +8,6 @@ use tokio::sync::mpsc;
 /// Something that happened: to a run, or to money. One JSON object per line makes a stream of them.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
-#[expect(clippy::large_enum_variant, reason = "events are moved once, from the channel to the reader")]
 pub enum Event {
     /// A run's record or delta.
     Run(RunEvent),

@@ -50,3 +50,7 @@ pub use bursar_payments as payments;
 pub use bursar_payments::{ApprovalAnswer, Approver, Mandate, MoneyEvent};
 pub use bursar_types as types;
 pub use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Fetched, PurchaseKey, Purse};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;
