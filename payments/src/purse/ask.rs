@@ -121,9 +121,32 @@ impl SessionPurse {
                     request = next;
                 }
                 Some(_) => return Err(FetchError::Request("more than 3 redirects".to_owned())),
-                None => return Ok((request, response)),
+                None => {
+                    if response.status() != StatusCode::PAYMENT_REQUIRED {
+                        self.record_free(&request, &response).await?;
+                    }
+                    return Ok((request, response));
+                }
             }
         }
+    }
+
+    /// Journals a request that cost nothing. One that asks for payment is journaled with its quotes.
+    async fn record_free(&self, request: &HttpRequest, response: &HttpResponse) -> Result<(), FetchError> {
+        let status = response.status().as_u16();
+        let event = json!({
+            "method": request.method().as_str(),
+            "url": request.uri().to_string(),
+            "status": status,
+            "body_bytes": response.body().len(),
+        });
+        let stream = StreamId::of("requests", self.session);
+        let mut transaction = Transaction::default();
+        SealedEvent::new(stream, "request.free", [("status", json!(status))], &event, &*self.shared.entropy)
+            .map_err(unavailable)?
+            .add_to(&mut transaction);
+        self.shared.ledger.commit(transaction).await.map_err(unavailable)?;
+        Ok(())
     }
 
     /// The rules' leave for a request, journaled if refused.

@@ -90,6 +90,12 @@ async fn a_free_page_is_free() {
     let url = format!("{}/catalog", world.market.seller(0).unwrap().url());
     let fetched = purse.fetch(get(&url), key("catalog")).await.unwrap();
     assert!(matches!(fetched, Fetched::Free(response) if response.status() == 200));
+    let requests = world.ledger.streams("requests/").await.unwrap();
+    assert_eq!(
+        requests.iter().map(|(_, length)| *length).sum::<u64>(),
+        1,
+        "a free request is in the journal too"
+    );
 }
 
 #[tokio::test]
