@@ -31,8 +31,7 @@ use bursar_types::{
     Transport, Undelivered,
 };
 use flight::Flights;
-use std::sync::Arc;
-use tokio::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::task::TaskTracker;
 
 /// What every session of a process shares.
@@ -65,8 +64,8 @@ pub struct SessionPurse {
     actor: Actor,
     hooks: SessionHooks,
     /// The session as last folded; brought up to date from the ledger before every decision.
-    folded: Mutex<Option<SessionState>>,
-    last_phase: std::sync::Mutex<Phase>,
+    folded: Mutex<Option<Arc<SessionState>>>,
+    last_phase: Mutex<Phase>,
 }
 
 impl SessionPurse {
@@ -101,13 +100,15 @@ impl SessionPurse {
         self.present_and_settle(signed, &request, pay::Presenting::First).await
     }
 
-    /// Brings the folded session up to date and gives a copy.
-    async fn state(&self) -> Result<SessionState, FetchError> {
-        let mut folded = self.folded.lock().await;
-        let state = open::fold_session(&self.shared.ledger, self.session, folded.take())
-            .await
-            .map_err(unavailable)?;
-        *folded = Some(state.clone());
+    /// The session as it is now: what happened since it was last read is folded in.
+    async fn state(&self) -> Result<Arc<SessionState>, FetchError> {
+        let known = self.folded.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let state =
+            open::fold_session(&self.shared.ledger, self.session, known).await.map_err(unavailable)?;
+        let mut folded = self.folded.lock().unwrap_or_else(PoisonError::into_inner);
+        if folded.as_ref().is_none_or(|known| known.length < state.length) {
+            *folded = Some(state.clone());
+        }
         Ok(state)
     }
 

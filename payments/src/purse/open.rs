@@ -20,9 +20,8 @@ use bursar_types::{
     Phase, PlanId, SessionId, Transport, UnknownAsset, Verdict, canonical_digest,
 };
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use thiserror::Error;
-use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 /// What payments are made of.
@@ -211,7 +210,7 @@ impl Payments {
             actor,
             hooks,
             folded: Mutex::new(Some(state)),
-            last_phase: std::sync::Mutex::new(Phase::Explore),
+            last_phase: Mutex::new(Phase::Explore),
         });
         purse.note_phase().await;
         Ok(purse)
@@ -294,14 +293,20 @@ pub(super) fn add_session_event(
 pub(super) async fn fold_session(
     ledger: &Ledger,
     session: SessionId,
-    state: Option<SessionState>,
-) -> Result<SessionState, OpenError> {
-    let from = state.as_ref().map_or(0, |state| state.length);
-    let mut state = state;
-    for event in ledger.events::<SessionEvent>(&StreamId::of("session", session), from).await? {
-        state = Some(SessionState::apply(session, state, event)?);
+    known: Option<Arc<SessionState>>,
+) -> Result<Arc<SessionState>, OpenError> {
+    let from = known.as_ref().map_or(0, |state| state.length);
+    let events = ledger.events::<SessionEvent>(&StreamId::of("session", session), from).await?;
+    match known {
+        Some(known) if events.is_empty() => Ok(known),
+        known => {
+            let mut state = known.map(Arc::unwrap_or_clone);
+            for event in events {
+                state = Some(SessionState::apply(session, state, event)?);
+            }
+            state.map(Arc::new).ok_or(OpenError::NoSession(session))
+        }
     }
-    state.ok_or(OpenError::NoSession(session))
 }
 
 /// Digest of who asks for what: the same request of the same user is one purchase, whoever sends it.

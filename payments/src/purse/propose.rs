@@ -15,6 +15,7 @@ use bursar_types::{
     PlanProposal, PlanView, Quote, Reason, Verdict,
 };
 use bytes::Bytes;
+use std::sync::Arc;
 
 const ITEMS_MAX: usize = 64;
 const COUNT_MAX: u32 = 1_000;
@@ -170,7 +171,7 @@ impl SessionPurse {
                 decision: decision.clone(),
             };
             // A second use of one approval does not fold, so it is not written.
-            SessionState::apply(self.session, Some(state), event.clone())
+            SessionState::apply(self.session, Some(Arc::unwrap_or_clone(state)), event.clone())
                 .map_err(|error| FetchError::Ledger(Box::new(error)))?;
             add_session_event(&mut transaction, &self.shared, &stream, &event).map_err(unavailable)?;
             transaction.payloads.push(drafted.purpose.clone());
