@@ -31,21 +31,33 @@ pub(crate) struct TextScreen {
     titles: BTreeMap<QuoteId, String>,
     /// The same by address.
     resources: BTreeMap<String, String>,
+    /// A refusal that is told unless a plan's decision tells it better.
+    refused: Option<String>,
 }
 
 impl TextScreen {
     pub(crate) const fn new(amounts: Amounts) -> Self {
-        Self { amounts, quoted: Vec::new(), titles: BTreeMap::new(), resources: BTreeMap::new() }
+        Self {
+            amounts,
+            quoted: Vec::new(),
+            titles: BTreeMap::new(),
+            resources: BTreeMap::new(),
+            refused: None,
+        }
     }
 
     fn money(&mut self, event: &MoneyEvent) {
         match event {
             MoneyEvent::PhaseChanged { from, to } => put(&format!("{HEAD}phase{HEAD:#}     {from} → {to}")),
             MoneyEvent::Quoted { quotes } => self.quotes_came(quotes),
-            MoneyEvent::PlanDecided { outcome } => put(&plan::decided(outcome, &self.titles, &self.amounts)),
+            MoneyEvent::PlanDecided { outcome } => {
+                self.refused = None;
+                put(&plan::decided(outcome, &self.titles, &self.amounts));
+            }
             MoneyEvent::Refused { what, decision } => {
                 let why = decision.reasons.first().map_or_else(|| decision.to_string(), ToString::to_string);
-                put(&format!("{BAD}refused{BAD:#}   {}: {}", line(what, 200), line(&why, 400)));
+                self.refused =
+                    Some(format!("{BAD}refused{BAD:#}   {}: {}", line(what, 200), line(&why, 400)));
             }
             MoneyEvent::Paid { payment } => {
                 let how = payment.receipt.as_ref().map_or("", |receipt| match receipt.observed {
@@ -147,7 +159,10 @@ impl TextScreen {
 
     /// The table of prices compared.
     fn prices(&mut self) {
-        let quotes = std::mem::take(&mut self.quoted);
+        let mut quotes = std::mem::take(&mut self.quoted);
+        // They come in the order of the answers; by document, the cheapest first, they can be compared.
+        let title = |quote: &Quote| self.titles.get(&quote.id).cloned().unwrap_or_default();
+        quotes.sort_by_key(|quote| (title(quote), quote.blocked.is_some(), quote.price.atomic()));
         if quotes.is_empty() {
             return;
         }
@@ -157,8 +172,7 @@ impl TextScreen {
                 .blocked
                 .as_ref()
                 .map_or_else(|| "yes".to_owned(), |why| format!("no: {}", line(&why.message, 80)));
-            let title = self.titles.get(&quote.id).cloned().unwrap_or_default();
-            rows.add_row([title, line(&quote.host, 60), self.amounts.show(&quote.price), payable]);
+            rows.add_row([title(quote), line(&quote.host, 60), self.amounts.show(&quote.price), payable]);
         }
         put(&format!("{HEAD}prices{HEAD:#}\n{}", rows.trim_fmt()));
     }
@@ -183,6 +197,12 @@ impl Screen for TextScreen {
     }
 
     fn event(&mut self, event: &Event) {
+        // A plan's refusal comes twice: as a refusal, and with the plan.
+        if !matches!(event, Event::Money(MoneyEvent::PlanDecided { .. }))
+            && let Some(refused) = self.refused.take()
+        {
+            put(&refused);
+        }
         match event {
             Event::Money(event) => self.money(event),
             Event::Run(RunEvent::Record { record, .. }) => self.record(record),
@@ -191,6 +211,9 @@ impl Screen for TextScreen {
     }
 
     fn end(&mut self, outcome: &Outcome) {
+        if let Some(refused) = self.refused.take() {
+            put(&refused);
+        }
         put(&end::text(outcome, &self.amounts));
     }
 }

@@ -44,7 +44,7 @@ struct Terminal {
 #[async_trait]
 impl Approver for Terminal {
     fn name(&self) -> &str {
-        "you, at the terminal"
+        "the person at the terminal"
     }
 
     async fn answer(&self, ticket: &ApprovalTicket) -> ApprovalAnswer {

@@ -1,0 +1,74 @@
+//! What a user may get wrong: each is told, with the next step, and costs nothing.
+
+use crate::support::{Home, steady};
+use std::os::unix::fs::PermissionsExt as _;
+
+/// Every wrong input, with what is said to it.
+#[test]
+fn bad_input_is_refused_with_its_cause_and_what_to_do() {
+    let home = Home::new();
+    std::fs::create_dir(home.file("empty")).unwrap();
+    std::fs::create_dir(home.file("pictures")).unwrap();
+    std::fs::write(home.file("pictures/a.png"), "x").unwrap();
+    std::fs::write(home.file("file.md"), "# A file").unwrap();
+    std::fs::write(home.file("broken.toml"), "data = 1").unwrap();
+    let mut said = String::new();
+    for args in [
+        vec!["research"],
+        vec!["research", "  "],
+        vec!["research", "q", "--sources", "empty"],
+        vec!["research", "q", "--sources", "pictures"],
+        vec!["research", "q", "--sources", "missing"],
+        vec!["research", "q", "--sources", "file.md"],
+        vec!["research", "q", "--budget", "0"],
+        vec!["research", "q", "--budget", "-1"],
+        vec!["research", "q", "--budget", "1e9"],
+        vec!["research", "q", "--budget", "0.1234567"],
+        vec!["research", "q", "--budget", "abc"],
+        vec!["research", "q", "--budget", ""],
+        vec!["research", "q", "--model", "gpt"],
+        vec!["research", "q", "--approve", "maybe"],
+        vec!["research", "q", "--frobnicate"],
+        vec!["research", "q", "--config", "missing.toml"],
+        vec!["research", "q", "--config", "broken.toml"],
+        vec!["research", "q", "--config", "broken.toml", "--budget", "1"],
+        vec!["market", "--fund", "0x12"],
+        vec!["market", "--port-rpc", "70000"],
+        vec!["market", "--sources", "missing"],
+        vec!["sessions", "--data", "missing"],
+        vec!["spend", "--data", "missing"],
+        vec!["spend", "--json", "--csv"],
+        vec!["audit", "verify", "--data", "missing"],
+        vec!["frobnicate"],
+        vec![],
+    ] {
+        let ran = home.run(args.iter().copied());
+        assert_eq!(ran.code, 2, "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{args:?}");
+        assert!(!ran.stderr.contains("panicked") && !ran.stderr.contains("Error {"), "{}", ran.stderr);
+        said.push_str(&format!("$ bursar {}\n{}\n", args.join(" "), steady(&ran.stderr)));
+    }
+    insta::assert_snapshot!(said);
+    assert!(!home.file(".bursar").exists(), "a refused command leaves nothing behind");
+}
+
+#[test]
+fn a_folder_that_may_not_be_read_is_named() {
+    let home = Home::new();
+    let folder = home.file("locked");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a.md"), "# A").unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o000)).unwrap();
+    // Whoever may read everything is not refused: then there is nothing to see.
+    let refused = std::fs::read_dir(&folder).is_err();
+    let ran = home.run(["research", "q", "--sources", "locked"]);
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+    if refused {
+        assert_eq!(ran.code, 2);
+        assert!(
+            ran.stderr.contains("`locked`") && ran.stderr.contains("that you may read"),
+            "{}",
+            ran.stderr
+        );
+    }
+}

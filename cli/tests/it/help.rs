@@ -1,0 +1,20 @@
+//! What `--help` says.
+
+use crate::support::Home;
+
+#[test]
+fn help_tells_commands_options_and_exit_codes() {
+    let home = Home::new();
+    for (name, args) in [
+        ("bursar", vec!["--help"]),
+        ("research", vec!["research", "--help"]),
+        ("market", vec!["market", "--help"]),
+        ("sessions", vec!["sessions", "--help"]),
+        ("spend", vec!["spend", "--help"]),
+        ("verify", vec!["audit", "verify", "--help"]),
+    ] {
+        let ran = home.run(args);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+        insta::assert_snapshot!(name, ran.stdout);
+    }
+}

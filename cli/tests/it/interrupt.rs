@@ -1,0 +1,153 @@
+//! Ctrl-C and crashes in the middle of a purchase, then the same command again.
+
+use crate::research::QUESTION;
+use crate::support::{Home, Running, line, paid, ran, started};
+use std::io::{Read as _, Write as _};
+use std::process::Command;
+
+/// A key that nobody should fund anywhere else.
+const KEY: &str = "0x00000000000000000000000000000000000000000000000000000000000000a1";
+/// Its address.
+const WALLET: &str = "0xd2431ca38735c2fd438e2caa23f094191d89675b";
+
+/// A market in a process of its own, with faults to be had, and a configuration that buys from it.
+struct Outside {
+    home: Home,
+    _market: Running,
+    admin: String,
+}
+
+impl Outside {
+    fn new() -> Self {
+        Self::funding(WALLET)
+    }
+
+    fn funding(address: &str) -> Self {
+        let home = Home::new();
+        let mut market = home.start(["market", "--admin", "--state", "chain.jsonl", "--fund", address]);
+        let seller = market.until("seller ");
+        let admin = seller.split_whitespace().nth(1).unwrap().trim_start_matches("http://").to_owned();
+        let mut config = market.until("data = ");
+        loop {
+            let next = market.until("");
+            if next.starts_with("Ctrl-C") {
+                break;
+            }
+            config.push_str(&next);
+        }
+        std::fs::write(home.file("bursar.toml"), config).unwrap();
+        Self { home, _market: market, admin }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.home.command(["research", QUESTION, "--json", "--config", "bursar.toml"]);
+        command.env("BURSAR_KEY", KEY);
+        command
+    }
+
+    /// Arms a fault at the main seller.
+    fn fault(&self, rule: &str) {
+        let mut stream = std::net::TcpStream::connect(&self.admin).unwrap();
+        let head = format!(
+            "POST /admin/faults HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{rule}",
+            self.admin,
+            rule.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// What left the wallet on the chain is what the ledger says was paid, and no document was paid twice.
+    fn agrees(&self) {
+        let sent = self.home.transfers("chain.jsonl");
+        let payments = self.home.payments();
+        assert_eq!(sent.iter().map(|(_, value, _)| value).sum::<u128>(), paid(&payments), "{payments:#?}");
+        let mut resources: Vec<_> =
+            payments.iter().map(|payment| payment["resource"].as_str().unwrap()).collect();
+        let all = resources.len();
+        resources.sort_unstable();
+        resources.dedup();
+        assert_eq!(resources.len(), all, "a document was paid twice: {payments:#?}");
+        assert_eq!(sent.len(), all);
+    }
+}
+
+#[test]
+fn ctrl_c_in_the_middle_of_a_purchase_waits_for_it_and_the_same_command_goes_on() {
+    let outside = Outside::new();
+    outside.fault(r#"{"fault":"slow_body","ms":1500}"#);
+    let mut running = started(outside.command());
+    running.until(r#""money":"signing""#);
+    running.signal("INT");
+    let first = running.end();
+    assert_eq!(first.code, 130, "{}\n{}", first.stdout, first.stderr);
+    assert!(first.stderr.contains("payments in flight go on to their end"), "{}", first.stderr);
+    let lines = first.json();
+    line(&lines, "money", "paid");
+    line(&lines, "money", "delivered");
+    assert_eq!(line(&lines, "cli", "end")["interrupted"], true);
+    outside.agrees();
+    let again = ran(outside.command());
+    assert_eq!(again.code, 0, "{}\n{}", again.stdout, again.stderr);
+    outside.agrees();
+}
+
+#[test]
+fn a_second_ctrl_c_leaves_at_once_and_nothing_is_paid_twice() {
+    let outside = Outside::new();
+    outside.fault(r#"{"fault":"slow_body","ms":4000}"#);
+    let mut running = started(outside.command());
+    running.until(r#""money":"signing""#);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    running.signal("INT");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    running.signal("INT");
+    assert_eq!(running.end().code, 130);
+    let again = ran(outside.command());
+    assert!([0, 3].contains(&again.code), "{}\n{}", again.stdout, again.stderr);
+    outside.agrees();
+}
+
+#[test]
+fn a_run_that_is_killed_after_paying_goes_on_without_paying_again() {
+    let home = Home::new();
+    let mut running = home.start(["research", QUESTION, "--json"]);
+    running.until(r#""money":"paid""#);
+    running.signal("KILL");
+    assert_eq!(running.end().code, -1);
+    let again = home.run(["research", QUESTION, "--json"]);
+    assert_eq!(again.code, 0, "{}\n{}", again.stdout, again.stderr);
+    let chain = line(&again.json(), "cli", "verification")["chain"].clone();
+    assert_eq!(chain["agrees"], true, "{chain}");
+    let sent = home.transfers(".bursar/chain.jsonl");
+    assert_eq!(sent.iter().map(|(_, value, _)| value).sum::<u128>(), paid(&home.payments()));
+}
+
+#[test]
+fn ctrl_c_in_the_box_tells_what_was_paid_and_how_to_go_on() {
+    let home = Home::new();
+    let mut running = home.start(["research", QUESTION]);
+    running.until("paid  ");
+    running.signal("INT");
+    let first = running.end();
+    assert_eq!(first.code, 130, "{}\n{}", first.stdout, first.stderr);
+    assert!(
+        first.stdout.contains("to go on, run the same command again: nothing is paid twice"),
+        "{}",
+        first.stdout
+    );
+    let again = home.run(["research", QUESTION]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(again.stdout.contains("chain     agrees"), "{}", again.stdout);
+}
+
+#[test]
+fn an_empty_wallet_is_told_and_pays_nothing() {
+    let outside = Outside::funding("0x00000000000000000000000000000000000000aa");
+    let ran = ran(outside.command());
+    assert!(ran.stdout.contains("has 0 USDC, and this costs"), "{}", ran.stdout);
+    assert!(outside.home.payments().is_empty());
+    outside.agrees();
+}
