@@ -50,6 +50,9 @@ pub(crate) enum CliError {
     /// Bursar did not open, or a money operation failed before money could move.
     #[error(transparent)]
     Bursar(#[from] BursarError),
+    /// The run is over, and what it did cannot be closed or read back.
+    #[error("cannot read back what was done: {0}")]
+    Afterwards(BursarError),
     /// The run could not be driven to its end.
     #[error("the run broke off: {0}")]
     Run(#[from] bursar::agent::RunError),
@@ -98,7 +101,7 @@ impl CliError {
     /// 2 for what the user gave, 1 for what failed.
     pub(crate) const fn code(&self) -> u8 {
         match self {
-            Self::Run(_) | Self::Runtime(_) | Self::Agent(_) | Self::Tools(_) => 1,
+            Self::Run(_) | Self::Afterwards(_) | Self::Runtime(_) | Self::Agent(_) | Self::Tools(_) => 1,
             Self::Market(_)
             | Self::Bursar(_)
             | Self::File { .. }
@@ -113,6 +116,15 @@ impl CliError {
     pub(crate) fn next_step(&self) -> Option<&'static str> {
         match self {
             Self::Bursar(BursarError::Ledger(error)) => Some(store_next_step(error)),
+            Self::Bursar(BursarError::ConfigFile { .. }) => {
+                Some("name a file that exists, or leave --config out to use a market in a box")
+            }
+            Self::Bursar(BursarError::Config { .. }) => {
+                Some("correct that line; `bursar market` prints a configuration that works")
+            }
+            Self::Afterwards(_) => {
+                Some("what was paid is kept: `bursar spend` shows it, `bursar audit verify` checks it")
+            }
             Self::NoData { .. } => Some(
                 "ask something first with `bursar research \"QUESTION\"`, or name another folder with --data",
             ),

@@ -4,11 +4,21 @@ use crate::args::VerifyArgs;
 use crate::data;
 use crate::exit::{CliError, Exit};
 use bursar::BursarError;
+use bursar::ledger::StoreError;
 use std::io::Write as _;
 
 /// Runs the command.
 pub(crate) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
-    let ledger = data::ledger(&args.data.folder)?;
+    let ledger = match data::ledger(&args.data.folder) {
+        // A file that cannot be opened because of what is in it does not verify.
+        Err(CliError::Bursar(BursarError::Ledger(
+            error @ (StoreError::Corrupt { .. } | StoreError::RolledBack { .. }),
+        ))) => {
+            let _ = writeln!(anstream::stdout().lock(), "the journal does not verify\n  {error}");
+            return Ok(Exit::Failed);
+        }
+        opened => opened?,
+    };
     let found = ledger.verify().await.map_err(BursarError::from)?;
     ledger.close().await.map_err(BursarError::from)?;
     let (size, root, payloads) = (found.head.size, found.head.root, found.payloads_checked);

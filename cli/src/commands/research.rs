@@ -70,7 +70,7 @@ pub(crate) async fn run(args: ResearchArgs) -> Result<Exit, CliError> {
     let result = drive(&args, &session, events.as_mut(), &mut asked, &interrupt, &mut *screen).await;
     drop(session);
     // From here on only payments in flight are waited for. What is told afterwards is read from what is durable.
-    open.bursar.close().await?;
+    open.bursar.close().await.map_err(CliError::Afterwards)?;
     drain(events.as_mut(), &mut *screen).await;
     let (report, failure) = match result? {
         Ok(report) => (Some(report), None),

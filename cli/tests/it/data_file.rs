@@ -41,9 +41,12 @@ fn a_corrupt_data_file_is_told_and_left_as_it_is() {
     }
     std::fs::write(&file, "this is no database, and it is long enough to be looked at").unwrap();
     let mut text = String::new();
-    for args in [vec!["research", QUESTION], vec!["sessions"], vec!["spend"], vec!["audit", "verify"]] {
+    for args in [vec!["research", QUESTION], vec!["sessions"], vec!["spend"]] {
         text.push_str(&said(&home, &args));
     }
+    let audit = home.run(["audit", "verify"]);
+    assert_eq!(audit.code, 1);
+    assert!(audit.stdout.starts_with("the journal does not verify\n"), "{}", audit.stdout);
     insta::assert_snapshot!(text);
     assert!(std::fs::read_to_string(&file).unwrap().starts_with("this is no database"));
 }

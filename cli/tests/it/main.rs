@@ -1,11 +1,19 @@
 //! The command as its users meet it: the real binary, its output and its exit codes.
 #![cfg(unix)]
 
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod data_file;
+#[cfg(test)]
 mod help;
+#[cfg(test)]
 mod interrupt;
+#[cfg(test)]
 mod market;
+#[cfg(test)]
 mod reports;
+#[cfg(test)]
 mod research;
+#[cfg(test)]
 mod support;

@@ -185,13 +185,14 @@ fn steady_line(line: &str, ports: &mut BTreeMap<String, usize>) -> String {
         let (token, after) = rest.split_at(end);
         out.push_str(&steady_word(token, &out, ports));
         let next = after.find(word).unwrap_or(after.len());
-        out.push_str(&after[..next]);
-        rest = &after[next..];
+        let (between, after) = after.split_at(next);
+        out.push_str(between);
+        rest = after;
     }
-    match out.find(" entries") {
-        Some(at) => {
-            let head = out[..at].trim_end_matches(|c: char| c.is_ascii_digit());
-            format!("{head}<n>{}", &out[at..])
+    match out.split_once(" entries") {
+        Some((head, tail)) => {
+            let head = head.trim_end_matches(|c: char| c.is_ascii_digit());
+            format!("{head}<n> entries{tail}")
         }
         None => out,
     }

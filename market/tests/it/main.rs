@@ -18,4 +18,6 @@ mod purchase;
 #[cfg(test)]
 mod rpc;
 #[cfg(test)]
+mod state_file;
+#[cfg(test)]
 mod wire;

@@ -10,7 +10,7 @@ use bursar::memory::{OwnedArtifact, SourceId};
 use bursar::report::{self, PaymentReport, SessionReport};
 use bursar::tools::Brief;
 use bursar::types::{Amount, ArtifactId, ReceiptView, SessionId, Timestamp};
-use bursar::{BursarError, Config, RunReport};
+use bursar::{Config, RunReport};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -94,11 +94,15 @@ pub(super) async fn gather(
     approve: ApproveArg,
     interrupted: bool,
 ) -> Result<Outcome, CliError> {
-    let ledger = report::open_ledger(&open.data)?;
-    let all = report::payments(&ledger).await.map_err(CliError::from)?;
-    let sessions = report::sessions(&ledger).await?;
-    let verification = ledger.verify().await.map_err(BursarError::from)?;
-    ledger.close().await.map_err(BursarError::from)?;
+    let read = async {
+        let ledger = report::open_ledger(&open.data)?;
+        let payments = report::payments(&ledger).await?;
+        let sessions = report::sessions(&ledger).await?;
+        let verification = ledger.verify().await?;
+        ledger.close().await?;
+        Ok((payments, sessions, verification))
+    };
+    let (all, sessions, verification) = read.await.map_err(CliError::Afterwards)?;
     let session = sessions
         .into_iter()
         .find(|known| known.id == session)
