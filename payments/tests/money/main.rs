@@ -7,7 +7,9 @@
     reason = "a test that cannot go on says where"
 )]
 
+mod attacks;
 mod buys;
 mod faults;
 mod governs;
+mod traps;
 mod world;

@@ -83,12 +83,18 @@ impl World {
             .unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix_ms(START_S * 1_000)));
         let data = tempfile::tempdir().unwrap();
-        let (payments, ledger, registry) = open(&market, &data, &clock, &wallet, setup.readable, 1);
-        let usdc =
-            registry.iter().find(|asset| asset.id().network() == market.network()).unwrap().id().clone();
+        let parts = parts(&market, &data, &clock, &wallet, setup.readable, 1);
+        let ledger = parts.ledger.clone();
+        let usdc = parts
+            .registry
+            .iter()
+            .find(|asset| asset.id().network() == market.network())
+            .unwrap()
+            .id()
+            .clone();
         Self {
             market,
-            payments,
+            payments: Payments::new(parts),
             ledger,
             seen: Arc::new(Kept::default()),
             usdc,
@@ -101,7 +107,17 @@ impl World {
 
     /// The same data file, opened again by another process.
     pub(crate) fn reopened(&self, seed: u64) -> Payments {
-        open(&self.market, &self.data, &self.clock, &self.wallet, true, seed).0
+        Payments::new(self.parts(seed))
+    }
+
+    /// What another process over the same data file is made of.
+    pub(crate) fn parts(&self, seed: u64) -> PaymentsParts {
+        parts(&self.market, &self.data, &self.clock, &self.wallet, true, seed)
+    }
+
+    /// The buyer's clock alone, which need not be right.
+    pub(crate) fn clock(&self) -> Arc<ManualClock> {
+        self.clock.clone()
     }
 
     pub(crate) fn mandate(&self) -> Mandate {
@@ -168,14 +184,14 @@ impl World {
     }
 }
 
-fn open(
+fn parts(
     market: &Market,
     data: &TempDir,
     clock: &Arc<ManualClock>,
     wallet: &Arc<LocalWallet>,
     readable: bool,
     seed: u64,
-) -> (Payments, Ledger, Arc<AssetRegistry>) {
+) -> PaymentsParts {
     let token = market.token();
     let mut registry = AssetRegistry::pinned();
     registry.insert(Asset::stablecoin(
@@ -209,18 +225,17 @@ fn open(
         payer: wallet.address().to_owned(),
         quote_ttl_ms: 600_000,
     }));
-    let payments = Payments::new(PaymentsParts {
-        ledger: ledger.clone(),
+    PaymentsParts {
+        ledger,
         policy: Arc::new(Policy::shipped().unwrap()),
         rails: vec![rail],
         wallet: wallet.clone(),
         transport,
-        registry: registry.clone(),
+        registry,
         clock,
         entropy,
         limits: Limits { timeout_ms: 2_000, ..Limits::default() },
-    });
-    (payments, ledger, registry)
+    }
 }
 
 pub(crate) fn usd(text: &str) -> Amount {
