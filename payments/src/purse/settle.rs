@@ -40,7 +40,12 @@ impl SessionPurse {
         let seen = Noted::new(seen, self);
         for _ in 0..TRIES {
             let loaded = Loaded::read(&self.shared.ledger, held.ask.payment).await?;
-            let events = self.follow(loaded.payment.as_ref(), &seen)?;
+            // What is seen of one attempt says nothing about another: its authorization may be live.
+            let current = loaded.payment.as_ref().and_then(Payment::held);
+            let events = match current.is_some_and(|current| current.attempt == held.attempt) {
+                true => self.follow(loaded.payment.as_ref(), &seen)?,
+                false => Vec::new(),
+            };
             let mut state = loaded.payment.clone();
             for event in &events {
                 state =

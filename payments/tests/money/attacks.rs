@@ -2,11 +2,11 @@
 //! when it did.
 
 use crate::traps::{Step, Traps};
-use crate::world::{World, get, key, plan};
+use crate::world::{World, get, key, plan, propose, quotes};
 use bursar_ledger::{SealedEvent, StreamId, Transaction};
 use bursar_market::{Fault, FaultRule};
-use bursar_payments::{Payments, SessionEvent, SessionPurse};
-use bursar_types::{FetchError, Purse, SeededEntropy, SessionId};
+use bursar_payments::{Payments, Recovered, SessionEvent, SessionPurse};
+use bursar_types::{FetchError, Fetched, PlanOutcome, Purse, SeededEntropy, SessionId};
 
 /// Another process over the same data file, with traps.
 fn process(world: &World, seed: u64) -> (Payments, Traps) {
@@ -25,6 +25,77 @@ async fn resume_id(payments: &Payments, session: SessionId) -> Purse {
 /// The seller's faults, once each.
 fn once(world: &World, fault: Fault) {
     world.market.seller(0).unwrap().faults().arm(FaultRule::from(fault).times(1)).unwrap();
+}
+
+/// Every authorization has run out, and the chain shows it.
+fn run_out(world: &World) {
+    world.advance_s(1_800);
+    world.market.chain().mine();
+}
+
+/// Plans two of a document, so that no count stands in the way of paying twice.
+async fn plan_two(world: &World, purse: &Purse, document: &str) {
+    let found = quotes(purse, &world.url(document)).await;
+    let outcome = propose(purse, &[&found[0]], 2).await;
+    assert!(matches!(outcome, PlanOutcome::Approved { .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn an_old_attempts_outcome_is_never_booked_on_a_new_attempt() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let purse = session.handle();
+    plan_two(&world, &purse, "alpha").await;
+    once(&world, Fault::DropBeforeSettle);
+    let first = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(first, Ok(Fetched::Unknown(_))), "{first:?}");
+    run_out(&world);
+    // Another process reads that the first attempt can never move, and is slow to book it.
+    let (other, traps) = process(&world, 2);
+    let pause = traps.pause(Step::Recovered);
+    let slow = tokio::spawn(async move { other.recover().await });
+    pause.reached().await;
+    once(&world, Fault::DropBeforeSettle);
+    let second = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(second, Ok(Fetched::Unknown(_))), "{second:?}");
+    assert_eq!(world.authorizations(), 2);
+    pause.let_go();
+    slow.await.unwrap().unwrap();
+    assert_eq!(world.books(&purse).await, (0, 1_000), "the second attempt's money is still at stake");
+    let third = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(third, Ok(Fetched::Delivered(_))), "{third:?}");
+    assert_eq!((world.authorizations(), world.outflow()), (2, 1_000));
+    assert_eq!(world.market.seller(0).unwrap().violations(), []);
+    assert_eq!(world.books(&purse).await, (1_000, 0));
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn an_answer_to_an_old_attempt_is_never_booked_on_a_new_attempt() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let (slow, traps) = process(&world, 2);
+    let slow = resume(&slow, &session).await;
+    plan_two(&world, &slow, "alpha").await;
+    // The seller says that it was paid and delivers, and settles nothing; its answer is on the way for long.
+    once(&world, Fault::LyingReceipt);
+    let pause = traps.pause(Step::Answer);
+    let request = get(&world.url("alpha"));
+    let first = tokio::spawn(async move { slow.fetch(request, key("alpha")).await });
+    pause.reached().await;
+    run_out(&world);
+    let purse = session.handle();
+    once(&world, Fault::DropBeforeSettle);
+    let second = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(second, Ok(Fetched::Unknown(_))), "{second:?}");
+    pause.let_go();
+    let first = first.await.unwrap();
+    assert!(matches!(first, Ok(Fetched::Unknown(_))), "{first:?}");
+    assert_eq!(world.books(&purse).await, (0, 1_000));
+    let third = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(third, Ok(Fetched::Delivered(_))), "{third:?}");
+    assert_eq!((world.authorizations(), world.outflow(), world.books(&purse).await), (2, 1_000, (1_000, 0)));
+    world.verify().await;
 }
 
 /// Stops a session's spending, as a person would.
