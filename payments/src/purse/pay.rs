@@ -135,11 +135,10 @@ impl SessionPurse {
             Ok(authorization) => authorization,
             Err(error) => {
                 let text = format!("no authorization was made: {error}");
-                let outcome = match presenting {
-                    Presenting::First => Outcome::DidNotMove { proof: text },
-                    Presenting::Again => Outcome::Unknown { problem: text },
+                return match presenting {
+                    Presenting::First => Ok((self.settle(signed, Seen::Unsigned(text)).await?, None)),
+                    Presenting::Again => Err(FetchError::Wallet(text)),
                 };
-                return Ok((self.settle(signed, Seen::Rail(outcome)).await?, None));
             }
         };
         let mut paid_request = request.clone();

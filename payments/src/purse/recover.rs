@@ -101,6 +101,14 @@ impl SessionPurse {
         };
         match rail.recover(&signed.prepared).await {
             Outcome::Unknown { problem } => {
+                // Recorded before it is presented, so that a wallet failing in another worker proves nothing any more.
+                let unknown_so_far = Outcome::Unknown { problem: problem.clone() };
+                match self.settle(&signed, Seen::Rail(unknown_so_far)).await? {
+                    Payment::NotPaid { .. } => return Ok(None),
+                    Payment::Unknown { signed: current, .. }
+                        if current.held.attempt == signed.held.attempt => {}
+                    state => return self.fetched(&state, None).await.map(Some),
+                }
                 if self.shared.clock.now().plus_ms(PRESENT_AGAIN_MS) >= signed.prepared.expires_at {
                     return Ok(Some(Fetched::Unknown(unknown(&signed, &problem))));
                 }

@@ -30,6 +30,8 @@ pub(super) enum Seen<'a> {
     },
     /// What the rail itself said.
     Rail(Outcome),
+    /// The wallet made no authorization, and why. Nothing was presented, unless another worker took the payment up.
+    Unsigned(String),
 }
 
 impl SessionPurse {
@@ -79,7 +81,11 @@ impl SessionPurse {
     /// The events that follow from what was seen; none if it says nothing new.
     fn follow(&self, before: Option<&Payment>, seen: &Noted) -> Result<Vec<PaymentEvent>, FetchError> {
         let mut events = Vec::new();
+        let says_nothing = !seen.answered && matches!(seen.outcome, Outcome::Unknown { .. });
         let first = match before {
+            // Whoever presents old terms again has recorded first that nobody can tell: see `resume`.
+            Some(Payment::Unknown { .. }) if seen.unsigned => return Ok(events),
+            Some(Payment::Unknown { .. } | Payment::Paid { .. }) if says_nothing => return Ok(events),
             Some(Payment::Signing(_) | Payment::Unknown { .. }) if seen.answered => {
                 PaymentEvent::Answered { outcome: seen.outcome.clone(), received: seen.received() }
             }
@@ -303,6 +309,7 @@ impl SessionPurse {
 struct Noted {
     outcome: Outcome,
     answered: bool,
+    unsigned: bool,
     body: Option<Payload>,
     goods: Option<Goods>,
     /// Why there are no goods.
@@ -311,18 +318,28 @@ struct Noted {
 
 impl Noted {
     fn new(seen: Seen<'_>, purse: &SessionPurse) -> Self {
-        let lost = || "the answer was lost, and the goods with it".to_owned();
+        let missing = "the answer was lost, and the goods with it".to_owned();
+        let rail = |outcome| Self {
+            outcome,
+            answered: false,
+            unsigned: false,
+            body: None,
+            goods: None,
+            missing: missing.clone(),
+        };
         match seen {
-            Seen::Rail(outcome) => {
-                Self { outcome, answered: false, body: None, goods: None, missing: lost() }
-            }
-            Seen::Answer { outcome, answer } => match goods(answer) {
-                Ok(goods) => {
-                    let body = Payload::seal(goods.body.clone(), &*purse.shared.entropy);
-                    Self { outcome, answered: true, body: Some(body), goods: Some(goods), missing: lost() }
+            Seen::Rail(outcome) => rail(outcome),
+            Seen::Unsigned(proof) => Self { unsigned: true, ..rail(Outcome::DidNotMove { proof }) },
+            Seen::Answer { outcome, answer } => {
+                let answered = Self { answered: true, ..rail(outcome) };
+                match goods(answer) {
+                    Ok(goods) => {
+                        let body = Payload::seal(goods.body.clone(), &*purse.shared.entropy);
+                        Self { body: Some(body), goods: Some(goods), ..answered }
+                    }
+                    Err(missing) => Self { missing, ..answered },
                 }
-                Err(missing) => Self { outcome, answered: true, body: None, goods: None, missing },
-            },
+            }
         }
     }
 

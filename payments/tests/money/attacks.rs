@@ -5,7 +5,7 @@ use crate::traps::{Step, Traps};
 use crate::world::{World, get, key, plan, propose, quotes};
 use bursar_ledger::{SealedEvent, StreamId, Transaction};
 use bursar_market::{Fault, FaultRule};
-use bursar_payments::{Payments, Recovered, SessionEvent, SessionPurse};
+use bursar_payments::{Payments, SessionEvent, SessionPurse};
 use bursar_types::{FetchError, Fetched, PlanOutcome, Purse, SeededEntropy, SessionId};
 
 /// Another process over the same data file, with traps.
@@ -95,6 +95,32 @@ async fn an_answer_to_an_old_attempt_is_never_booked_on_a_new_attempt() {
     let third = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
     assert!(matches!(third, Ok(Fetched::Delivered(_))), "{third:?}");
     assert_eq!((world.authorizations(), world.outflow(), world.books(&purse).await), (2, 1_000, (1_000, 0)));
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_wallet_that_fails_proves_nothing_once_another_worker_has_presented() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let purse = session.handle();
+    plan_two(&world, &purse, "alpha").await;
+    let (slow, traps) = process(&world, 2);
+    let slow = resume(&slow, &session).await;
+    let pause = traps.pause(Step::Sign);
+    let request = get(&world.url("alpha"));
+    let first = tokio::spawn(async move { slow.fetch(request, key("alpha")).await });
+    pause.reached().await;
+    // Its terms are durable: this process presents the same bytes, and the seller keeps them.
+    once(&world, Fault::DropBeforeSettle);
+    let second = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(second, Ok(Fetched::Unknown(_))), "{second:?}");
+    pause.fail();
+    let first = first.await.unwrap();
+    assert!(matches!(first, Ok(Fetched::Unknown(_))), "{first:?}");
+    assert_eq!(world.books(&purse).await, (0, 1_000), "a live authorization is out there");
+    let third = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(third, Ok(Fetched::Delivered(_))), "{third:?}");
+    assert_eq!((world.authorizations(), world.outflow(), world.books(&purse).await), (1, 1_000, (1_000, 0)));
     world.verify().await;
 }
 
