@@ -1,21 +1,22 @@
 //! What the ledger says about sessions and payments: plain views, read without a wallet or a network.
 
+mod read;
+
 use crate::builder::beside;
 use crate::error::BursarError;
 use crate::handle::Bursar;
 use crate::system::{SystemClock, SystemEntropy};
-use bursar_agent_core::{Record, RecordEntry, StopCause};
-use bursar_ledger::{Commitment, Entry, Ledger, SqliteOptions, SqliteStore, StreamId};
+use bursar_agent_core::StopCause;
+use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId};
 use bursar_payments::{
     DeliveryState, Held, Payment, PaymentEvent, PlanApproval, Scope, SessionEvent, SessionState, phase,
 };
-use bursar_tools::Brief;
 use bursar_types::{
-    Amount, ArtifactId, ArtifactRef, AssetId, Clock, Digest, Journal, PaymentId, Phase, PlanItemId,
-    ReceiptView, RunId, SessionId, Timestamp,
+    Amount, ArtifactRef, AssetId, Clock, PaymentId, Phase, PlanItemId, ReceiptView, RunId, SessionId,
+    Timestamp,
 };
+use read::{read, runs, uses};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -341,68 +342,4 @@ async fn session(
         open: u64::try_from(open).unwrap_or(u64::MAX),
         runs: Vec::new(),
     }))
-}
-
-/// A run with what it used.
-struct RunRead {
-    session: SessionId,
-    brief: RunBrief,
-    uses: Vec<(ArtifactId, String)>,
-}
-
-/// Every run; one whose first record was erased is left out.
-async fn runs(ledger: &Ledger) -> Result<Vec<RunRead>, BursarError> {
-    let mut all = Vec::new();
-    for (stream, _) in ledger.streams("run/").await? {
-        let Some(Ok(run)) = stream.as_str().strip_prefix("run/").map(RunId::parse) else { continue };
-        let stored = match Journal::read(ledger, run, 0).await {
-            Ok(stored) => stored,
-            Err(error) => {
-                tracing::warn!(%run, %error, "a run cannot be read");
-                continue;
-            }
-        };
-        let mut read: Option<RunRead> = None;
-        for entry in stored.iter().filter_map(|stored| RecordEntry::decode(stored).ok()) {
-            match (entry.record, &mut read) {
-                (Record::Started { session, question, .. }, _) => {
-                    let brief = RunBrief { run, question, answered: false, stopped: None };
-                    read = Some(RunRead { session, brief, uses: Vec::new() });
-                }
-                (Record::Finished { answer }, Some(read)) => {
-                    read.brief.answered = true;
-                    let brief = serde_json::from_value::<Brief>(answer.details).ok();
-                    let uses = brief.into_iter().flat_map(|brief| brief.uses);
-                    read.uses = uses.map(|used| (used.artifact, used.used_for)).collect();
-                }
-                (Record::Stopped { cause }, Some(read)) => read.brief.stopped = Some(cause),
-                _ => {}
-            }
-        }
-        all.extend(read);
-    }
-    Ok(all)
-}
-
-fn uses(runs: &[RunRead]) -> BTreeMap<ArtifactId, Vec<String>> {
-    let mut uses: BTreeMap<ArtifactId, Vec<String>> = BTreeMap::new();
-    for (artifact, used_for) in runs.iter().flat_map(|run| &run.uses) {
-        let all = uses.entry(*artifact).or_default();
-        if !all.contains(used_for) {
-            all.push(used_for.clone());
-        }
-    }
-    uses
-}
-
-/// Reads the event that an entry's `detail` commits to; the inner error says what is wrong with it.
-async fn read<E: DeserializeOwned>(ledger: &Ledger, entry: &Entry) -> Result<Result<E, String>, BursarError> {
-    let detail = entry.body.get("detail").and_then(|detail| detail.as_str());
-    let Some(Ok(commitment)) = detail.map(Digest::parse) else {
-        return Ok(Err("its entry names no payload".to_owned()));
-    };
-    let Some(bytes) = ledger.payload(Commitment::from_digest(commitment)).await? else {
-        return Ok(Err("its payload was erased".to_owned()));
-    };
-    Ok(serde_json::from_slice(&bytes).map_err(|error| error.to_string()))
 }

@@ -1,15 +1,16 @@
 //! The chain as the rest of the market uses it.
 
 use super::{
-    kept::{Change, Kept, Line, StateFileError},
+    books::{Books, check},
+    kept::{Change, Kept, StateFileError},
     revert::Revert,
-    state::{State, nonce_event, transfer_event},
+    state::State,
 };
 use crate::{
     clock::TimeSource,
     faults::Faults,
-    primitives::{Address, Uint, Word, keccak},
-    signing::{Authorization, Signature, SignatureError, cancel_digest},
+    primitives::{Address, Uint, Word},
+    signing::{Authorization, Signature, cancel_digest},
 };
 use serde::Serialize;
 use std::{
@@ -98,13 +99,6 @@ struct Shared {
     settings: ChainSettings,
     faults: Faults,
     books: Mutex<Books>,
-}
-
-#[derive(Debug)]
-struct Books {
-    state: State,
-    transfers: Vec<Transfer>,
-    kept: Option<Kept>,
 }
 
 impl Chain {
@@ -290,137 +284,4 @@ impl Chain {
     fn lock(&self) -> MutexGuard<'_, Books> {
         self.shared.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Books {
-    /// Keeps a change that was checked, and applies it. Answers the transaction's hash.
-    fn change(&mut self, token: &Token, now_s: u64, change: Change) -> Result<Word, Revert> {
-        let line = Line { parent: self.state.head_hash(), at_s: self.state.next_time_s(now_s), change };
-        if let Some(kept) = &mut self.kept
-            && !kept.append(&line)
-        {
-            return Err(Revert::NotKept);
-        }
-        self.apply(token, &line)
-    }
-
-    /// Checks a kept line as it was checked when it was new, and applies it.
-    fn replay(&mut self, token: &Token, line: &Line) -> Result<(), String> {
-        if line.parent != self.state.head_hash() {
-            return Err("it does not follow the line before".to_owned());
-        }
-        if line.at_s < self.state.head_time_s() {
-            return Err("its time lies before that of the line before".to_owned());
-        }
-        let signature = |text: &str| Signature::parse(text).map_err(|error| error.to_string());
-        let checked = match &line.change {
-            Change::Empty | Change::Blacklist { .. } => Ok(()),
-            Change::Mint { to, value } => {
-                let value = value.to_u128().ok_or_else(|| "its amount is too large".to_owned())?;
-                self.minted(*to, value).map(|_| ())
-            }
-            Change::Transfer { authorization, signature: text } => {
-                let signer = signature(text)?.recover(authorization.digest(token));
-                check(&self.state, line.at_s, authorization, signer).map(|_| ())
-            }
-            Change::Cancel { authorizer, nonce, signature: text } => {
-                let signer = signature(text)?.recover(cancel_digest(token, *authorizer, *nonce));
-                match signer {
-                    Ok(signer) if signer == *authorizer => self.state.require_unused(*authorizer, *nonce),
-                    Ok(_) => Err(Revert::InvalidSignature),
-                    Err(error) => Err(error.into()),
-                }
-            }
-        };
-        checked.and_then(|()| self.apply(token, line)).map(|_| ()).map_err(|revert| revert.to_string())
-    }
-
-    /// The balance after money is made.
-    fn minted(&self, to: Address, atomic: u128) -> Result<u128, Revert> {
-        if to == Address::ZERO {
-            return Err(Revert::ToZero);
-        }
-        self.state.balance(to, self.state.head()).checked_add(atomic).ok_or(Revert::BalanceTooBig)
-    }
-
-    /// The only way to change the books: live, and when they are read again.
-    fn apply(&mut self, token: &Token, line: &Line) -> Result<Word, Revert> {
-        let (head, at_s) = (self.state.head(), line.at_s);
-        let state = &mut self.state;
-        match &line.change {
-            Change::Empty => {
-                state.mine(at_s, None);
-                Ok(Word::default())
-            }
-            Change::Blacklist { who, listed } => {
-                state.set_blacklisted(*who, *listed);
-                Ok(Word::default())
-            }
-            Change::Mint { to, value } => {
-                let atomic = value.to_u128().ok_or(Revert::BalanceTooBig)?;
-                let balance = state.balance(*to, head).checked_add(atomic).ok_or(Revert::BalanceTooBig)?;
-                let transaction = transaction_hash(b"mint", &to.to_word().0, head);
-                let event = transfer_event(Address::ZERO, *to, *value);
-                let block = state.mine(at_s, Some((transaction, vec![event])));
-                state.set_balance(*to, block, balance);
-                Ok(transaction)
-            }
-            Change::Transfer { authorization, .. } => {
-                let Authorization { from, to, nonce, .. } = *authorization;
-                let (value, left, more) = state.moved(from, to, authorization.value)?;
-                let transaction = transaction_hash(b"transfer", &authorization.digest(token).0, head);
-                let events = vec![
-                    nonce_event("AuthorizationUsed(address,bytes32)", from, nonce),
-                    transfer_event(from, to, authorization.value),
-                ];
-                let block = state.mine(at_s, Some((transaction, events)));
-                state.use_nonce(from, nonce, block);
-                state.set_balance(from, block, left);
-                state.set_balance(to, block, more);
-                let timestamp_s = state.head_time_s();
-                self.transfers.push(Transfer { from, to, value, nonce, transaction, block, timestamp_s });
-                Ok(transaction)
-            }
-            Change::Cancel { authorizer, nonce, .. } => {
-                let digest = cancel_digest(token, *authorizer, *nonce);
-                let transaction = transaction_hash(b"cancel", &digest.0, head);
-                let event = nonce_event("AuthorizationCanceled(address,bytes32)", *authorizer, *nonce);
-                let block = state.mine(at_s, Some((transaction, vec![event])));
-                state.use_nonce(*authorizer, *nonce, block);
-                Ok(transaction)
-            }
-        }
-    }
-}
-
-/// The contract's checks in the contract's order. `signer` is recovered outside the lock, for it takes long.
-fn check(
-    state: &State,
-    now_s: u64,
-    authorization: &Authorization,
-    signer: Result<Address, SignatureError>,
-) -> Result<(u128, u128, u128), Revert> {
-    let Authorization { from, to, value, valid_after, valid_before, nonce } = authorization;
-    if state.is_blacklisted(*from) || state.is_blacklisted(*to) {
-        return Err(Revert::Blacklisted);
-    }
-    let time = Uint::from(state.next_time_s(now_s));
-    if time <= *valid_after {
-        return Err(Revert::NotYetValid);
-    }
-    if time >= *valid_before {
-        return Err(Revert::Expired);
-    }
-    state.require_unused(*from, *nonce)?;
-    if signer? != *from {
-        return Err(Revert::InvalidSignature);
-    }
-    state.moved(*from, *to, *value)
-}
-
-fn transaction_hash(kind: &[u8], subject: &[u8], head: u64) -> Word {
-    let mut seed = kind.to_vec();
-    seed.extend_from_slice(subject);
-    seed.extend_from_slice(&head.to_be_bytes());
-    keccak(&seed)
 }

@@ -1,6 +1,7 @@
 //! An in-process chain with one EIP-3009 token, and its JSON-RPC.
 
 mod abi;
+mod books;
 mod handle;
 mod json;
 mod kept;
