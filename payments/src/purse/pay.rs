@@ -96,14 +96,30 @@ impl SessionPurse {
 
     /// Gives a hold back before anything was signed.
     pub(super) async fn let_go(&self, held: &Held, reason: &str) -> FetchError {
-        let event = PaymentEvent::LetGo { reason: reason.to_owned() };
-        let mut transaction = Transaction::default();
-        transaction.accounts.push(AccountOp::Release { id: held.hold });
-        transaction.links.push(close_link(held));
-        match self.commit_event(transaction, held, &event).await {
-            Ok(_) => FetchError::NotPaid(reason.to_owned()),
+        match self.try_let_go(held, reason).await {
+            Ok(()) => FetchError::NotPaid(reason.to_owned()),
             Err(error) => error,
         }
+    }
+
+    async fn try_let_go(&self, held: &Held, reason: &str) -> Result<(), FetchError> {
+        let event = PaymentEvent::LetGo { reason: reason.to_owned() };
+        let loaded = Loaded::read(&self.shared.ledger, held.ask.payment).await?;
+        if !matches!(&loaded.payment, Some(Payment::Held(current)) if **current == *held) {
+            return Err(FetchError::Denied(denied(reasons::in_flight())));
+        }
+        let mut transaction = Transaction::default();
+        transaction.require.push(loaded.unmoved());
+        transaction.accounts.push(AccountOp::Release { id: held.hold });
+        transaction.links.push(close_link(held));
+        self.add_payment_event(&mut transaction, held, &event).map_err(unavailable)?;
+        let mut committed = self.shared.ledger.commit(transaction.clone()).await;
+        if let Err(CommitError::Refused(Refusal::AlreadyResolved { .. })) = committed {
+            // It has run out, and the ledger gave it back by itself.
+            transaction.accounts.clear();
+            committed = self.shared.ledger.commit(transaction).await;
+        }
+        committed.map(|_| ()).map_err(unavailable)
     }
 
     /// Signs what is durable, presents it, and settles the answer.
@@ -194,22 +210,6 @@ impl SessionPurse {
             .map_err(|error| Refusal::NotCanonical(error.to_string()))?
             .add_to(transaction);
         Ok(())
-    }
-
-    /// Commits one event of a payment with what goes with it.
-    async fn commit_event(
-        &self,
-        mut transaction: Transaction,
-        held: &Held,
-        event: &PaymentEvent,
-    ) -> Result<Payment, FetchError> {
-        let loaded = Loaded::read(&self.shared.ledger, held.ask.payment).await?;
-        transaction.require.push(loaded.unmoved());
-        let state =
-            Payment::apply(loaded.payment, event.clone()).map_err(|error| unavailable_event(&error))?;
-        self.add_payment_event(&mut transaction, held, event).map_err(unavailable)?;
-        self.shared.ledger.commit(transaction).await.map_err(unavailable)?;
-        Ok(state)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Attempts to make the purse pay twice, pay the wrong party, pay without leave, forget money, or say that none moved
 //! when it did.
 
-use crate::traps::{Step, Traps};
+use crate::traps::{Spring, Step, Traps};
 use crate::world::{World, get, key, plan, propose, quotes};
 use bursar_ledger::{SealedEvent, StreamId, Transaction};
 use bursar_market::{Fault, FaultRule};
-use bursar_payments::{Payments, SessionEvent, SessionPurse};
+use bursar_payments::{Payments, Recovered, SessionEvent, SessionPurse};
 use bursar_types::{FetchError, Fetched, PlanOutcome, Purse, SeededEntropy, SessionId};
 
 /// Another process over the same data file, with traps.
@@ -122,6 +122,30 @@ async fn a_wallet_that_fails_proves_nothing_once_another_worker_has_presented() 
     assert!(matches!(third, Ok(Fetched::Delivered(_))), "{third:?}");
     assert_eq!((world.authorizations(), world.outflow(), world.books(&purse).await), (1, 1_000, (1_000, 0)));
     world.verify().await;
+}
+
+#[tokio::test]
+async fn a_hold_that_ran_out_is_let_go_and_blocks_nothing() {
+    for recovers in [true, false] {
+        let world = World::new().await;
+        let session = world.session().await;
+        let (dying, traps) = process(&world, 2);
+        let dying = resume(&dying, &session).await;
+        plan(&world, &dying, "alpha").await;
+        traps.set(Step::Prepare, Spring::Panic);
+        let died = dying.fetch(get(&world.url("alpha")), key("alpha")).await;
+        assert!(matches!(died, Err(FetchError::NotPaid(_))), "{died:?}");
+        world.advance_s(121);
+        if recovers {
+            let found = world.payments.recover().await.unwrap();
+            assert_eq!(found, Recovered { let_go: 1, ..Recovered::default() });
+        }
+        let purse = session.handle();
+        let fetched = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+        assert!(matches!(fetched, Ok(Fetched::Delivered(_))), "{fetched:?}");
+        assert_eq!((world.outflow(), world.books(&purse).await), (1_000, (1_000, 0)));
+        world.verify().await;
+    }
 }
 
 /// Stops a session's spending, as a person would.
