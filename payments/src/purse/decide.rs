@@ -30,6 +30,8 @@ pub(super) enum HoldOutcome {
     Held(Box<Held>),
     /// It was not: this is the answer.
     Stopped(Fetched),
+    /// Another worker took this very purchase up meanwhile.
+    Overtaken,
 }
 
 /// An offer that an item of an approved plan covers.
@@ -56,6 +58,7 @@ impl SessionPurse {
         ask: &Ask,
         request: &HttpRequest,
         offers: Vec<Offer>,
+        bought: Option<String>,
     ) -> Result<HoldOutcome, FetchError> {
         for _ in 0..TRIES {
             let state = self.state().await?;
@@ -70,7 +73,7 @@ impl SessionPurse {
             self.check_funds(covered.offer).await?;
             let loaded = Loaded::read(&self.shared.ledger, ask.payment).await?;
             let Some(attempt) = next_attempt(loaded.payment.as_ref()) else {
-                return Err(FetchError::Denied(denied(reasons::in_flight())));
+                return Ok(HoldOutcome::Overtaken);
             };
             let mut ask = ask.clone();
             let body = request.body();
@@ -86,15 +89,26 @@ impl SessionPurse {
                 ask,
             };
             let cost = covered.cost.clone();
-            match self.commit_hold(&held, &state, &loaded, conditions, &budgets, body, now).await {
+            let free = [
+                // What was bought under this key since it was looked for is not bought again.
+                LinkWrite {
+                    key: self.bought_link(&held.ask),
+                    expected: bought.clone(),
+                    value: bought.clone(),
+                },
+                LinkWrite {
+                    key: open_link(held.ask.request),
+                    expected: None,
+                    value: Some(held.ask.payment.to_string()),
+                },
+            ];
+            match self.commit_hold(&held, &state, &loaded, conditions, free, &budgets, body, now).await {
                 Ok(()) => {
                     self.tell(&MoneyEvent::Held { payment: held.view(None), micro_usd: cost });
                     return Ok(HoldOutcome::Held(Box::new(held)));
                 }
                 Err(CommitError::Refused(Refusal::StreamMoved { .. } | Refusal::UsedMore { .. })) => {}
-                Err(CommitError::Refused(Refusal::LinkMoved { .. })) => {
-                    return Err(FetchError::Denied(denied(reasons::in_flight())));
-                }
+                Err(CommitError::Refused(Refusal::LinkMoved { .. })) => return Ok(HoldOutcome::Overtaken),
                 Err(CommitError::Refused(refusal)) => {
                     return Err(self.refused_by_ledger(refusal, &held).await);
                 }
@@ -114,6 +128,7 @@ impl SessionPurse {
         state: &SessionState,
         loaded: &Loaded,
         conditions: Vec<Require>,
+        free: [LinkWrite; 2],
         budgets: &[BudgetUse],
         body: Option<Payload>,
         now: Timestamp,
@@ -127,11 +142,7 @@ impl SessionPurse {
             lines: held.lines.clone(),
             expires_at: now.plus_ms(HOLD_MS),
         });
-        transaction.links.push(LinkWrite {
-            key: open_link(held.ask.request),
-            expected: None,
-            value: Some(held.ask.payment.to_string()),
-        });
+        transaction.links.extend(free);
         transaction.payloads.extend(body);
         let event = PaymentEvent::Held(Box::new(held.clone()));
         transaction.require.push(loaded.unmoved());

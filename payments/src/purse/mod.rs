@@ -21,6 +21,7 @@ pub use recover::Recovered;
 use crate::events::MoneyEvent;
 use crate::policy::{Actor, CallFacts, Facts, Policy};
 use crate::rail::Rail;
+use crate::reasons;
 use crate::session::SessionState;
 use crate::wallet::Wallet;
 use async_trait::async_trait;
@@ -80,24 +81,30 @@ impl SessionPurse {
         // ask: name the purchase, and join a payment that is open for it or was made under this key.
         let ask = self.ask(&request, &key)?;
         let _turn = self.shared.flights.enter(ask.request).await;
-        if let Some(fetched) = self.join(&ask, &request).await? {
-            return Ok(fetched);
+        for _ in 0..decide::TRIES {
+            let bought = match self.join(&ask, &request).await? {
+                recover::Joined::Found(fetched) => return Ok(fetched),
+                recover::Joined::Nothing { bought } => bought,
+                recover::Joined::Overtaken => continue,
+            };
+            // gate and quote: no request leaves without leave; every alternative is read.
+            let (request, response) = self.ask_unpaid(request.clone()).await?;
+            if response.status() != http::StatusCode::PAYMENT_REQUIRED {
+                return Ok(Fetched::Free(response));
+            }
+            let offers = self.read_offers(&request, &response).await?;
+            // match, decide, hold: structural match with an approved plan, the rules, then the ledger.
+            let held = match self.hold(&ask, &request, offers, bought).await? {
+                decide::HoldOutcome::Held(held) => held,
+                decide::HoldOutcome::Stopped(fetched) => return Ok(fetched),
+                decide::HoldOutcome::Overtaken => continue,
+            };
+            // prepare, signing: terms are durable before a signature exists.
+            let Some(signed) = self.prepare(*held).await? else { continue };
+            // sign, present, answer, settle, deliver.
+            return self.present_and_settle(signed, &request, pay::Presenting::First).await;
         }
-        // gate and quote: no request leaves without leave; every alternative is read.
-        let (request, response) = self.ask_unpaid(request).await?;
-        if response.status() != http::StatusCode::PAYMENT_REQUIRED {
-            return Ok(Fetched::Free(response));
-        }
-        let offers = self.read_offers(&request, &response).await?;
-        // match, decide, hold: structural match with an approved plan, the rules, then the ledger.
-        let held = match self.hold(&ask, &request, offers).await? {
-            decide::HoldOutcome::Held(held) => held,
-            decide::HoldOutcome::Stopped(fetched) => return Ok(fetched),
-        };
-        // prepare, signing: terms are durable before a signature exists.
-        let signed = self.prepare(*held).await?;
-        // sign, present, answer, settle, deliver.
-        self.present_and_settle(signed, &request, pay::Presenting::First).await
+        Err(FetchError::Denied(decide::denied(reasons::in_flight())))
     }
 
     /// The session as it is now: what happened since it was last read is folded in.

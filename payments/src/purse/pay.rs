@@ -20,8 +20,9 @@ use std::sync::Arc;
 const ASK_AGAIN_MS: [u64; 3] = [0, 200, 800];
 
 impl SessionPurse {
-    /// Fixes the exact terms and makes them durable. From here on a signature may exist.
-    pub(super) async fn prepare(&self, held: Held) -> Result<Signed, FetchError> {
+    /// Fixes the exact terms and makes them durable. From here on a signature may exist. `None` if another worker took the
+    /// payment up meanwhile.
+    pub(super) async fn prepare(&self, held: Held) -> Result<Option<Signed>, FetchError> {
         let state = self.state().await?;
         let order = Order {
             ledger: self.shared.ledger.id(),
@@ -34,23 +35,36 @@ impl SessionPurse {
         };
         let prepared = match self.rail(&held)?.prepare(&order) {
             Ok(prepared) => prepared,
-            Err(error) => return Err(self.let_go(&held, &error.to_string()).await),
+            Err(error) => {
+                let text = error.to_string();
+                return self.let_go_for(&held, FetchError::NotPaid(text.clone()), &text).await;
+            }
         };
         let signed = Signed { held, order, prepared };
         match self.record_signing(&signed).await {
             Ok(()) => {
                 self.tell(&MoneyEvent::Signing { payment: signed.held.view(None) });
-                Ok(signed)
+                Ok(Some(signed))
             }
             Err(SigningRefused::Stopped(reason)) => {
                 let text = reason.message.clone();
-                match self.let_go(&signed.held, &text).await {
-                    FetchError::NotPaid(_) => Err(FetchError::Denied(denied(reason))),
-                    error => Err(error),
-                }
+                self.let_go_for(&signed.held, FetchError::Denied(denied(reason)), &text).await
             }
-            Err(SigningRefused::Fenced) => Err(FetchError::Denied(denied(reasons::in_flight()))),
+            Err(SigningRefused::Fenced) => Ok(None),
             Err(SigningRefused::Ledger(error)) => Err(error),
+        }
+    }
+
+    /// Gives a hold back and says why, unless another worker took the payment up.
+    async fn let_go_for(
+        &self,
+        held: &Held,
+        answer: FetchError,
+        reason: &str,
+    ) -> Result<Option<Signed>, FetchError> {
+        match self.let_go(held, reason).await? {
+            LetGo::Done => Err(answer),
+            LetGo::Overtaken => Ok(None),
         }
     }
 
@@ -95,18 +109,11 @@ impl SessionPurse {
     }
 
     /// Gives a hold back before anything was signed.
-    pub(super) async fn let_go(&self, held: &Held, reason: &str) -> FetchError {
-        match self.try_let_go(held, reason).await {
-            Ok(()) => FetchError::NotPaid(reason.to_owned()),
-            Err(error) => error,
-        }
-    }
-
-    async fn try_let_go(&self, held: &Held, reason: &str) -> Result<(), FetchError> {
+    pub(super) async fn let_go(&self, held: &Held, reason: &str) -> Result<LetGo, FetchError> {
         let event = PaymentEvent::LetGo { reason: reason.to_owned() };
         let loaded = Loaded::read(&self.shared.ledger, held.ask.payment).await?;
         if !matches!(&loaded.payment, Some(Payment::Held(current)) if **current == *held) {
-            return Err(FetchError::Denied(denied(reasons::in_flight())));
+            return Ok(LetGo::Overtaken);
         }
         let mut transaction = Transaction::default();
         transaction.require.push(loaded.unmoved());
@@ -119,7 +126,11 @@ impl SessionPurse {
             transaction.accounts.clear();
             committed = self.shared.ledger.commit(transaction).await;
         }
-        committed.map(|_| ()).map_err(unavailable)
+        match committed {
+            Ok(_) => Ok(LetGo::Done),
+            Err(CommitError::Refused(Refusal::StreamMoved { .. })) => Ok(LetGo::Overtaken),
+            Err(error) => Err(unavailable(error)),
+        }
     }
 
     /// Signs what is durable, presents it, and settles the answer.
@@ -218,6 +229,15 @@ impl SessionPurse {
 pub(super) enum Presenting {
     First,
     Again,
+}
+
+/// What became of giving a hold back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LetGo {
+    /// It was given back, and nothing can be signed under it.
+    Done,
+    /// Another worker took the payment up meanwhile.
+    Overtaken,
 }
 
 enum SigningRefused {

@@ -1,7 +1,7 @@
 //! Joining and recovering payments that are not final.
 
 use super::decide::denied;
-use super::pay::{Presenting, unavailable_event, unknown};
+use super::pay::{LetGo, Presenting, unavailable_event, unknown};
 use super::settle::Seen;
 use super::{Payments, SessionHooks, SessionPurse, unavailable};
 use crate::payment::{Ask, DeliveryState, Payment, PaymentEvent, Signed};
@@ -45,6 +45,21 @@ impl Loaded {
     }
 }
 
+/// What was found for a request.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is returned once and matched at once")]
+pub(super) enum Joined {
+    /// Its payment, and what became of it.
+    Found(Fetched),
+    /// Nothing that is open or owned, and what stood under this user, key and request then.
+    Nothing {
+        /// The value of [`SessionPurse::bought_link`].
+        bought: Option<String>,
+    },
+    /// Another worker moved it meanwhile: it must be looked for again.
+    Overtaken,
+}
+
 /// What a recovery found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recovered {
@@ -60,70 +75,66 @@ pub struct Recovered {
 
 impl SessionPurse {
     /// Joins a payment that is open for this request, or gives what was bought under this key.
-    pub(super) async fn join(&self, ask: &Ask, request: &HttpRequest) -> Result<Option<Fetched>, FetchError> {
+    pub(super) async fn join(&self, ask: &Ask, request: &HttpRequest) -> Result<Joined, FetchError> {
         let ledger = &self.shared.ledger;
-        for key in [self.bought_link(ask), open_link(ask.request)] {
-            let Some(text) = ledger.link(&key).await.map_err(unavailable)? else { continue };
-            let Ok(id) = PaymentId::parse(&text) else { continue };
-            if let Some(fetched) = self.take_up(id, request).await? {
-                return Ok(Some(fetched));
+        let bought = ledger.link(&self.bought_link(ask)).await.map_err(unavailable)?;
+        let open = ledger.link(&open_link(ask.request)).await.map_err(unavailable)?;
+        for text in [&bought, &open].into_iter().flatten() {
+            let Ok(id) = PaymentId::parse(text) else { continue };
+            match self.take_up(id, request).await? {
+                Joined::Nothing { .. } => {}
+                joined => return Ok(joined),
             }
         }
-        Ok(None)
+        Ok(Joined::Nothing { bought })
     }
 
-    /// Takes a payment up from its last durable event. `None` if it is over and a new attempt may be decided on.
-    async fn take_up(&self, id: PaymentId, request: &HttpRequest) -> Result<Option<Fetched>, FetchError> {
-        let Some(payment) = Loaded::read(&self.shared.ledger, id).await?.payment else { return Ok(None) };
+    /// Takes a payment up from its last durable event. `Nothing` if it is over and a new attempt may be decided on.
+    async fn take_up(&self, id: PaymentId, request: &HttpRequest) -> Result<Joined, FetchError> {
+        let nothing = Joined::Nothing { bought: None };
+        let Some(payment) = Loaded::read(&self.shared.ledger, id).await?.payment else { return Ok(nothing) };
         match payment {
-            Payment::NotPaid { .. } => Ok(None),
+            Payment::NotPaid { .. } => Ok(nothing),
             // Nothing was signed: let go, and decide under today's rules. A live worker is fenced by this.
-            Payment::Held(held) => match self.let_go(&held, "taken up before anything was signed").await {
-                FetchError::NotPaid(_) => Ok(None),
-                error => Err(error),
+            Payment::Held(held) => match self.let_go(&held, "taken up before anything was signed").await? {
+                LetGo::Done => Ok(nothing),
+                LetGo::Overtaken => Ok(Joined::Overtaken),
             },
             Payment::Signing(signed) | Payment::Unknown { signed, .. } => self.resume(*signed, request).await,
             Payment::Paid { delivery: DeliveryState::Owed { .. }, .. } => {
-                self.fetched(&payment, None).await.map(Some)
+                self.fetched(&payment, None).await.map(Joined::Found)
             }
             Payment::Paid { .. } => match self.fetched(&payment, None).await? {
-                Fetched::Delivered(delivery) => Ok(Some(Fetched::Owned(delivery))),
-                other => Ok(Some(other)),
+                Fetched::Delivered(delivery) => Ok(Joined::Found(Fetched::Owned(delivery))),
+                other => Ok(Joined::Found(other)),
             },
         }
     }
 
     /// Asks the rail what became of a signed payment; if it can still be used and was not, the same bytes are presented
     /// again, never new ones.
-    async fn resume(&self, signed: Signed, request: &HttpRequest) -> Result<Option<Fetched>, FetchError> {
+    async fn resume(&self, signed: Signed, request: &HttpRequest) -> Result<Joined, FetchError> {
+        let found = |fetched| Ok(Joined::Found(fetched));
         let Some(rail) = self.shared.rails.iter().find(|rail| rail.name() == signed.prepared.rail) else {
-            return Ok(Some(Fetched::Unknown(unknown(&signed, "the rail it was signed for is not there"))));
+            return found(Fetched::Unknown(unknown(&signed, "the rail it was signed for is not there")));
         };
-        match rail.recover(&signed.prepared).await {
-            Outcome::Unknown { problem } => {
-                // Recorded before it is presented, so that a wallet failing in another worker proves nothing any more.
-                let unknown_so_far = Outcome::Unknown { problem: problem.clone() };
-                match self.settle(&signed, Seen::Rail(unknown_so_far)).await? {
-                    Payment::NotPaid { .. } => return Ok(None),
-                    Payment::Unknown { signed: current, .. }
-                        if current.held.attempt == signed.held.attempt => {}
-                    state => return self.fetched(&state, None).await.map(Some),
-                }
+        // Booked before it is presented, so that a wallet failing in another worker proves nothing any more.
+        let state = self.settle(&signed, Seen::Rail(rail.recover(&signed.prepared).await)).await?;
+        match &state {
+            Payment::NotPaid { .. } => Ok(Joined::Nothing { bought: None }),
+            Payment::Held(_) => Ok(Joined::Overtaken),
+            Payment::Unknown { signed: current, problem, .. }
+                if current.held.attempt == signed.held.attempt =>
+            {
                 if self.shared.clock.now().plus_ms(PRESENT_AGAIN_MS) >= signed.prepared.expires_at {
-                    return Ok(Some(Fetched::Unknown(unknown(&signed, &problem))));
+                    return found(Fetched::Unknown(unknown(&signed, problem)));
                 }
                 if self.state().await?.frozen.is_some() {
                     return Err(FetchError::Denied(denied(reasons::frozen())));
                 }
-                self.present_and_settle(signed, request, Presenting::Again).await.map(Some)
+                self.present_and_settle(signed, request, Presenting::Again).await.map(Joined::Found)
             }
-            outcome => {
-                let state = self.settle(&signed, Seen::Rail(outcome)).await?;
-                match state {
-                    Payment::NotPaid { .. } => Ok(None),
-                    state => self.fetched(&state, None).await.map(Some),
-                }
-            }
+            state => self.fetched(state, None).await.map(Joined::Found),
         }
     }
 
@@ -145,9 +156,10 @@ impl SessionPurse {
                 return Ok(Recovery::Final);
             }
             Some(Payment::Held(held)) => {
-                return match self.let_go(&held, "left by a worker that stopped before signing").await {
-                    FetchError::NotPaid(_) => Ok(Recovery::LetGo),
-                    error => Err(error),
+                return match self.let_go(&held, "left by a worker that stopped before signing").await? {
+                    LetGo::Done => Ok(Recovery::LetGo),
+                    // It has another worker, who will see to it.
+                    LetGo::Overtaken => Ok(Recovery::Final),
                 };
             }
             Some(

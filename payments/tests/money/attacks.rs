@@ -2,7 +2,7 @@
 //! when it did.
 
 use crate::traps::{Spring, Step, Traps};
-use crate::world::{World, get, key, plan, propose, quotes};
+use crate::world::{World, buy, get, key, plan, propose, quotes};
 use bursar_ledger::{SealedEvent, StreamId, Transaction};
 use bursar_market::{Fault, FaultRule};
 use bursar_payments::{Payments, Recovered, SessionEvent, SessionPurse};
@@ -178,4 +178,76 @@ async fn a_freeze_between_hold_and_signature_stops_it() {
     let told = task.await.unwrap();
     assert!(matches!(told, Err(FetchError::Denied(_))), "{told:?}");
     assert_eq!((world.authorizations(), world.books(&purse).await), (0, (0, 0)));
+}
+
+#[tokio::test]
+async fn a_worker_overtaken_while_letting_go_joins_the_payment() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let (one, one_traps) = process(&world, 2);
+    let (two, two_traps) = process(&world, 3);
+    let (one, two) = (resume(&one, &session).await, resume(&two, &session).await);
+    plan(&world, &one, "alpha").await;
+    let signing = one_traps.pause(Step::Commit("payment.signing"));
+    let letting_go = two_traps.pause(Step::Commit("payment.let_go"));
+    let fetch = |purse: Purse| {
+        let request = get(&world.url("alpha"));
+        tokio::spawn(async move { purse.fetch(request, key("alpha")).await })
+    };
+    let first = fetch(one.clone());
+    signing.reached().await;
+    let second = fetch(two);
+    letting_go.reached().await;
+    signing.let_go();
+    let first = first.await.unwrap();
+    assert!(matches!(first, Ok(Fetched::Delivered(_))), "{first:?}");
+    letting_go.let_go();
+    let second = second.await.unwrap();
+    assert!(matches!(second, Ok(Fetched::Owned(_))), "money moved: {second:?}");
+    assert_eq!((world.outflow(), world.authorizations()), (1_000, 1));
+}
+
+#[tokio::test]
+async fn a_worker_fenced_before_its_signature_joins_the_payment() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let (one, traps) = process(&world, 2);
+    let one = resume(&one, &session).await;
+    plan(&world, &one, "alpha").await;
+    let signing = traps.pause(Step::Commit("payment.signing"));
+    let request = get(&world.url("alpha"));
+    let first = tokio::spawn(async move { one.fetch(request, key("alpha")).await });
+    signing.reached().await;
+    let purse = session.handle();
+    let second = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(second, Ok(Fetched::Delivered(_))), "{second:?}");
+    signing.let_go();
+    let first = first.await.unwrap();
+    assert!(matches!(first, Ok(Fetched::Owned(_))), "money moved: {first:?}");
+    assert_eq!((world.outflow(), world.authorizations(), world.books(&purse).await), (1_000, 1, (1_000, 0)));
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn two_processes_with_one_key_buy_once_whichever_session_was_faster() {
+    for same_session in [true, false] {
+        let world = World::new().await;
+        let session = world.session().await;
+        let (slow, traps) = process(&world, 2);
+        let slow = match same_session {
+            true => resume(&slow, &session).await,
+            false => slow.open_session(world.mandate(), Default::default()).await.unwrap().handle(),
+        };
+        plan(&world, &slow, "alpha").await;
+        let pause = traps.pause(Step::Commit("payment.held"));
+        let request = get(&world.url("alpha"));
+        let late = tokio::spawn(async move { slow.fetch(request, key("alpha")).await });
+        pause.reached().await;
+        let first = buy(&world, &session.handle(), "alpha").await;
+        assert!(matches!(first, Fetched::Delivered(_)), "{first:?}");
+        pause.let_go();
+        let late = late.await.unwrap();
+        assert!(matches!(late, Ok(Fetched::Owned(_))), "{same_session}: {late:?}");
+        assert_eq!((world.outflow(), world.authorizations()), (1_000, 1), "{same_session}");
+    }
 }
