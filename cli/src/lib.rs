@@ -30,7 +30,7 @@
 //! | `"event": "record"` | a record of the run | `run`, `sequence`, `at`, `record`: `type` (`started`, `model_requested`, `model_replied`, `model_failed`, `call_decided`, `call_started`, `call_finished`, `finished`, `stopped`) and its fields |
 //! | `"event": "delta"` | shown, never stored | `run`, `delta`: `type` (`text`, `reasoning`, `tool_call`, `progress`) and its fields |
 //! | `"cli": "brief"` | after the run | `answered`, `answer`, `stopped`, `sources` (`number`, `title`, `heading`, `quote`, `url`, `artifact`, `bought`: `now`, `at`, `amount`, `receipt`), `uses` (`artifact`, `title`, `amount`, `used_for`) |
-//! | `"cli": "spend"` | | `session`, `budget`, `spent`, `payments`: as `bursar spend --json` |
+//! | `"cli": "spend"` | | `session`, `budget`, `spent`, `payments` of this session and `open` ones (also of earlier sessions, where this one wanted the same): as `bursar spend --json` |
 //! | `"cli": "verification"` | | `verifies`, `entries`, `root`, `problems`, `chain` (`agrees`, `left`, `booked`; null without a market in a box) |
 //! | `"cli": "end"` | last | `exit`, `interrupted` |
 //!

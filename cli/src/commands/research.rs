@@ -3,6 +3,7 @@
 mod ask;
 mod outcome;
 
+use outcome::Asked;
 pub(crate) use outcome::{Bought, Chain, Outcome, Source};
 
 use crate::args::{ApproveArg, ModelArg, ResearchArgs, default_budget};
@@ -13,9 +14,10 @@ use crate::market_box::{self, MarketBox};
 use crate::screen::{Amounts, JsonScreen, Notes, Screen, TextScreen};
 use ask::{Asking, asking};
 use bursar::agent::RunError;
-use bursar::types::{Amount, SessionId};
-use bursar::{Agent, Bursar, EventStream, Mandate, RunReport, Session, models, tools};
+use bursar::types::{Amount, PlanOutcome, SessionId};
+use bursar::{Agent, Bursar, Event, EventStream, Mandate, MoneyEvent, RunReport, Session, models, tools};
 use bursar_market::Address;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -66,7 +68,7 @@ pub(crate) async fn run(args: ResearchArgs) -> Result<Exit, CliError> {
         approve: args.approve,
     });
     let id = session.id();
-    let mut events = session.events();
+    let mut events = session.events().map(Heard::new);
     let result = drive(&args, &session, events.as_mut(), &mut asked, &interrupt, &mut *screen).await;
     drop(session);
     // From here on only payments in flight are waited for. What is told afterwards is read from what is durable.
@@ -76,7 +78,9 @@ pub(crate) async fn run(args: ResearchArgs) -> Result<Exit, CliError> {
         Ok(report) => (Some(report), None),
         Err(error) => (None, Some(error)),
     };
-    let outcome = outcome::gather(&open, id, report, args.approve, interrupt.came()).await?;
+    let wanted = events.map(|heard| heard.wanted).unwrap_or_default();
+    let asked = Asked { session: id, wanted, approve: args.approve, interrupted: interrupt.came() };
+    let outcome = outcome::gather(&open, asked, report).await?;
     screen.end(&outcome);
     if let Some((market, _)) = open.market {
         market.market.stop().await;
@@ -87,11 +91,23 @@ pub(crate) async fn run(args: ResearchArgs) -> Result<Exit, CliError> {
     }
 }
 
+/// A session's events, and what its plans were to buy.
+struct Heard {
+    stream: EventStream,
+    wanted: BTreeSet<String>,
+}
+
+impl Heard {
+    const fn new(stream: EventStream) -> Self {
+        Self { stream, wanted: BTreeSet::new() }
+    }
+}
+
 /// Runs the agent and shows what happens. The outer error is one before the run, the inner one its own.
 async fn drive(
     args: &ResearchArgs,
     session: &Session,
-    mut events: Option<&mut EventStream>,
+    mut events: Option<&mut Heard>,
     asked: &mut Asking,
     interrupt: &Interrupt,
     screen: &mut dyn Screen,
@@ -119,12 +135,17 @@ async fn drive(
     }
 }
 
-async fn next(events: Option<&mut EventStream>) -> Option<bursar::Event> {
-    events?.recv().await
+async fn next(events: Option<&mut Heard>) -> Option<Event> {
+    let heard = events?;
+    let event = heard.stream.recv().await?;
+    if let Event::Money(MoneyEvent::PlanDecided { outcome: PlanOutcome::Approved { plan, .. } }) = &event {
+        heard.wanted.extend(plan.items.iter().map(|item| item.resource.clone()));
+    }
+    Some(event)
 }
 
 /// Shows what has happened, and waits for nothing.
-async fn drain(mut events: Option<&mut EventStream>, screen: &mut dyn Screen) {
+async fn drain(mut events: Option<&mut Heard>, screen: &mut dyn Screen) {
     loop {
         let mut waiting = pin!(next(events.as_deref_mut()));
         let ready = std::future::poll_fn(|cx| {

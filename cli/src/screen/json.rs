@@ -46,6 +46,7 @@ impl Screen for JsonScreen {
             "budget": outcome.session.budget,
             "spent": outcome.session.spent,
             "payments": outcome.payments,
+            "open": outcome.open,
         }));
         put(&json!({
             "cli": "verification",

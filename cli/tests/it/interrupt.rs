@@ -111,6 +111,24 @@ fn a_second_ctrl_c_leaves_at_once_and_nothing_is_paid_twice() {
 }
 
 #[test]
+fn a_run_that_is_killed_in_the_middle_of_a_purchase_is_settled_by_the_chain_and_not_paid_again() {
+    let outside = Outside::new();
+    outside.fault(r#"{"fault":"slow_body","ms":4000}"#);
+    let mut running = started(outside.command());
+    running.until(r#""money":"signing""#);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    running.signal("KILL");
+    assert_eq!(running.end().code, -1);
+    assert_eq!(outside.home.transfers("chain.jsonl").len(), 1, "it was paid, and nobody heard of it");
+    let again = ran(outside.command());
+    // What came with the lost answer is had from the seller again, or is owed; then the exit code says so.
+    let open = line(&again.json(), "cli", "spend")["open"].as_array().unwrap().clone();
+    assert_eq!(again.code, if open.is_empty() { 0 } else { 3 }, "{}\n{}", again.stdout, again.stderr);
+    assert!(open.iter().all(|payment| payment["receipt"]["observed"] == true), "{open:#?}");
+    outside.agrees();
+}
+
+#[test]
 fn a_run_that_is_killed_after_paying_goes_on_without_paying_again() {
     let home = Home::new();
     let mut running = home.start(["research", QUESTION, "--json"]);

@@ -12,6 +12,7 @@ use bursar::tools::Brief;
 use bursar::types::{Amount, ArtifactId, ReceiptView, SessionId, Timestamp};
 use bursar::{Config, RunReport};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What a run came to.
@@ -25,6 +26,8 @@ pub(crate) struct Outcome {
     pub(crate) session: SessionReport,
     /// Of this session.
     pub(crate) payments: Vec<PaymentReport>,
+    /// What is not over: of this session, and of earlier ones that bought what this one wanted.
+    pub(crate) open: Vec<PaymentReport>,
     pub(crate) verification: Verification,
     pub(crate) chain: Option<Chain>,
     pub(crate) approve: ApproveArg,
@@ -79,20 +82,20 @@ impl Chain {
     }
 }
 
-impl Outcome {
-    /// The session's payments that are not over.
-    pub(crate) fn open(&self) -> impl Iterator<Item = &PaymentReport> {
-        self.payments.iter().filter(|payment| payment.state.is_open())
-    }
+/// Which run's outcome is asked for.
+pub(super) struct Asked {
+    pub(super) session: SessionId,
+    /// What its plans were to buy.
+    pub(super) wanted: BTreeSet<String>,
+    pub(super) approve: ApproveArg,
+    pub(super) interrupted: bool,
 }
 
 /// Reads the closed data folder again.
 pub(super) async fn gather(
     open: &Open,
-    session: SessionId,
+    asked: Asked,
     report: Option<RunReport>,
-    approve: ApproveArg,
-    interrupted: bool,
 ) -> Result<Outcome, CliError> {
     let read = async {
         let ledger = report::open_ledger(&open.data)?;
@@ -103,6 +106,7 @@ pub(super) async fn gather(
         Ok((payments, sessions, verification))
     };
     let (all, sessions, verification) = read.await.map_err(CliError::Afterwards)?;
+    let Asked { session, wanted, approve, interrupted } = asked;
     let session = sessions
         .into_iter()
         .find(|known| known.id == session)
@@ -135,6 +139,10 @@ pub(super) async fn gather(
     let uses = used(brief.as_ref(), &all, &owned, session.id);
     let payments: Vec<_> =
         all.iter().filter(|payment| payment.session == Some(session.id)).cloned().collect();
+    let met =
+        |payment: &&PaymentReport| payment.session == Some(session.id) || wanted.contains(&payment.resource);
+    let unfinished: Vec<_> =
+        all.iter().filter(|payment| payment.state.is_open()).filter(met).cloned().collect();
     let chain = open.market.as_ref().map(|(market, buyer)| {
         let asset = market_box::asset(&market.market);
         let transfers = market.market.chain().transfers();
@@ -152,7 +160,7 @@ pub(super) async fn gather(
     let proven = verification.problems.is_empty() && chain.as_ref().is_none_or(Chain::agrees);
     let exit = if interrupted {
         Exit::Interrupted
-    } else if payments.iter().any(|payment| payment.state.is_open()) {
+    } else if !unfinished.is_empty() {
         Exit::Open
     } else if !proven || brief.is_none() {
         Exit::Failed
@@ -166,6 +174,7 @@ pub(super) async fn gather(
         uses,
         session,
         payments,
+        open: unfinished,
         verification,
         chain,
         approve,

@@ -95,7 +95,7 @@ fn spend(text: &mut String, outcome: &Outcome, amounts: &Amounts) {
         .map_or_else(String::new, |budget| format!(" of {}", amounts.show(budget)));
     let payments = count(outcome.session.paid, "payment");
     let _ = writeln!(text, "{HEAD}spent{HEAD:#}     {spent}{of} in {payments}");
-    for payment in outcome.open() {
+    for payment in &outcome.open {
         let amount = payment.amount.as_ref().map_or_else(String::new, |amount| amounts.show(amount));
         let what = match &payment.state {
             PaymentState::Undelivered { problem } => format!("paid and owed: {problem}"),
