@@ -99,7 +99,7 @@ impl SessionPurse {
     }
 
     /// The payment's id: the same session, key and request always give the same one.
-    pub(super) fn payment_name(&self, request: &HttpRequest, key: &PurchaseKey) -> PaymentId {
+    fn payment_name(&self, request: &HttpRequest, key: &PurchaseKey) -> PaymentId {
         let request = self.request_name(request);
         PaymentId::derived(&[self.session.as_bytes(), key.as_str().as_bytes(), request.as_bytes()])
     }

@@ -19,6 +19,7 @@ pub use open::{OpenError, PaymentsParts, SessionHooks};
 pub use recover::Recovered;
 
 use crate::events::MoneyEvent;
+use crate::payment::Ask;
 use crate::policy::{Actor, CallFacts, Facts, Policy};
 use crate::rail::Rail;
 use crate::reasons;
@@ -77,12 +78,11 @@ impl SessionPurse {
     }
 
     /// The way of a payment. Runs on the purse's own task, so that no caller can drop it half way.
-    async fn fetch_on_own_task(&self, request: HttpRequest, key: PurchaseKey) -> Result<Fetched, FetchError> {
-        // ask: name the purchase, and join a payment that is open for it or was made under this key.
-        let ask = self.ask(&request, &key)?;
+    async fn fetch_on_own_task(&self, request: HttpRequest, ask: &Ask) -> Result<Fetched, FetchError> {
+        // ask: join a payment that is open for the purchase or was made under its key.
         let _turn = self.shared.flights.enter(ask.request).await;
         for _ in 0..decide::TRIES {
-            let bought = match self.join(&ask, &request).await? {
+            let bought = match self.join(ask, &request).await? {
                 recover::Joined::Found(fetched) => return Ok(fetched),
                 recover::Joined::Nothing { bought } => bought,
                 recover::Joined::Overtaken => continue,
@@ -94,7 +94,7 @@ impl SessionPurse {
             }
             let offers = self.read_offers(&request, &response).await?;
             // match, decide, hold: structural match with an approved plan, the rules, then the ledger.
-            let held = match self.hold(&ask, &request, offers, bought).await? {
+            let held = match self.hold(ask, &request, offers, bought).await? {
                 decide::HoldOutcome::Held(held) => held,
                 decide::HoldOutcome::Stopped(fetched) => return Ok(fetched),
                 decide::HoldOutcome::Overtaken => continue,
@@ -176,12 +176,13 @@ impl Buyer for TaskBuyer {
             return Err(FetchError::Closing);
         }
         let request = ask::normalised(request)?;
-        let id = purse.payment_name(&request, &key);
-        let task = self.0.shared.tasks.spawn(async move { purse.fetch_on_own_task(request, key).await });
+        let ask = Arc::new(purse.ask(&request, &key)?);
+        let asked = ask.clone();
+        let task = self.0.shared.tasks.spawn(async move { purse.fetch_on_own_task(request, &asked).await });
         let result = match task.await {
             Ok(result) => result,
             // The task panicked. A signature may exist, so the honest answer is read back from the ledger.
-            Err(_) => self.0.after_panic(id).await,
+            Err(_) => self.0.after_panic(&ask).await,
         };
         self.0.observe_later(&result);
         result

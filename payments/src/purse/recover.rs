@@ -1,12 +1,10 @@
 //! Joining and recovering payments that are not final.
 
-use super::decide::denied;
 use super::pay::{LetGo, Presenting, unavailable_event, unknown};
 use super::settle::Seen;
 use super::{Payments, SessionHooks, SessionPurse, unavailable};
 use crate::payment::{Ask, DeliveryState, Payment, PaymentEvent, Signed};
 use crate::rail::Outcome;
-use crate::reasons;
 use bursar_ledger::{Ledger, Require, StreamId};
 use bursar_types::{Digest, FetchError, Fetched, HttpRequest, PaymentId};
 use std::collections::BTreeSet;
@@ -100,7 +98,9 @@ impl SessionPurse {
                 LetGo::Done => Ok(nothing),
                 LetGo::Overtaken => Ok(Joined::Overtaken),
             },
-            Payment::Signing(signed) | Payment::Unknown { signed, .. } => self.resume(*signed, request).await,
+            Payment::Signing(signed) | Payment::Unknown { signed, .. } => {
+                Ok(self.resume(*signed, request).await)
+            }
             Payment::Paid { delivery: DeliveryState::Owed { .. }, .. } => {
                 self.fetched(&payment, None).await.map(Joined::Found)
             }
@@ -113,13 +113,22 @@ impl SessionPurse {
 
     /// Asks the rail what became of a signed payment; if it can still be used and was not, the same bytes are presented
     /// again, never new ones.
-    async fn resume(&self, signed: Signed, request: &HttpRequest) -> Result<Joined, FetchError> {
+    ///
+    /// A signature may be out, so no trouble here is an error: errors say that no money moved.
+    async fn resume(&self, signed: Signed, request: &HttpRequest) -> Joined {
+        match self.try_resume(&signed, request).await {
+            Ok(joined) => joined,
+            Err(error) => Joined::Found(Fetched::Unknown(unknown(&signed, &error.to_string()))),
+        }
+    }
+
+    async fn try_resume(&self, signed: &Signed, request: &HttpRequest) -> Result<Joined, FetchError> {
         let found = |fetched| Ok(Joined::Found(fetched));
         let Some(rail) = self.shared.rails.iter().find(|rail| rail.name() == signed.prepared.rail) else {
-            return found(Fetched::Unknown(unknown(&signed, "the rail it was signed for is not there")));
+            return found(Fetched::Unknown(unknown(signed, "the rail it was signed for is not there")));
         };
         // Booked before it is presented, so that a wallet failing in another worker proves nothing any more.
-        let state = self.settle(&signed, Seen::Rail(rail.recover(&signed.prepared).await)).await?;
+        let state = self.settle(signed, Seen::Rail(rail.recover(&signed.prepared).await)).await?;
         match &state {
             Payment::NotPaid { .. } => Ok(Joined::Nothing { bought: None }),
             Payment::Held(_) => Ok(Joined::Overtaken),
@@ -127,26 +136,38 @@ impl SessionPurse {
                 if current.held.attempt == signed.held.attempt =>
             {
                 if self.shared.clock.now().plus_ms(PRESENT_AGAIN_MS) >= signed.prepared.expires_at {
-                    return found(Fetched::Unknown(unknown(&signed, problem)));
+                    return found(Fetched::Unknown(unknown(signed, problem)));
                 }
                 if self.state().await?.frozen.is_some() {
-                    return Err(FetchError::Denied(denied(reasons::frozen())));
+                    return found(Fetched::Unknown(unknown(
+                        signed,
+                        "it is not known, and spending is frozen",
+                    )));
                 }
-                self.present_and_settle(signed, request, Presenting::Again).await.map(Joined::Found)
+                self.present_and_settle(signed.clone(), request, Presenting::Again).await.map(Joined::Found)
             }
             state => self.fetched(state, None).await.map(Joined::Found),
         }
     }
 
-    /// A payment's task panicked: what it left in the ledger is the answer.
-    pub(super) async fn after_panic(&self, id: PaymentId) -> Result<Fetched, FetchError> {
-        match Loaded::read(&self.shared.ledger, id).await?.payment {
-            Some(Payment::Signing(signed) | Payment::Unknown { signed, .. }) => Ok(Fetched::Unknown(
-                unknown(&signed, "its worker stopped half way; fetch again to take it up"),
-            )),
-            Some(payment @ Payment::Paid { .. }) => self.fetched(&payment, None).await,
-            _ => Err(FetchError::NotPaid("the worker stopped before anything was signed".to_owned())),
+    /// A payment's task panicked: what it left in the ledger is the answer, whichever payment it was at.
+    pub(super) async fn after_panic(&self, ask: &Ask) -> Result<Fetched, FetchError> {
+        let mut ids = vec![ask.payment];
+        for key in [open_link(ask.request), self.bought_link(ask)] {
+            let joined = self.shared.ledger.link(&key).await.map_err(unavailable)?;
+            ids.extend(joined.and_then(|text| PaymentId::parse(&text).ok()));
         }
+        for id in ids {
+            match Loaded::read(&self.shared.ledger, id).await?.payment {
+                Some(Payment::Signing(signed) | Payment::Unknown { signed, .. }) => {
+                    let problem = "its worker stopped half way; fetch again to take it up";
+                    return Ok(Fetched::Unknown(unknown(&signed, problem)));
+                }
+                Some(payment @ Payment::Paid { .. }) => return self.fetched(&payment, None).await,
+                None | Some(Payment::Held(_) | Payment::NotPaid { .. }) => {}
+            }
+        }
+        Err(FetchError::NotPaid("the worker stopped before anything was signed".to_owned()))
     }
 
     /// Takes up one payment without its buyer: asks the rail, books what it says, presents nothing.

@@ -8,7 +8,8 @@ use crate::events::MoneyEvent;
 use crate::payment::{DeliveryState, Held, Payment, PaymentEvent, Received, Signed};
 use crate::rail::Outcome;
 use bursar_ledger::{
-    AccountOp, CommitError, Commitment, LinkWrite, Payload, Refusal, SealedEvent, StreamId, Transaction,
+    AccountOp, CommitError, Commitment, LinkWrite, Payload, Refusal, SealedEvent, StoreError, StreamId,
+    Transaction,
 };
 use bursar_types::{
     ArtifactId, ArtifactRecord, ArtifactRef, Delivery, Digest, FetchError, Fetched, HttpResponse,
@@ -262,13 +263,13 @@ impl SessionPurse {
         match (state, state.view()) {
             (Payment::Paid { delivery: DeliveryState::Delivered { record }, .. }, Some(payment)) => {
                 let artifact = record.artifact.clone();
-                Ok(match self.whole_body(record, body).await? {
-                    Some(body) => Fetched::Delivered(Delivery { payment, artifact, body }),
-                    None => Fetched::Undelivered(Undelivered {
-                        payment,
-                        problem: "it was delivered, and its bytes have been erased since".to_owned(),
-                    }),
-                })
+                // Money moved: that its goods cannot be read is never an error.
+                let problem = match self.whole_body(record, body).await {
+                    Ok(Some(body)) => return Ok(Fetched::Delivered(Delivery { payment, artifact, body })),
+                    Ok(None) => "it was delivered, and its bytes have been erased since".to_owned(),
+                    Err(error) => format!("it was delivered, and its bytes cannot be read now: {error}"),
+                };
+                Ok(Fetched::Undelivered(Undelivered { payment, problem }))
             }
             (Payment::Paid { delivery: DeliveryState::Owed { problem }, .. }, Some(payment)) => {
                 Ok(Fetched::Undelivered(Undelivered { payment, problem: problem.clone() }))
@@ -285,12 +286,12 @@ impl SessionPurse {
         &self,
         record: &ArtifactRecord,
         body: Option<Bytes>,
-    ) -> Result<Option<Bytes>, FetchError> {
+    ) -> Result<Option<Bytes>, StoreError> {
         match body.filter(|body| Digest::of(body) == record.artifact.digest) {
             Some(body) => Ok(Some(body)),
             None => {
                 let kept = Commitment::from_digest(record.payload);
-                self.shared.ledger.payload(kept).await.map_err(unavailable)
+                self.shared.ledger.payload(kept).await
             }
         }
     }

@@ -148,6 +148,56 @@ async fn a_hold_that_ran_out_is_let_go_and_blocks_nothing() {
     }
 }
 
+#[tokio::test]
+async fn what_the_chain_says_is_never_an_error_where_it_cannot_be_booked() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let purse = session.handle();
+    plan(&world, &purse, "alpha").await;
+    once(&world, Fault::SettleThenDrop);
+    let blind = FaultRule::from(Fault::RpcDown).path("eth_getLogs");
+    world.market.chain().faults().arm(blind).unwrap();
+    let first = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(first, Ok(Fetched::Unknown(_))), "{first:?}");
+    world.market.chain().faults().clear();
+    let (full, traps) = process(&world, 2);
+    let full = resume(&full, &session).await;
+    traps.set(Step::Commit("payment.observed"), Spring::Fail);
+    let told = full.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(told, Ok(Fetched::Unknown(_))), "money moved: {told:?}");
+    assert_eq!(world.outflow(), 1_000);
+}
+
+#[tokio::test]
+async fn what_was_bought_is_never_an_error_where_it_cannot_be_read() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let _ = buy(&world, &session.handle(), "alpha").await;
+    let (worn, traps) = process(&world, 2);
+    let worn = resume(&worn, &session).await;
+    traps.set(Step::Payload("# alpha"), Spring::Fail);
+    let told = worn.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(told, Ok(Fetched::Undelivered(_))), "money moved: {told:?}");
+    let told = worn.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(told, Ok(Fetched::Owned(_))), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_while_taking_a_payment_up_says_unknown() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let (payments, traps) = process(&world, 2);
+    let purse = resume(&payments, &session).await;
+    plan(&world, &purse, "alpha").await;
+    once(&world, Fault::DropBeforeSettle);
+    let first = purse.fetch(get(&world.url("alpha")), key("first")).await;
+    assert!(matches!(first, Ok(Fetched::Unknown(_))), "{first:?}");
+    traps.set(Step::Answer, Spring::Panic);
+    let joined = purse.fetch(get(&world.url("alpha")), key("second")).await;
+    assert_eq!(world.outflow(), 1_000);
+    assert!(matches!(joined, Ok(Fetched::Unknown(_))), "money moved: {joined:?}");
+}
+
 /// Stops a session's spending, as a person would.
 async fn freeze(world: &World, session: SessionId) {
     let stream = StreamId::of("session", session);
