@@ -1,5 +1,6 @@
 //! Joining and recovering payments that are not final.
 
+use super::open::fold_session;
 use super::pay::{LetGo, Presenting, unavailable_event, unknown};
 use super::settle::Seen;
 use super::{Payments, SessionHooks, SessionPurse, unavailable};
@@ -138,7 +139,10 @@ impl SessionPurse {
                 if self.shared.clock.now().plus_ms(PRESENT_AGAIN_MS) >= signed.prepared.expires_at {
                     return found(Fetched::Unknown(unknown(signed, problem)));
                 }
-                if self.state().await?.frozen.is_some() {
+                let payer = fold_session(&self.shared.ledger, signed.held.ask.session, None).await;
+                let frozen =
+                    payer.map_err(unavailable)?.frozen.is_some() || self.state().await?.frozen.is_some();
+                if frozen {
                     return found(Fetched::Unknown(unknown(
                         signed,
                         "it is not known, and spending is frozen",

@@ -210,6 +210,26 @@ async fn freeze(world: &World, session: SessionId) {
 }
 
 #[tokio::test]
+async fn a_frozen_session_presents_nothing_again_whoever_asks() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let purse = session.handle();
+    plan(&world, &purse, "alpha").await;
+    once(&world, Fault::DropBeforeSettle);
+    let first = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(first, Ok(Fetched::Unknown(_))), "{first:?}");
+    freeze(&world, session.session()).await;
+    let (payments, traps) = process(&world, 2);
+    let same = resume(&payments, &session).await;
+    let other = payments.open_session(world.mandate(), Default::default()).await.unwrap().handle();
+    for purse in [same, other] {
+        let told = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+        assert!(matches!(told, Ok(Fetched::Unknown(_))), "its outcome is not known: {told:?}");
+    }
+    assert_eq!((traps.paid(), world.outflow()), (vec![], 0));
+}
+
+#[tokio::test]
 async fn a_freeze_between_hold_and_signature_stops_it() {
     let world = World::new().await;
     let session = world.session().await;
