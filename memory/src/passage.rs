@@ -93,7 +93,11 @@ impl<'d> Splitter<'d> {
             return;
         }
         let Ok(number) = u32::try_from(self.pieces.len().saturating_add(1)) else { return };
-        let repeats = |index: usize, heading: &str| index == 0 && self.title == Some(heading);
+        // A title may have its number before it, where the heading has not.
+        let bare = |title: &'d str| title.split_once(": ").map_or(title, |(_, bare)| bare);
+        let repeats = |index: usize, heading: &str| {
+            index == 0 && self.title.is_some_and(|title| title == heading || bare(title) == heading)
+        };
         let path = self.path.iter().enumerate().filter(|(index, (_, heading))| !repeats(*index, heading));
         let heading = path.map(|(_, (_, heading))| (*heading).to_owned()).collect();
         self.pieces.push(Piece { number, heading, text });

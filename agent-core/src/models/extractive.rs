@@ -1,7 +1,12 @@
 //! Research by retrieval and extraction: offline and deterministic.
 
+mod blocks;
 mod choice;
 mod compose;
+mod corpus;
+mod cues;
+mod offers;
+mod phrases;
 mod plan;
 mod question;
 mod sentences;

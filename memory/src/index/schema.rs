@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Counts up with every change of the layout, and of how text is extracted and split: an older file is built again.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest file that is read through on opening; damage in a larger one shows when it is met.

@@ -1,20 +1,30 @@
 //! Which documents are worth their price.
 
-use super::question::Question;
-use super::state::{Hit, Offer, State};
+use super::ExtractiveSettings;
+use super::compose::answered;
+use super::question::{Kind, Question, weight};
+use super::state::{Hit, State};
 use super::text::stems;
 use std::collections::BTreeMap;
 
-/// A document that scores below this part of the best is not worth a price.
-const FAR_BELOW: f64 = 0.45;
-/// What a document must add to be bought beside one that the question names.
+/// A document that is worth less than this part of the best is not bought beside it.
+const FAR_BELOW: f64 = 0.55;
+/// The same where the question asks for several documents.
+const FAR_BELOW_SEVERAL: f64 = 0.6;
+/// What a document must be worth to be bought beside one that the question names.
 const BESIDE_NAMED: f64 = 0.75;
+/// Share of the question that a further document must add.
+const ADDS: f64 = 0.22;
+/// At most so many documents where the question names none.
+const UNNAMED_MAX: usize = 3;
 /// Below this a document has nothing to do with the question.
 const RELEVANT: f64 = 0.2;
 /// A document that shows less than this share of the words asked for is about something else.
-const ASKED: f64 = 0.15;
+const ASKED: f64 = 0.25;
 /// How much a word counts there that only stands near one that was asked for.
 const NEAR_SHARE: f64 = 0.3;
+/// Most that all such words add.
+const NEAR_MOST: f64 = 0.25;
 
 /// A document with every place that offers it.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,75 +36,90 @@ pub(super) struct Document {
     pub(super) value: f64,
 }
 
-/// A document with the offer chosen for it.
-pub(super) type Offered<'a> = (&'a Document, &'a Offer);
-/// A document that nobody sells, with the reason.
-pub(super) type Blocked<'a> = (&'a Document, String);
-/// A document, what it covers, and whether the question names it.
-type Candidate = (Document, BTreeMap<String, f64>, bool);
-
-/// The documents worth having, best first.
-pub(super) fn choose(state: &State, documents_max: usize) -> Vec<Document> {
-    let documents = group(&state.hits);
-    let mut found: Vec<Candidate> = Vec::new();
-    let common = frequencies(&state.hits);
-    for hits in documents {
-        let Some(best) = hits.first() else { continue };
-        let text: Vec<String> = hits.iter().flat_map(|hit| stems(&hit.text)).collect();
-        let covered = coverage(&state.question, &text, &common, state.hits.len());
-        let named = named(&state.question, &best.title);
-        let relative = hits.iter().map(|hit| hit.relative).fold(0.0, f64::max);
-        let share: f64 = covered.values().sum();
-        let relevance = 0.5f64.mul_add(relative, 0.5 * share) + if named { 1.0 } else { 0.0 };
-        let document = Document {
-            title: best.title.clone(),
-            urls: hits.iter().map(|hit| hit.url.clone()).collect(),
-            owned: hits.iter().any(|hit| hit.owned),
-            price_micro_usd: hits.iter().filter_map(|hit| hit.price_micro_usd).min(),
-            value: relevance,
-        };
-        if named
-            || (relevance >= RELEVANT
-                && asked_share(&state.question, &text, &common, state.hits.len()) >= ASKED)
-        {
-            found.push((document, covered, named));
-        }
-    }
-    pick(found, documents_max)
+/// A document that may be worth having.
+struct Candidate {
+    document: Document,
+    /// Share of the question that it shows, by word.
+    covered: BTreeMap<String, f64>,
+    /// Whether the question names it.
+    named: bool,
 }
 
-/// Greedy: what adds most to what is covered already, for its price.
-fn pick(mut found: Vec<Candidate>, documents_max: usize) -> Vec<Document> {
-    let usual = median(found.iter().filter_map(|(document, ..)| document.price_micro_usd).collect());
-    let any_named = found.iter().any(|(.., named)| *named);
-    let best = found.iter().map(|(document, ..)| document.value).fold(0.0, f64::max);
+/// The documents worth having, best first.
+pub(super) fn choose(state: &State, settings: &ExtractiveSettings) -> Vec<Document> {
+    let asked = asked(state, settings);
+    let mut found: Vec<Candidate> = Vec::new();
+    for hits in group(&state.hits) {
+        let Some(best) = hits.first() else { continue };
+        let text: Vec<String> = hits.iter().flat_map(|hit| stems(&hit.text)).collect();
+        let covered = asked.covered(&text);
+        let named = named(&state.question, &best.title);
+        let support = hits.iter().map(|hit| hit.support).fold(0.0, f64::max) / state.support_max.max(1.0);
+        let share = covered.values().sum::<f64>();
+        let near = asked.near(&text);
+        let titled = asked.covered(&stems(&best.title)).values().sum::<f64>();
+        let value = 0.5f64.mul_add(support, 0.4f64.mul_add(share + near, 0.1 * titled));
+        let about = share + near >= ASKED && value >= RELEVANT;
+        if named || about {
+            let document = Document {
+                title: best.title.clone(),
+                urls: hits.iter().map(|hit| hit.url.clone()).collect(),
+                owned: hits.iter().any(|hit| hit.owned),
+                price_micro_usd: hits.iter().filter_map(|hit| hit.price_micro_usd).min(),
+                value: if named { 1.0 + value } else { value },
+            };
+            found.push(Candidate { document, covered, named });
+        }
+    }
+    let several = state.question.facets.iter().any(|facet| facet.several)
+        || (state.question.named.is_empty()
+            && state.question.facets.first().is_some_and(|facet| facet.kind == Kind::Difference));
+    pick(found, settings.documents_max, several)
+}
+
+/// Greedy: what is worth most for its price, then only what adds to it.
+fn pick(mut found: Vec<Candidate>, documents_max: usize, several: bool) -> Vec<Document> {
+    let usual = median(found.iter().filter_map(|candidate| candidate.document.price_micro_usd).collect());
+    let any_named = found.iter().any(|candidate| candidate.named);
     let mut covered: BTreeMap<String, f64> = BTreeMap::new();
+    let mut best: Option<f64> = None;
     let mut chosen: Vec<Document> = Vec::new();
-    while chosen.len() < documents_max && !found.is_empty() {
-        let worth = |(document, own, named): &Candidate| {
-            let all: f64 = own.values().sum();
-            let new: f64 =
-                own.iter().map(|(term, share)| (share - covered.get(term).unwrap_or(&0.0)).max(0.0)).sum();
-            let fresh = if *named || all <= 0.0 { 1.0 } else { 0.7f64.mul_add(1.0, 0.3 * new / all) };
-            document.value * fresh / price_factor(document, usual)
+    while chosen.len() < documents_max {
+        let adds = |candidate: &Candidate| -> f64 {
+            let new = |(term, share): (&String, &f64)| (share - covered.get(term).unwrap_or(&0.0)).max(0.0);
+            candidate.covered.iter().map(new).sum()
         };
-        let mut best_at: Option<(usize, f64)> = None;
-        for (index, candidate) in found.iter().enumerate() {
+        let worth = |candidate: &Candidate| {
+            let fresh = if candidate.named { 1.0 } else { 0.5f64.mul_add(adds(candidate).min(1.0), 1.0) };
+            candidate.document.value * fresh / price_factor(&candidate.document, usual)
+        };
+        let enough = |candidate: &Candidate| match best {
+            None => true,
+            _ if candidate.named => true,
+            Some(best) if any_named => candidate.document.value >= BESIDE_NAMED * best,
+            Some(best) if several => {
+                chosen.len() < UNNAMED_MAX && candidate.document.value >= FAR_BELOW_SEVERAL * best
+            }
+            Some(best) => {
+                chosen.len() < UNNAMED_MAX
+                    && candidate.document.value >= FAR_BELOW * best
+                    && adds(candidate) >= ADDS
+            }
+        };
+        let mut next: Option<(usize, f64)> = None;
+        for (index, candidate) in found.iter().enumerate().filter(|(_, candidate)| enough(candidate)) {
             let worth = worth(candidate);
-            if best_at.is_none_or(|(_, most)| worth > most + 1e-9) {
-                best_at = Some((index, worth));
+            if next.is_none_or(|(_, most)| worth > most + 1e-9) {
+                next = Some((index, worth));
             }
         }
-        let Some((index, worth)) = best_at else { break };
-        let (mut document, own, named) = found.remove(index);
-        let enough = if any_named && !named { BESIDE_NAMED * best } else { FAR_BELOW * best };
-        if worth < enough {
-            break;
-        }
+        let Some((index, worth)) = next else { break };
+        let Candidate { mut document, covered: own, .. } = found.remove(index);
         for (term, share) in own {
             let most = covered.entry(term).or_insert(0.0);
             *most = most.max(share);
         }
+        best = best.or(Some(document.value));
         document.value = worth;
         chosen.push(document);
     }
@@ -143,6 +168,75 @@ pub(super) fn named(question: &Question, title: &str) -> bool {
     first.is_some_and(|first| question.named.contains(first))
 }
 
+/// What is asked for and not answered by what was owned before, each word with its share of the whole.
+struct Asked {
+    /// Each word, those that say the same, and its share.
+    words: Vec<(String, Vec<String>, f64)>,
+    near: Vec<(String, f64)>,
+}
+
+fn asked(state: &State, settings: &ExtractiveSettings) -> Asked {
+    let common = frequencies(&state.hits);
+    let telling = |term: &String| {
+        let count = common.get(term).copied().unwrap_or_default();
+        super::corpus::idf(count, state.hits.len()).max(0.3)
+    };
+    let answered = answered(state, settings);
+    let open: Vec<_> = state
+        .question
+        .facets
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| answered.get(*index) != Some(&true))
+        .collect();
+    let mut words: Vec<(String, Vec<String>, f64)> = Vec::new();
+    let mut near: Vec<(String, f64)> = Vec::new();
+    for (_, facet) in open {
+        for term in &facet.own {
+            let same = super::text::same(term);
+            // A word that no hit holds cannot tell them apart.
+            let held = std::iter::once(term).chain(&same).any(|form| common.contains_key(form));
+            if !words.iter().any(|(known, ..)| known == term) {
+                let least = if held { telling(term) } else { 1.0 };
+                words.push((term.clone(), same, weight(term) * least));
+            }
+        }
+        let own = |term: &String| facet.own.contains(term);
+        near.extend(
+            facet.terms.iter().filter(|(term, _)| !own(term)).map(|(term, _)| (term.clone(), telling(term))),
+        );
+    }
+    let whole: f64 = words.iter().map(|(_, _, weight)| weight).sum::<f64>().max(f64::EPSILON);
+    for (_, _, weight) in &mut words {
+        *weight /= whole;
+    }
+    for (_, weight) in &mut near {
+        *weight /= whole;
+    }
+    Asked { words, near }
+}
+
+impl Asked {
+    /// Share of the question that a text covers, by word, in these or words that say the same.
+    fn covered(&self, text: &[String]) -> BTreeMap<String, f64> {
+        let mut shares = BTreeMap::new();
+        for (term, same, share) in &self.words {
+            if text.contains(term) {
+                shares.insert(term.clone(), *share);
+            } else if same.iter().any(|other| text.contains(other)) {
+                shares.insert(term.clone(), 0.8 * share);
+            }
+        }
+        shares
+    }
+
+    /// What the words add that only stand near.
+    fn near(&self, text: &[String]) -> f64 {
+        let there = self.near.iter().filter(|(term, _)| text.contains(term));
+        f64::min(NEAR_SHARE * there.map(|(_, share)| share).sum::<f64>(), NEAR_MOST)
+    }
+}
+
 /// In how many hits each stem stands.
 fn frequencies(hits: &[Hit]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
@@ -156,93 +250,4 @@ fn frequencies(hits: &[Hit]) -> BTreeMap<String, usize> {
         }
     }
     counts
-}
-
-/// Share of the question that a text covers, by term; all shares of a full cover add up to 1.
-fn coverage(
-    question: &Question,
-    text: &[String],
-    common: &BTreeMap<String, usize>,
-    hits: usize,
-) -> BTreeMap<String, f64> {
-    let mut shares = BTreeMap::new();
-    let mut whole = 0.0;
-    for (term, weight) in question.facets.iter().flat_map(|facet| &facet.terms) {
-        let Some(count) = common.get(term) else { continue };
-        let weight = weight * super::compose::idf(*count, hits);
-        whole += weight;
-        if text.contains(term) {
-            *shares.entry(term.clone()).or_insert(0.0) += weight;
-        }
-    }
-    for share in shares.values_mut() {
-        *share /= f64::max(whole, f64::EPSILON);
-    }
-    shares
-}
-
-/// Share of the words asked for that a text holds, in these or words that say the same; what no hit holds counts most.
-fn asked_share(question: &Question, text: &[String], common: &BTreeMap<String, usize>, hits: usize) -> f64 {
-    let (mut held, mut whole) = (0.0, 0.0);
-    for term in question.facets.iter().flat_map(|facet| &facet.own) {
-        let same = super::text::same(term);
-        let forms = || std::iter::once(term).chain(&same);
-        let count = forms().filter_map(|form| common.get(form)).max().copied().unwrap_or_default();
-        let weight = super::compose::idf(count, hits);
-        whole += weight;
-        if forms().any(|form| text.contains(form)) {
-            held += weight;
-        }
-    }
-    let near = question.facets.iter().flat_map(|facet| &facet.terms).filter(|(_, weight)| *weight < 1.0);
-    for (term, _) in near.filter(|(term, _)| text.contains(term)) {
-        let count = common.get(term).copied().unwrap_or_default();
-        held += NEAR_SHARE * super::compose::idf(count, hits);
-    }
-    held / f64::max(whole, f64::EPSILON)
-}
-
-/// The cheapest payable offer of each document; the documents without one, with the reason.
-pub(super) fn cheapest<'a>(
-    documents: &'a [Document],
-    offers: &'a [Offer],
-    errors: &'a [(String, String)],
-) -> (Vec<Offered<'a>>, Vec<Blocked<'a>>) {
-    let (mut payable, mut blocked) = (Vec::new(), Vec::new());
-    for document in documents {
-        let own: Vec<&Offer> = offers.iter().filter(|offer| document.urls.contains(&offer.url)).collect();
-        let best = own
-            .iter()
-            .filter(|offer| offer.payable)
-            .min_by_key(|offer| offer.price_micro_usd.unwrap_or(u64::MAX));
-        match best {
-            Some(offer) => payable.push((document, *offer)),
-            None => {
-                let reason = own.iter().find_map(|offer| offer.blocked.clone()).or_else(|| {
-                    errors.iter().find(|(url, _)| document.urls.contains(url)).map(|(_, error)| error.clone())
-                });
-                blocked.push((document, reason.unwrap_or_else(|| "no seller quoted a price".to_owned())));
-            }
-        }
-    }
-    (payable, blocked)
-}
-
-/// As many as the money lasts for, best first. An unknown price does not count as zero: it takes what is left.
-pub(super) fn within_budget<'a>(
-    payable: Vec<Offered<'a>>,
-    left_micro_usd: Option<u64>,
-) -> (Vec<Offered<'a>>, Vec<&'a Document>) {
-    let Some(mut left) = left_micro_usd else { return (payable, Vec::new()) };
-    let (mut within, mut beyond) = (Vec::new(), Vec::new());
-    for (document, offer) in payable {
-        match left.checked_sub(offer.price_micro_usd.unwrap_or(u64::MAX)) {
-            Some(rest) => {
-                left = rest;
-                within.push((document, offer));
-            }
-            None => beyond.push(document),
-        }
-    }
-    (within, beyond)
 }

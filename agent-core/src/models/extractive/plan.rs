@@ -1,7 +1,8 @@
 //! What to do next, given where the research stands. Every step is taken at most once, a plan and a draft at most twice.
 
-use super::choice::{Document, cheapest, choose, within_budget};
+use super::choice::{Document, choose};
 use super::compose::{Brief, compose};
+use super::offers::{cheapest, within_budget};
 use super::state::{Offer, State};
 use super::{ExtractiveSettings, answer};
 use serde_json::{Value, json};
@@ -11,9 +12,9 @@ const PLANS_MAX: usize = 2;
 /// At most so many drafts are handed in.
 const DRAFTS_MAX: usize = 2;
 /// Passages asked for at a time.
-const RECALL_LIMIT: u32 = 10;
+const RECALL_LIMIT: u32 = 20;
 /// Search results asked for at a time.
-const SEARCH_LIMIT: u32 = 10;
+const SEARCH_LIMIT: u32 = 16;
 
 /// What the model says.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +81,7 @@ fn search(state: &State) -> Act {
 
 /// Quotes, then a plan, then the fetches; `None` when there is nothing (more) to buy.
 fn buy(state: &State, settings: &ExtractiveSettings) -> Option<Act> {
-    let chosen = choose(state, settings.documents_max);
+    let chosen = choose(state, settings);
     let wanted: Vec<Document> = chosen.into_iter().filter(|document| !document.owned).collect();
     if wanted.is_empty() || !state.offers_tool("fetch") {
         return None;
@@ -141,7 +142,7 @@ fn titles(documents: &[Document]) -> String {
 
 /// What was wanted and not obtained, in words.
 fn missing(state: &State, settings: &ExtractiveSettings) -> Vec<String> {
-    let chosen = choose(state, settings.documents_max);
+    let chosen = choose(state, settings);
     let wanted: Vec<Document> = chosen.into_iter().filter(|document| !document.owned).collect();
     let (payable, blocked) = cheapest(&wanted, &state.offers, &state.quote_errors);
     let (within, beyond) = within_budget(payable, state.left_micro_usd);
@@ -180,7 +181,10 @@ fn missing(state: &State, settings: &ExtractiveSettings) -> Vec<String> {
             "unknown" => "it cannot be told yet whether the payment went through; it is not paid again",
             "quotes" => "the seller asked a price that the plan does not cover; nothing was paid",
             "awaiting_approval" => "its purchase waits for approval; nothing was paid",
-            _ => "it was refused; nothing was paid",
+            "unclear" => "fetching it failed, and it is not known whether anything was paid",
+            "failed" => "fetching it failed before anything was paid",
+            "refused" => "it was refused; nothing was paid",
+            _ => "it did not come, and it is not known whether anything was paid",
         };
         missing.push(format!("{title}: {problem}{said}"));
     }

@@ -24,6 +24,9 @@ pub(super) enum Kind {
     What,
 }
 
+/// How much a word counts that only says what kind of answer is wanted.
+const LIGHT_WEIGHT: f64 = 0.3;
+
 /// One clause of a question.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Facet {
@@ -33,6 +36,10 @@ pub(super) struct Facet {
     pub(super) own: Vec<String>,
     /// Stems to look for, with how much each counts.
     pub(super) terms: Vec<(String, f64)>,
+    /// Whether it asks for several things.
+    pub(super) several: bool,
+    /// Whether it asks how something is kept from happening.
+    pub(super) safety: bool,
     /// Whether it speaks of "it": what the clause before asked for.
     pub(super) refers: bool,
 }
@@ -44,6 +51,11 @@ pub(super) struct Question {
     pub(super) facets: Vec<Facet>,
     /// Numbered documents that it names, such as `erc20`.
     pub(super) named: Vec<String>,
+}
+
+/// How much a word of the question counts.
+pub(super) fn weight(term: &str) -> f64 {
+    if super::text::is_light(term) { LIGHT_WEIGHT } else { 1.0 }
 }
 
 impl Question {
@@ -80,7 +92,10 @@ impl Question {
         let mut queries: Vec<String> = self.named.iter().take(2).map(readable).collect();
         let several = self.facets.len() > 1;
         for facet in self.facets.iter().filter(|_| several) {
-            queries.push(facet.topics().join(" "));
+            // One word alone finds what speaks of it in any sense.
+            if facet.topics().len() > 1 {
+                queries.push(facet.topics().join(" "));
+            }
         }
         queries.extend(self.facets.first().map(Facet::wider));
         self.distinct(queries)
@@ -182,7 +197,7 @@ fn facet(text: &str) -> Facet {
             own.push(term);
         }
     }
-    let mut terms: Vec<(String, f64)> = own.iter().map(|term| (term.clone(), 1.0)).collect();
+    let mut terms: Vec<(String, f64)> = own.iter().map(|term| (term.clone(), weight(term))).collect();
     let alike = own.iter().flat_map(|term| same(term));
     let topics = words(text).into_iter().filter(|word| !is_stopword(word));
     let near = topics.flat_map(|word| near(&word)).chain(for_another(text).iter().copied()).map(stem);
@@ -193,21 +208,63 @@ fn facet(text: &str) -> Facet {
         }
     }
     let lower = text.to_lowercase();
-    let refers = words(text)
-        .iter()
-        .any(|word| matches!(word.as_str(), "it" | "its" | "they" | "them" | "their" | "that"));
-    Facet { text: text.to_owned(), kind: kind(&lower), own, terms, refers }
+    let said = words(text);
+    let refers =
+        said.iter().any(|word| matches!(word.as_str(), "it" | "its" | "they" | "them" | "their" | "that"));
+    let kind = kind(&lower);
+    let several = kind == Kind::Which
+        && said.iter().take(3).any(|word| DOCUMENTS.contains(&word.as_str()) && word.ends_with('s'));
+    let prevent = stem("prevent");
+    let safety = own.iter().any(|term| *term == prevent || same(&prevent).contains(term));
+    Facet { text: text.to_owned(), kind, own, terms, several, safety, refers }
 }
+
+/// Words for what is bought: who asks "which" of them asks for a document.
+const DOCUMENTS: &[&str] = &[
+    "standard",
+    "standards",
+    "erc",
+    "ercs",
+    "eip",
+    "eips",
+    "rfc",
+    "rfcs",
+    "specification",
+    "specifications",
+    "spec",
+    "specs",
+    "proposal",
+    "proposals",
+    "protocol",
+    "protocols",
+    "document",
+    "documents",
+    "paper",
+    "papers",
+    "article",
+    "articles",
+    "guide",
+    "guides",
+    "report",
+    "reports",
+    "book",
+    "books",
+    "source",
+    "sources",
+];
 
 fn kind(lower: &str) -> Kind {
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let begins = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
+    let asks_document = || words(lower).iter().take(3).any(|word| DOCUMENTS.contains(&word.as_str()));
     if has(&["differ", "compare", " versus ", " vs ", " vs. ", "distinguish"]) {
         Kind::Difference
-    } else if begins(&["which", "who", "what standard", "what erc", "what eip", "is there a"]) {
+    } else if begins(&["which", "what ", "is there a"]) && asks_document() {
         Kind::Which
     } else if begins(&["why"]) || has(&[" why "]) {
         Kind::Why
+    } else if begins(&["how many", "how much"]) {
+        Kind::What
     } else if begins(&["how"]) || has(&[" how "]) {
         Kind::How
     } else {

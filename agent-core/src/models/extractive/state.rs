@@ -3,6 +3,7 @@
 use super::question::Question;
 use crate::message::{Message, Part, Role};
 use crate::model::ModelRequest;
+use crate::tool::Executed;
 use bursar_types::CallId;
 use serde_json::Value;
 
@@ -16,8 +17,8 @@ pub(super) struct Hit {
     pub(super) text: String,
     /// `None` if the seller named no price; a free one is 0.
     pub(super) price_micro_usd: Option<u64>,
-    /// Part of the best score of its search, 0 to 1.
-    pub(super) relative: f64,
+    /// Part of the best score in each search, 0 to 1, added up; the question itself counts twice a part of it.
+    pub(super) support: f64,
     pub(super) owned: bool,
 }
 
@@ -63,8 +64,12 @@ pub(super) struct State {
     pub(super) question: Question,
     tools: Vec<String>,
     pub(super) searches: usize,
+    /// The most that the support of a hit can be.
+    pub(super) support_max: f64,
     pub(super) hits: Vec<Hit>,
     pub(super) passages: Vec<Passage>,
+    /// How many of the passages were there before anything was fetched.
+    pub(super) owned_before: usize,
     pub(super) recalls: usize,
     pub(super) recalled_after_fetch: bool,
     pub(super) left_micro_usd: Option<u64>,
@@ -85,8 +90,10 @@ impl State {
             question: Question::parse(&asked.map(Message::plain_text).unwrap_or_default()),
             tools: request.tools.iter().map(|tool| tool.name.clone()).collect(),
             searches: 0,
+            support_max: 0.0,
             hits: Vec::new(),
             passages: Vec::new(),
+            owned_before: 0,
             recalls: 0,
             recalled_after_fetch: false,
             left_micro_usd: None,
@@ -102,9 +109,9 @@ impl State {
         for part in request.messages.iter().flat_map(|message| &message.parts) {
             match part {
                 Part::ToolCall { call, tool, arguments, .. } => open.push((*call, tool, arguments)),
-                Part::ToolResult { call, content, is_error, .. } => {
+                Part::ToolResult { call, content, is_error, executed } => {
                     if let Some((_, tool, arguments)) = open.iter().find(|(id, ..)| id == call) {
-                        state.learn(tool, arguments, content, *is_error);
+                        state.learn(tool, arguments, content, *is_error, *executed);
                     }
                 }
                 _ => {}
@@ -117,7 +124,7 @@ impl State {
         self.tools.iter().any(|tool| tool == name)
     }
 
-    fn learn(&mut self, tool: &str, arguments: &Value, content: &Value, is_error: bool) {
+    fn learn(&mut self, tool: &str, arguments: &Value, content: &Value, is_error: bool, executed: Executed) {
         let parsed = content.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
         let content = parsed.as_ref().unwrap_or(content);
         match tool {
@@ -130,10 +137,13 @@ impl State {
                         self.passages.push(passage);
                     }
                 }
+                if self.fetches.is_empty() {
+                    self.owned_before = self.passages.len();
+                }
             }
             "search_market" => {
                 self.searches = self.searches.saturating_add(1);
-                self.learn_hits(content);
+                self.learn_hits(&text(arguments, "query"), content);
             }
             "get_quotes" => {
                 self.quoted = true;
@@ -152,7 +162,11 @@ impl State {
             }),
             "fetch" => self.fetches.push(Fetch {
                 url: text(arguments, "url"),
-                outcome: if is_error { "refused".to_owned() } else { text(content, "outcome") },
+                outcome: match executed {
+                    _ if !is_error => text(content, "outcome"),
+                    Executed::No => "failed".to_owned(),
+                    Executed::Yes | Executed::Unknown => "unclear".to_owned(),
+                },
                 reason: Some(reason(content)).filter(|reason| !reason.is_empty()),
             }),
             "finish" if is_error => self.rejected.push(reason(content)),
@@ -160,7 +174,9 @@ impl State {
         }
     }
 
-    fn learn_hits(&mut self, content: &Value) {
+    fn learn_hits(&mut self, query: &str, content: &Value) {
+        let weight = if query == self.question.text { 1.0 } else { 0.5 };
+        self.support_max += weight;
         let best = list(content, "results").filter_map(|hit| number(hit, "score_milli")).max();
         for result in list(content, "results") {
             let url = text(result, "url");
@@ -168,21 +184,36 @@ impl State {
                 (Some(score), Some(best)) if best > 0 => ratio(score, best),
                 _ => 0.5,
             };
+            let support = weight * relative;
             if let Some(known) = self.hits.iter_mut().find(|known| known.url == url) {
-                known.relative = known.relative.max(relative);
+                known.support += support;
+                known.learn_snippets(result);
                 continue;
             }
-            let snippets: Vec<&str> = list(result, "snippets").filter_map(Value::as_str).collect();
             let title = text(result, "title");
-            self.hits.push(Hit {
-                text: format!("{title}\n{}\n{}", text(result, "preview"), snippets.join("\n")),
+            let mut hit = Hit {
+                text: format!("{title}\n{}", text(result, "preview")),
                 host: text(result, "host"),
                 price_micro_usd: number(result, "price_micro_usd"),
                 owned: result.get("owned").and_then(Value::as_bool).unwrap_or(false),
                 url,
                 title,
-                relative,
-            });
+                support,
+            };
+            hit.learn_snippets(result);
+            self.hits.push(hit);
+        }
+    }
+}
+
+impl Hit {
+    /// Each search shows other snippets of a document.
+    fn learn_snippets(&mut self, result: &Value) {
+        for snippet in list(result, "snippets").filter_map(Value::as_str) {
+            if !self.text.contains(snippet) {
+                self.text.push('\n');
+                self.text.push_str(snippet);
+            }
         }
     }
 }

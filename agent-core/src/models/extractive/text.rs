@@ -10,20 +10,25 @@ const STOPWORDS: &str = "a about above after again all also am an and another an
      used uses using very via was way ways we well were what when where whether which while who whom whose why will with \
      within without would yet you your tell explain describe standard standards erc eip proposal work works exactly actually";
 
+/// Words of a question that say what kind of answer is wanted and little about its subject.
+const LIGHT: &str = "happen happens happened look looks find finds found made point points describe describes define defines \
+     difference different differ differs compare compared versus distinguish mean means become becomes take takes took keep \
+     keeps actual way kind kinds type types number part want wants come comes goes going know knows seen see shows \
+     show help helps try tries thing cause causes";
+
 /// Words, and others that a text often uses when it speaks of them. Both are stemmed before use.
 const NEAR: &[(&str, &str)] = &[
     ("replay replayed replaying", "replayed nonce nonces reuse unique random once domain"),
     ("drain drained draining deplete", "drained draining deplete deposit griefing balance withdraw stake"),
     ("attack attacker exploit abuse", "malicious vulnerable manipulation exploit secure"),
-    ("inflation inflate", "manipulation rounding donation share"),
+    ("inflation inflate", "manipulation donation"),
     ("bind bound binding tie link attach", "deterministic assign derive unique permanently"),
     ("gas gasless", "fee meta relayer"),
-    ("usdc usdt dai stablecoin", "token fungible erc20"),
-    ("nft nfts", "token erc721"),
+    ("stablecoin usdc usdt dai", "token"),
     ("difference differ different compare versus vs distinguish", "instead unlike whereas primary existing"),
     ("royalty royalties", "payment creator"),
     ("sign signed signing", "authorization"),
-    ("upgrade upgradeable", "proxy facet replace"),
+    ("upgrade upgradeable", "proxy replace"),
 ];
 
 /// Words that say the same: a text that holds one of a line has said all of them.
@@ -36,6 +41,8 @@ const SAME: &[&str] = &[
     "verify check validate",
     "owner holder",
     "cancel revoke invalidate",
+    "attack exploit abuse malicious",
+    "find lookup locate determine",
     "expire expiry deadline",
     "refund reimburse",
 ];
@@ -43,6 +50,11 @@ const SAME: &[&str] = &[
 /// Whether a word carries no topic.
 pub(super) fn is_stopword(word: &str) -> bool {
     STOPWORDS.split_ascii_whitespace().any(|stop| stop == word)
+}
+
+/// Whether a word says what kind of answer is wanted, and little about its subject.
+pub(super) fn is_light(stem_of_word: &str) -> bool {
+    holds(LIGHT, stem_of_word)
 }
 
 /// The stems of a text, in order; `ERC-20`, `EIP 20` and `erc20` are one word.
