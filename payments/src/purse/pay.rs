@@ -169,6 +169,8 @@ impl SessionPurse {
             }
         };
         let mut paid_request = request.clone();
+        // Only where it was quoted: the request may have been redirected then, and the same URL may lead elsewhere now.
+        *paid_request.uri_mut() = quoted_at(signed)?;
         authorization.attach(&mut paid_request);
         let answer = self.shared.transport.send(paid_request, self.shared.limits).await;
         drop(authorization);
@@ -250,6 +252,12 @@ impl From<FetchError> for SigningRefused {
     fn from(error: FetchError) -> Self {
         Self::Ledger(error)
     }
+}
+
+/// The URL whose terms were signed.
+fn quoted_at(signed: &Signed) -> Result<http::Uri, FetchError> {
+    let resource = &signed.held.offer.quote.resource;
+    resource.parse().map_err(|_| FetchError::Request("the quoted URL cannot be sent".to_owned()))
 }
 
 pub(super) fn close_link(held: &Held) -> LinkWrite {

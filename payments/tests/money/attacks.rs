@@ -321,3 +321,23 @@ async fn two_processes_with_one_key_buy_once_whichever_session_was_faster() {
         assert_eq!((world.outflow(), world.authorizations()), (1_000, 1), "{same_session}");
     }
 }
+
+#[tokio::test]
+async fn a_payment_is_presented_again_only_where_it_was_quoted() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let (payments, traps) = process(&world, 2);
+    let purse = resume(&payments, &session).await;
+    plan(&world, &purse, "alpha").await;
+    let to = world.url("alpha");
+    let redirect = FaultRule::from(Fault::Redirect { to: to.clone(), only_paid: false });
+    world.market.seller(0).unwrap().faults().arm(redirect.path("/documents/beta")).unwrap();
+    once(&world, Fault::DropBeforeSettle);
+    let first = purse.fetch(get(&world.url("beta")), key("alpha")).await;
+    assert!(matches!(first, Ok(Fetched::Unknown(_))), "{first:?}");
+    let second = purse.fetch(get(&world.url("beta")), key("alpha")).await;
+    assert_eq!(traps.paid(), vec![to.clone(), to]);
+    assert!(matches!(second, Ok(Fetched::Delivered(_))), "{second:?}");
+    assert_eq!((world.outflow(), world.authorizations()), (1_000, 1));
+    assert_eq!(world.market.seller(0).unwrap().violations(), []);
+}
