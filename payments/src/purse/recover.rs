@@ -165,6 +165,10 @@ impl SessionPurse {
             match Loaded::read(&self.shared.ledger, id).await?.payment {
                 Some(Payment::Signing(signed) | Payment::Unknown { signed, .. }) => {
                     let problem = "its worker stopped half way; fetch again to take it up";
+                    let outcome = Outcome::Unknown { problem: problem.to_owned() };
+                    if let Err(error) = self.settle(&signed, Seen::Rail(outcome)).await {
+                        tracing::warn!(payment = %id, %error, "that it is not known could not be booked");
+                    }
                     return Ok(Fetched::Unknown(unknown(&signed, problem)));
                 }
                 Some(payment @ Payment::Paid { .. }) => return self.fetched(&payment, None).await,
@@ -194,13 +198,14 @@ impl SessionPurse {
         let Some(rail) = self.shared.rails.iter().find(|rail| rail.name() == signed.prepared.rail) else {
             return Ok(Recovery::Unknown);
         };
-        match rail.recover(&signed.prepared).await {
-            Outcome::Unknown { .. } => Ok(Recovery::Unknown),
-            outcome => match self.settle(&signed, Seen::Rail(outcome)).await? {
-                Payment::Paid { .. } => Ok(Recovery::Paid),
-                Payment::NotPaid { .. } => Ok(Recovery::NotPaid),
-                Payment::Held(_) | Payment::Signing(_) | Payment::Unknown { .. } => Ok(Recovery::Unknown),
-            },
+        let outcome = rail.recover(&signed.prepared).await;
+        let unknown = matches!(outcome, Outcome::Unknown { .. });
+        // Not to know is booked too: until it is known, nothing new is signed for that vendor.
+        match self.settle(&signed, Seen::Rail(outcome)).await? {
+            _ if unknown => Ok(Recovery::Unknown),
+            Payment::Paid { .. } => Ok(Recovery::Paid),
+            Payment::NotPaid { .. } => Ok(Recovery::NotPaid),
+            Payment::Held(_) | Payment::Signing(_) | Payment::Unknown { .. } => Ok(Recovery::Unknown),
         }
     }
 }

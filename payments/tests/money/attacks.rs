@@ -341,3 +341,36 @@ async fn a_payment_is_presented_again_only_where_it_was_quoted() {
     assert_eq!((world.outflow(), world.authorizations()), (1_000, 1));
     assert_eq!(world.market.seller(0).unwrap().violations(), []);
 }
+
+#[tokio::test]
+async fn a_signed_payment_left_by_a_crash_stops_new_signatures_to_that_vendor() {
+    for recovers in [true, false] {
+        let world = World::new().await;
+        let session = world.session().await;
+        let (dying, traps) = process(&world, 2);
+        let dying = resume(&dying, &session).await;
+        plan(&world, &dying, "alpha").await;
+        plan(&world, &dying, "beta").await;
+        traps.set(Step::Present, Spring::Panic);
+        // The worker dies, and so does whoever looks after it.
+        traps.set(
+            Step::Commit("payment.observed"),
+            if recovers { Spring::Fail } else { Spring::Run(Box::new(|| {})) },
+        );
+        let first = dying.fetch(get(&world.url("alpha")), key("alpha")).await;
+        assert!(matches!(first, Ok(Fetched::Unknown(_))), "{first:?}");
+        if recovers {
+            let found = world.payments.recover().await.unwrap();
+            assert_eq!(found, Recovered { unknown: 1, ..Recovered::default() });
+        }
+        let purse = session.handle();
+        let second = purse.fetch(get(&world.url("beta")), key("beta")).await;
+        let Err(FetchError::Denied(decision)) = second else { panic!("{recovers}: {second:?}") };
+        assert_eq!(decision.reasons[0].code, "VENDOR_OUTCOME_UNKNOWN");
+        run_out(&world);
+        let _ = world.payments.recover().await.unwrap();
+        let third = purse.fetch(get(&world.url("beta")), key("beta")).await;
+        assert!(matches!(third, Ok(Fetched::Delivered(_))), "{third:?}");
+        world.verify().await;
+    }
+}
