@@ -5,7 +5,7 @@ use super::flight::Flights;
 use super::{Payments, SessionPurse, Shared};
 use crate::approval::Approver;
 use crate::events::{NoObserver, Observer};
-use crate::mandate::{Mandate, MandateError};
+use crate::mandate::{Mandate, MandateError, PlanApproval};
 use crate::plan::{ItemTerms, Plan};
 use crate::policy::{Actor, Policy};
 use crate::rail::Rail;
@@ -233,7 +233,8 @@ impl Payments {
 
     /// The standing plan of a mandate's metered items, approved by the mandate itself.
     fn metered_plan(&self, mandate: &Mandate, session: SessionId) -> Result<Option<Plan>, OpenError> {
-        if mandate.metered.is_empty() {
+        // `Never` is a dry run: what a mandate lets be bought without asking is not bought either.
+        if mandate.metered.is_empty() || mandate.approval == PlanApproval::Never {
             return Ok(None);
         }
         let id = PlanId::derived(&[session.as_bytes(), b"metered"]);

@@ -5,7 +5,7 @@ use crate::traps::{Spring, Step, Traps};
 use crate::world::{World, buy, get, key, plan, propose, quotes};
 use bursar_ledger::{SealedEvent, StreamId, Transaction};
 use bursar_market::{Fault, FaultRule};
-use bursar_payments::{Payments, Recovered, SessionEvent, SessionPurse};
+use bursar_payments::{MeteredItem, Payments, PlanApproval, Recovered, SessionEvent, SessionPurse};
 use bursar_types::{FetchError, Fetched, PlanOutcome, Purse, SeededEntropy, SessionId};
 
 /// Another process over the same data file, with traps.
@@ -373,4 +373,26 @@ async fn a_signed_payment_left_by_a_crash_stops_new_signatures_to_that_vendor() 
         assert!(matches!(third, Ok(Fetched::Delivered(_))), "{third:?}");
         world.verify().await;
     }
+}
+
+fn metered(world: &World, resource: String, count: u32) -> MeteredItem {
+    MeteredItem {
+        name: "docs".to_owned(),
+        resource,
+        method: "GET".to_owned(),
+        payee: world.market.seller(0).unwrap().pay_to().to_string(),
+        asset: world.usdc.clone(),
+        ceiling: bursar_types::Amount::from_atomic(world.usdc.clone(), 1_500),
+        count,
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_buys_nothing_under_metered_items_either() {
+    let world = World::new().await;
+    let mandate = world.mandate().metered(metered(&world, world.url("*"), 5)).approval(PlanApproval::Never);
+    let purse = world.session_under(mandate, None).await.handle();
+    let fetched = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(fetched, Ok(Fetched::Quotes { .. })), "{fetched:?}");
+    assert_eq!(world.authorizations(), 0);
 }
