@@ -140,9 +140,7 @@ impl Payments {
     ) -> Result<Arc<SessionPurse>, OpenError> {
         mandate.check()?;
         let policies = self.0.policy.digests();
-        if let Some((name, _)) = mandate.policies.iter().find(|pinned| !policies.contains(pinned)) {
-            return Err(MandateError::PolicyChanged(name.clone()).into());
-        }
+        check_pinned(&mandate, &policies)?;
         for asset in &mandate.assets {
             let known = self.0.registry.get(asset)?;
             if !known.usd_peg() {
@@ -188,7 +186,7 @@ impl Payments {
         self.resume_session(session, hooks).await
     }
 
-    /// Takes up a session that was opened before.
+    /// Takes up a session that was opened before, under the rules that its mandate pins.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -198,22 +196,28 @@ impl Payments {
         hooks: SessionHooks,
     ) -> Result<Arc<SessionPurse>, OpenError> {
         let state = fold_session(&self.0.ledger, session, None).await?;
+        check_pinned(&state.mandate, &self.0.policy.digests())?;
+        let purse = self.purse_of(state, hooks);
+        purse.note_phase().await;
+        Ok(purse)
+    }
+
+    /// A session's purse under whatever rules are in force: only for what decides and signs nothing.
+    pub(super) fn purse_of(&self, state: Arc<SessionState>, hooks: SessionHooks) -> Arc<SessionPurse> {
         let actor = Actor {
             agent: state.mandate.role.clone(),
             user: state.mandate.user.clone(),
             project: state.mandate.project.clone(),
             role: state.mandate.role.clone(),
         };
-        let purse = Arc::new(SessionPurse {
+        Arc::new(SessionPurse {
             shared: self.0.clone(),
-            session,
+            session: state.id,
             actor,
             hooks,
             folded: Mutex::new(Some(state)),
             last_phase: Mutex::new(Phase::Explore),
-        });
-        purse.note_phase().await;
-        Ok(purse)
+        })
     }
 
     /// The ledger.
@@ -252,6 +256,14 @@ impl Payments {
         }
         let far = bursar_types::Timestamp::from_unix_ms(9_007_199_254_740_991);
         Ok(Some(Plan { id, items, total, expires_at: mandate.expires_at.unwrap_or(far), purpose: None }))
+    }
+}
+
+/// The rules that the mandate was given under are in force.
+fn check_pinned(mandate: &Mandate, policies: &[(String, Digest)]) -> Result<(), MandateError> {
+    match mandate.policies.iter().find(|pinned| !policies.contains(pinned)) {
+        Some((name, _)) => Err(MandateError::PolicyChanged(name.clone())),
+        None => Ok(()),
     }
 }
 

@@ -239,10 +239,9 @@ impl Payments {
         }
         for id in payments {
             let Some(payment) = Loaded::read(self.ledger(), id).await?.payment else { continue };
-            let purse = self
-                .resume_session(payment.ask().session, SessionHooks::default())
-                .await
-                .map_err(unavailable)?;
+            let state =
+                fold_session(self.ledger(), payment.ask().session, None).await.map_err(unavailable)?;
+            let purse = self.purse_of(state, SessionHooks::default());
             let counter = match purse.recover_one(id).await? {
                 Recovery::Final => continue,
                 Recovery::LetGo => &mut found.let_go,

@@ -5,8 +5,12 @@ use crate::traps::{Spring, Step, Traps};
 use crate::world::{World, buy, get, key, plan, propose, quotes};
 use bursar_ledger::{SealedEvent, StreamId, Transaction};
 use bursar_market::{Fault, FaultRule};
-use bursar_payments::{MeteredItem, Payments, PlanApproval, Recovered, SessionEvent, SessionPurse};
+use bursar_payments::{
+    Mandate, MandateError, MeteredItem, OpenError, Payments, PlanApproval, Policy, PolicyFile, Recovered,
+    SessionEvent, SessionPurse,
+};
 use bursar_types::{FetchError, Fetched, PlanOutcome, Purse, SeededEntropy, SessionId};
+use std::sync::Arc;
 
 /// Another process over the same data file, with traps.
 fn process(world: &World, seed: u64) -> (Payments, Traps) {
@@ -395,4 +399,31 @@ async fn a_dry_run_buys_nothing_under_metered_items_either() {
     let fetched = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
     assert!(matches!(fetched, Ok(Fetched::Quotes { .. })), "{fetched:?}");
     assert_eq!(world.authorizations(), 0);
+}
+
+#[tokio::test]
+async fn a_session_resumes_only_under_the_rules_its_mandate_pinned() {
+    let world = World::new().await;
+    let policy = |text: &str| {
+        let file = PolicyFile { name: "mine.cedar".to_owned(), text: text.to_owned() };
+        Arc::new(Policy::load(&[file]).unwrap())
+    };
+    let strict = policy(
+        "@id(\"mine.small\")\nforbid (principal, action == Action::\"pay\", resource) when { context.micro_usd > 10 };",
+    );
+    let loose = policy(
+        "@id(\"mine.small\")\nforbid (principal, action == Action::\"pay\", resource) when { context.micro_usd > 9000 };",
+    );
+    let mandate = Mandate { policies: strict.digests(), ..world.mandate() };
+    let under = |seed, policy: &Arc<Policy>| {
+        Payments::new(bursar_payments::PaymentsParts { policy: policy.clone(), ..world.parts(seed) })
+    };
+    let session = under(2, &strict).open_session(mandate, Default::default()).await.unwrap().session();
+    let again = under(3, &strict).resume_session(session, Default::default()).await;
+    assert!(again.is_ok(), "{again:?}");
+    let refused = under(4, &loose).resume_session(session, Default::default()).await;
+    assert!(
+        matches!(&refused, Err(OpenError::Mandate(MandateError::PolicyChanged(name))) if name == "mine.cedar"),
+        "{refused:?}"
+    );
 }
