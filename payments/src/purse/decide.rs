@@ -13,8 +13,7 @@ use crate::reasons;
 use crate::session::{SessionState, phase};
 use bursar_ledger::{AccountOp, CommitError, LinkWrite, Payload, Refusal, Require, StreamId, Transaction};
 use bursar_types::{
-    Amount, Decision, FetchError, Fetched, HoldId, HttpRequest, Phase, Reason, Timestamp, Verdict,
-    canonical_digest,
+    Amount, Decision, FetchError, Fetched, HoldId, HttpRequest, Reason, Timestamp, Verdict, canonical_digest,
 };
 
 /// How often a decision is taken anew when what it was based on changed meanwhile.
@@ -339,11 +338,6 @@ pub(super) fn denied(reason: Reason) -> Decision {
 
 fn denied_for(reasons: Vec<Reason>) -> Decision {
     Decision { verdict: Verdict::Deny, reasons, rules: vec![], facts: bursar_types::Digest::of(b"") }
-}
-
-/// Whether a session that still holds an item's last unit acquires.
-pub(super) fn acquires(phase: Phase) -> bool {
-    phase == Phase::Acquire
 }
 
 /// Set once something was paid to the vendor.

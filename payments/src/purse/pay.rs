@@ -1,6 +1,6 @@
 //! Preparing, signing, presenting, and settling.
 
-use super::decide::{acquires, denied};
+use super::decide::denied;
 use super::recover::{Loaded, open_link};
 use super::settle::Seen;
 use super::{Clearance, SessionPurse, unavailable};
@@ -76,8 +76,9 @@ impl SessionPurse {
             if state.frozen.is_some() {
                 return Err(SigningRefused::Stopped(reasons::frozen()));
             }
-            let counts = self.counts(&state, now).await?;
-            if !acquires(crate::session::phase(&state, &counts.bought, now)) || state.mandate.expired(now) {
+            // The item's own plan must still be open: it has not been bought, so the session acquires then.
+            let open = state.open_items(now).any(|(_, item)| item.id == signed.held.item);
+            if !open || state.mandate.expired(now) {
                 return Err(SigningRefused::Stopped(reasons::phase_changed()));
             }
             let mut transaction = Transaction::default();

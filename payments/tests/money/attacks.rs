@@ -427,3 +427,19 @@ async fn a_session_resumes_only_under_the_rules_its_mandate_pinned() {
         "{refused:?}"
     );
 }
+
+#[tokio::test]
+async fn a_plan_that_ends_before_the_signature_is_not_bought_under_another_plans_time() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let (payments, traps) = process(&world, 2);
+    let purse = resume(&payments, &session).await;
+    plan(&world, &purse, "alpha").await;
+    world.advance_s(3_599);
+    plan(&world, &purse, "beta").await;
+    let clock = world.clock();
+    traps.set(Step::Prepare, Spring::Run(Box::new(move || clock.advance_ms(2_000))));
+    let told = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(told, Err(FetchError::Denied(_))), "{told:?}");
+    assert_eq!((world.authorizations(), world.books(&purse).await), (0, (0, 0)));
+}
