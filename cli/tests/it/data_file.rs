@@ -95,3 +95,16 @@ fn two_runs_at_once_in_one_folder_do_not_share_a_chain() {
     let text = said(&home, &["research", QUESTION]);
     assert!(text.contains("another market has it open"), "{text}");
 }
+
+#[test]
+fn a_chain_that_was_forgotten_does_not_agree_with_the_ledger() {
+    let home = used();
+    std::fs::remove_file(home.file(".bursar/chain.jsonl")).unwrap();
+    let ran = home.run(["research", QUESTION]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("chain     differs: 0 USDC left the wallet in all, and the ledger says"),
+        "{}",
+        ran.stdout
+    );
+}

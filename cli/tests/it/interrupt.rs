@@ -77,7 +77,7 @@ impl Outside {
 #[test]
 fn ctrl_c_in_the_middle_of_a_purchase_waits_for_it_and_the_same_command_goes_on() {
     let outside = Outside::new();
-    outside.fault(r#"{"fault":"slow_body","ms":1500}"#);
+    outside.fault(r#"{"fault":"slow_body","ms":1500,"times":1}"#);
     let mut running = started(outside.command());
     running.until(r#""money":"signing""#);
     running.signal("INT");
@@ -97,7 +97,7 @@ fn ctrl_c_in_the_middle_of_a_purchase_waits_for_it_and_the_same_command_goes_on(
 #[test]
 fn a_second_ctrl_c_leaves_at_once_and_nothing_is_paid_twice() {
     let outside = Outside::new();
-    outside.fault(r#"{"fault":"slow_body","ms":4000}"#);
+    outside.fault(r#"{"fault":"slow_body","ms":4000,"times":1}"#);
     let mut running = started(outside.command());
     running.until(r#""money":"signing""#);
     std::thread::sleep(std::time::Duration::from_millis(300));
@@ -113,7 +113,7 @@ fn a_second_ctrl_c_leaves_at_once_and_nothing_is_paid_twice() {
 #[test]
 fn a_run_that_is_killed_in_the_middle_of_a_purchase_is_settled_by_the_chain_and_not_paid_again() {
     let outside = Outside::new();
-    outside.fault(r#"{"fault":"slow_body","ms":4000}"#);
+    outside.fault(r#"{"fault":"slow_body","ms":4000,"times":1}"#);
     let mut running = started(outside.command());
     running.until(r#""money":"signing""#);
     std::thread::sleep(std::time::Duration::from_millis(500));

@@ -6,8 +6,13 @@ use crate::support::{Home, steady};
 #[test]
 fn sessions_spend_and_audit_read_the_ledger_alone() {
     let home = Home::new();
-    assert_eq!(home.run(["research", QUESTION]).code, 0);
-    assert_eq!(home.run(["research", QUESTION, "--approve", "never"]).code, 0);
+    // One document, so that what a model prefers does not show here.
+    std::fs::create_dir(home.file("notes")).unwrap();
+    std::fs::write(home.file("notes/gas.md"), "# Gas\n\nThe submitter of a token transfer pays the gas.\n")
+        .unwrap();
+    let asked = ["research", "Who pays the gas of a token transfer?", "--sources", "notes"];
+    assert_eq!(home.run(asked).code, 0);
+    assert_eq!(home.run(asked.into_iter().chain(["--approve", "never"])).code, 0);
     // Neither wallet nor chain is needed any more.
     std::fs::remove_file(home.file(".bursar/play-money.key")).unwrap();
     std::fs::remove_file(home.file(".bursar/chain.jsonl")).unwrap();

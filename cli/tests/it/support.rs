@@ -189,13 +189,13 @@ fn steady_line(line: &str, ports: &mut BTreeMap<String, usize>) -> String {
         out.push_str(between);
         rest = after;
     }
-    match out.split_once(" entries") {
-        Some((head, tail)) => {
+    for counted in [" entries", " payloads checked"] {
+        if let Some((head, tail)) = out.split_once(counted) {
             let head = head.trim_end_matches(|c: char| c.is_ascii_digit());
-            format!("{head}<n> entries{tail}")
+            out = format!("{head}<n>{counted}{tail}");
         }
-        None => out,
     }
+    out
 }
 
 fn steady_word(token: &str, before: &str, ports: &mut BTreeMap<String, usize>) -> String {
