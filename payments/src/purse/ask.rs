@@ -17,6 +17,10 @@ use url::Url;
 
 /// Headers that only the purse may set.
 const PAYMENT_HEADERS: [&str; 3] = ["payment-signature", "x-payment", "sign-in-with-x"];
+/// Headers that say where a request goes or how it is framed: they follow from its URL and body, and another value would send
+/// it to a host that no rule has seen, or hide a second request in it.
+const FRAMING_HEADERS: [&str; 7] =
+    ["host", "connection", "content-length", "expect", "te", "transfer-encoding", "upgrade"];
 /// Most redirects followed, same origin, before anything is paid.
 const REDIRECTS_MAX: usize = 3;
 
@@ -65,6 +69,11 @@ pub(super) fn parse_url(request: &HttpRequest) -> Result<Url, FetchError> {
     }
     if request.headers().keys().any(|name| PAYMENT_HEADERS.contains(&name.as_str())) {
         return Err(refuse("the request has a payment header; only the purse sets those"));
+    }
+    if request.headers().keys().any(|name| FRAMING_HEADERS.contains(&name.as_str())) {
+        return Err(refuse(
+            "the request has a header that says where it goes or how long it is; its URL and body do",
+        ));
     }
     Ok(url)
 }

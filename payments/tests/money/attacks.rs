@@ -443,3 +443,21 @@ async fn a_plan_that_ends_before_the_signature_is_not_bought_under_another_plans
     assert!(matches!(told, Err(FetchError::Denied(_))), "{told:?}");
     assert_eq!((world.authorizations(), world.books(&purse).await), (0, (0, 0)));
 }
+
+#[tokio::test]
+async fn a_request_cannot_name_another_host_than_its_url() {
+    let world = World::new().await;
+    let purse = world.session().await.handle();
+    for (name, value) in [
+        ("host", "evil.example"),
+        ("content-length", "0"),
+        ("transfer-encoding", "chunked"),
+        ("connection", "upgrade"),
+        ("upgrade", "h2c"),
+    ] {
+        let mut request = get(&world.url("alpha"));
+        request.headers_mut().insert(name, value.parse().unwrap());
+        let told = purse.fetch(request, key("alpha")).await;
+        assert!(matches!(told, Err(FetchError::Request(_))), "{name}: {told:?}");
+    }
+}
