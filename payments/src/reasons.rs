@@ -54,6 +54,14 @@ pub(crate) fn budget_exceeded(name: &str, left: &str, asked: &str) -> Reason {
     )
 }
 
+pub(crate) fn budget_changed(name: &str) -> Reason {
+    Reason::new(
+        "BUDGET_CHANGED",
+        format!("budget `{name}` exists already with another limit than this mandate gives it"),
+        "use the limit it was opened with, or buy from another vendor",
+    )
+}
+
 pub(crate) fn contended() -> Reason {
     Reason::new(
         "CONTENDED",

@@ -1,11 +1,13 @@
 //! Which budgets a purchase touches, and where they stand.
 
 use super::SessionPurse;
+use super::decide::denied;
 use super::unavailable;
 use crate::mandate::{BudgetRule, Mandate, Scope};
 use crate::plan::ItemTerms;
+use crate::reasons;
 use crate::session::{SessionState, phase};
-use bursar_ledger::{AccountOp, Budget, BudgetState, Line, Require, Window};
+use bursar_ledger::{AccountOp, Budget, BudgetState, Line, Require, Transaction, Window};
 use bursar_types::{
     Amount, AssetId, BudgetId, BudgetStanding, FetchError, OpenItem, PlanItemId, SessionId, Standing,
     Timestamp,
@@ -135,11 +137,6 @@ pub(super) fn fullest(budgets: &[BudgetUse], more: &Amount) -> (u64, Vec<Require
     (fullest, each.into_iter().filter_map(|(_, require)| require).collect())
 }
 
-/// Opens what a purchase needs and may not exist yet: the vendor's budgets.
-pub(super) fn open_ops(budgets: &[BudgetUse]) -> Vec<AccountOp> {
-    budgets.iter().map(|used| AccountOp::Open(used.budget.clone())).collect()
-}
-
 impl SessionPurse {
     /// The budgets of the mandate for a purchase from `host`, as they stand.
     pub(super) async fn budgets(
@@ -152,8 +149,17 @@ impl SessionPurse {
             let Some(budget) = budget(rule, &state.mandate, self.session, host) else { continue };
             let zero = Amount::from_atomic(AssetId::micro_usd(), 0);
             let (spent, held) = match self.shared.ledger.budget(budget.id).await.map_err(unavailable)? {
+                Some(known) if known.budget != budget => {
+                    return Err(FetchError::Denied(denied(reasons::budget_changed(&budget.name))));
+                }
                 Some(BudgetState { spent, held, .. }) => (spent, held),
-                None => (zero.clone(), zero),
+                // A vendor's first purchase. Opened now, since conditions can be set only on what exists.
+                None => {
+                    let open = vec![AccountOp::Open(budget.clone())];
+                    let transaction = Transaction { accounts: open, ..Transaction::default() };
+                    self.shared.ledger.commit(transaction).await.map_err(unavailable)?;
+                    (zero.clone(), zero)
+                }
             };
             all.push(BudgetUse { budget, spent, held });
         }

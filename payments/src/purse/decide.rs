@@ -1,7 +1,7 @@
 //! Matching, deciding and holding.
 
 use super::ask::{host_of, is_secure, parse_url};
-use super::budgets::{BudgetUse, Counts, fullest, hold_lines, open_ops};
+use super::budgets::{BudgetUse, Counts, fullest, hold_lines};
 use super::recover::{Loaded, open_link};
 use super::{SessionPurse, unavailable};
 use crate::events::MoneyEvent;
@@ -101,7 +101,7 @@ impl SessionPurse {
                     value: Some(held.ask.payment.to_string()),
                 },
             ];
-            match self.commit_hold(&held, &state, &loaded, conditions, free, &budgets, body, now).await {
+            match self.commit_hold(&held, &state, &loaded, conditions, free, body, now).await {
                 Ok(()) => {
                     self.tell(&MoneyEvent::Held { payment: held.view(None), micro_usd: cost });
                     return Ok(HoldOutcome::Held(Box::new(held)));
@@ -128,12 +128,10 @@ impl SessionPurse {
         loaded: &Loaded,
         conditions: Vec<Require>,
         free: [LinkWrite; 2],
-        budgets: &[BudgetUse],
         body: Option<Payload>,
         now: Timestamp,
     ) -> Result<(), CommitError> {
-        let mut transaction =
-            Transaction { require: conditions, accounts: open_ops(budgets), ..Transaction::default() };
+        let mut transaction = Transaction { require: conditions, ..Transaction::default() };
         let stream = StreamId::of("session", self.session);
         transaction.require.push(Require::StreamAt { stream, length: state.length });
         transaction.accounts.push(AccountOp::Hold {

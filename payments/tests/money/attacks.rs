@@ -2,12 +2,12 @@
 //! when it did.
 
 use crate::traps::{Spring, Step, Traps};
-use crate::world::{World, buy, get, key, plan, propose, quotes};
+use crate::world::{World, buy, get, key, plan, propose, quotes, usd};
 use bursar_ledger::{SealedEvent, StreamId, Transaction};
 use bursar_market::{Fault, FaultRule};
 use bursar_payments::{
     Mandate, MandateError, MeteredItem, OpenError, Payments, PlanApproval, Policy, PolicyFile, Recovered,
-    SessionEvent, SessionPurse,
+    Scope, SessionEvent, SessionPurse,
 };
 use bursar_types::{FetchError, Fetched, PlanOutcome, Purse, SeededEntropy, SessionId};
 use std::sync::Arc;
@@ -460,4 +460,26 @@ async fn a_request_cannot_name_another_host_than_its_url() {
         let told = purse.fetch(request, key("alpha")).await;
         assert!(matches!(told, Err(FetchError::Request(_))), "{name}: {told:?}");
     }
+}
+
+#[tokio::test]
+async fn a_budget_for_each_vendor_is_opened_when_it_is_needed_and_holds() {
+    let world = World::new().await;
+    let mandate = world.mandate().budget(Scope::Vendor, usd("0.0015"), bursar_ledger::Window::Life);
+    let purse = world.session_under(mandate.clone(), None).await.handle();
+    assert!(matches!(buy(&world, &purse, "alpha").await, Fetched::Delivered(_)));
+    let other = world.session_under(mandate, None).await.handle();
+    plan(&world, &other, "beta").await;
+    let refused = other.fetch(get(&world.url("beta")), key("beta")).await;
+    let Err(FetchError::Denied(decision)) = refused else { panic!("{refused:?}") };
+    assert_eq!(decision.reasons[0].code, "BUDGET_EXCEEDED");
+    // Another session of the user cannot give the vendor another limit.
+    let more = world.mandate().budget(Scope::Vendor, usd("0.9"), bursar_ledger::Window::Life);
+    let third = world.session_under(more, None).await.handle();
+    plan(&world, &third, "beta").await;
+    let refused = third.fetch(get(&world.url("beta")), key("beta")).await;
+    let Err(FetchError::Denied(decision)) = refused else { panic!("{refused:?}") };
+    assert_eq!(decision.reasons[0].code, "BUDGET_CHANGED");
+    assert_eq!(world.outflow(), 1_000);
+    world.verify().await;
 }
