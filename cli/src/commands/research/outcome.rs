@@ -223,6 +223,13 @@ fn used(
             used_for: Some(used.used_for.clone()),
         });
     }
+    // In the order of the citations, so that a reader finds them; what is not cited comes after.
+    let cited = |id: ArtifactId| {
+        let citations = brief.iter().flat_map(|brief| &brief.citations);
+        let own = citations.filter(|citation| citation.artifact == SourceId::Artifact(id));
+        own.map(|citation| citation.number).min().unwrap_or(u32::MAX)
+    };
+    uses.sort_by_key(|used| cited(used.artifact));
     for (id, amount) in &now {
         if uses.iter().all(|used| used.artifact != *id) {
             uses.push(Used { artifact: *id, title: title(*id), amount: amount.clone(), used_for: None });
