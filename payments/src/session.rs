@@ -18,6 +18,8 @@ pub enum SessionEvent {
         mandate: Box<Mandate>,
         /// Digests of the policies in force, by file name.
         policies: Vec<(String, Digest)>,
+        /// Random; in the names of its payments, so that the journal alone confirms no guess at what was asked for.
+        salt: Digest,
     },
     /// A plan may be bought. Consumes the approval, if there was one.
     PlanApproved {
@@ -76,6 +78,8 @@ pub struct SessionState {
     pub mandate: Mandate,
     /// Digests of the policies in force when it was opened.
     pub policies: Vec<(String, Digest)>,
+    /// What blinds the names of its payments.
+    pub salt: Digest,
     /// Approved plans, in order of approval.
     pub plans: Vec<Plan>,
     /// Questions without an answer.
@@ -98,11 +102,12 @@ impl SessionState {
     ) -> Result<Self, IllegalSessionEvent> {
         use SessionEvent as E;
         let mut next = match (state, event) {
-            (None, E::Opened { mandate, policies }) => {
+            (None, E::Opened { mandate, policies, salt }) => {
                 return Ok(Self {
                     id,
                     mandate: *mandate,
                     policies,
+                    salt,
                     plans: Vec::new(),
                     pending: BTreeMap::new(),
                     frozen: None,

@@ -110,7 +110,12 @@ impl SessionPurse {
     /// The payment's id: the same session, key and request always give the same one.
     fn payment_name(&self, request: &HttpRequest, key: &PurchaseKey) -> PaymentId {
         let request = self.request_name(request);
-        PaymentId::derived(&[self.session.as_bytes(), key.as_str().as_bytes(), request.as_bytes()])
+        PaymentId::derived(&[
+            self.salt.as_bytes(),
+            self.session.as_bytes(),
+            key.as_str().as_bytes(),
+            request.as_bytes(),
+        ])
     }
 
     /// Sends the request unpaid, if the rules let it leave. Redirects are followed on the same origin only.
@@ -245,7 +250,6 @@ impl SessionPurse {
             for offer in offers {
                 let quote = &offer.quote;
                 let fields = [
-                    ("quote", json!(quote.id)),
                     ("rail", json!(quote.rail)),
                     ("payee", json!(quote.payee)),
                     ("asset", json!(quote.price.asset())),

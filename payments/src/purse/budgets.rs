@@ -39,10 +39,8 @@ pub(super) fn budget(
         Window::Life => (String::new(), 0),
         Window::Rolling { length_ms } => (format!(" per {}", window_name(length_ms)), length_ms),
     };
-    let name = match (rule.scope, host) {
-        (Scope::Vendor, Some(host)) => format!("vendor {host}{window}"),
-        _ => format!("{scope}{window}"),
-    };
+    // The journal keeps the name for ever, so no host is in it.
+    let name = format!("{scope}{window}");
     Some(Budget {
         id: BudgetId::derived(&[scope.as_bytes(), key.as_bytes(), &length_ms.to_be_bytes()]),
         name,

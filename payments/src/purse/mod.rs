@@ -28,9 +28,9 @@ use crate::wallet::Wallet;
 use async_trait::async_trait;
 use bursar_ledger::{CommitError, EventError, Ledger, StoreError};
 use bursar_types::{
-    Action, AssetRegistry, Buyer, Clock, Decision, Delivery, Entropy, FetchError, Fetched, Gate, GateError,
-    HttpRequest, Limits, Phase, PlanOutcome, PlanProposal, PurchaseKey, QuoteOutcome, SessionId, Standing,
-    Transport, Undelivered,
+    Action, AssetRegistry, Buyer, Clock, Decision, Delivery, Digest, Entropy, FetchError, Fetched, Gate,
+    GateError, HttpRequest, Limits, Phase, PlanOutcome, PlanProposal, PurchaseKey, QuoteOutcome, SessionId,
+    Standing, Transport, Undelivered,
 };
 use flight::Flights;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,6 +63,7 @@ pub struct Payments(Arc<Shared>);
 pub struct SessionPurse {
     shared: Arc<Shared>,
     session: SessionId,
+    salt: Digest,
     actor: Actor,
     hooks: SessionHooks,
     /// The session as last folded; brought up to date from the ledger before every decision.

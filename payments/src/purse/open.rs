@@ -155,7 +155,10 @@ impl Payments {
         };
         let opens = mandate.budgets.iter().filter_map(|rule| budget(rule, &mandate, session, None));
         transaction.accounts = opens.map(AccountOp::Open).collect();
-        let mut events = vec![SessionEvent::Opened { mandate: Box::new(mandate.clone()), policies }];
+        let mut salt = [0; 32];
+        self.0.entropy.fill(&mut salt);
+        let salt = Digest::from_bytes(salt);
+        let mut events = vec![SessionEvent::Opened { mandate: Box::new(mandate.clone()), policies, salt }];
         if let Some(plan) = self.metered_plan(&mandate, session)? {
             for item in &plan.items {
                 transaction.accounts.extend(item_budgets(item)?.map(AccountOp::Open));
@@ -213,6 +216,7 @@ impl Payments {
         Arc::new(SessionPurse {
             shared: self.0.clone(),
             session: state.id,
+            salt: state.salt,
             actor,
             hooks,
             folded: Mutex::new(Some(state)),
@@ -275,7 +279,7 @@ pub(super) fn add_session_event(
     event: &SessionEvent,
 ) -> Result<(), CanonicalError> {
     let (kind, fields) = match event {
-        SessionEvent::Opened { mandate, policies } => (
+        SessionEvent::Opened { mandate, policies, .. } => (
             "session.opened",
             vec![("policies", json!(canonical_digest(policies)?)), ("live", json!(mandate.live))],
         ),

@@ -135,7 +135,8 @@ impl SessionPurse {
 
     fn artifact(&self, payment: PaymentView, received: &Received) -> ArtifactRecord {
         let artifact = ArtifactRef {
-            id: ArtifactId::derived(&[payment.id.as_bytes(), received.digest.as_bytes()]),
+            // The journal names it, so it is made of the blinded commitment and not of what was bought.
+            id: ArtifactId::derived(&[payment.id.as_bytes(), received.payload.digest().as_bytes()]),
             digest: received.digest,
             media_type: received.media_type.clone(),
             size_bytes: received.size_bytes,

@@ -9,7 +9,9 @@ use bursar_payments::{
     Mandate, MandateError, MeteredItem, OpenError, Payments, PlanApproval, Policy, PolicyFile, Recovered,
     Scope, SessionEvent, SessionPurse,
 };
-use bursar_types::{FetchError, Fetched, PlanOutcome, Purse, SeededEntropy, SessionId};
+use bursar_types::{
+    ArtifactId, Digest, FetchError, Fetched, PaymentId, PlanOutcome, Purse, SeededEntropy, SessionId,
+};
 use std::sync::Arc;
 
 /// Another process over the same data file, with traps.
@@ -482,4 +484,32 @@ async fn a_budget_for_each_vendor_is_opened_when_it_is_needed_and_holds() {
     assert_eq!(decision.reasons[0].code, "BUDGET_CHANGED");
     assert_eq!(world.outflow(), 1_000);
     world.verify().await;
+}
+
+#[tokio::test]
+async fn the_journals_leaves_confirm_no_guess_at_what_was_asked_or_bought() {
+    let world = World::new().await;
+    let mandate = world.mandate().budget(Scope::Vendor, usd("0.1"), bursar_ledger::Window::Life);
+    let session = world.session_under(mandate, None).await;
+    let purse = session.handle();
+    let found = quotes(&purse, &world.url("alpha")).await;
+    let Fetched::Delivered(bought) = buy(&world, &purse, "alpha").await else { panic!("not delivered") };
+    let url = world.url("alpha");
+    let request = Digest::of_parts("bursar/request/v1", &[b"ada", b"GET", url.as_bytes(), b""]);
+    let session = session.session();
+    let guesses = [
+        url.clone(),
+        found[0].host.clone(),
+        found[0].id.to_string(),
+        request.to_string(),
+        PaymentId::derived(&[session.as_bytes(), b"alpha", request.as_bytes()]).to_string(),
+        Digest::of(&bought.body).to_string(),
+        ArtifactId::derived(&[bought.payment.id.as_bytes(), Digest::of(&bought.body).as_bytes()]).to_string(),
+    ];
+    for entry in world.ledger.entries(0, 1_000).await.unwrap() {
+        let leaf = format!("{} {} {}", entry.stream, entry.kind, entry.body);
+        for guess in &guesses {
+            assert!(!leaf.contains(guess.as_str()), "{guess}: {leaf}");
+        }
+    }
 }
