@@ -8,13 +8,13 @@ use super::text::stems;
 use std::collections::BTreeMap;
 
 /// A document that is worth less than this part of the best is not bought beside it.
-const FAR_BELOW: f64 = 0.55;
+const FAR_BELOW: f64 = 0.65;
 /// The same where the question asks for several documents.
 const FAR_BELOW_SEVERAL: f64 = 0.6;
 /// What a document must be worth to be bought beside one that the question names.
 const BESIDE_NAMED: f64 = 0.75;
 /// Share of the question that a further document must add.
-const ADDS: f64 = 0.22;
+const ADDS: f64 = 0.28;
 /// At most so many documents where the question names none.
 const UNNAMED_MAX: usize = 3;
 /// Below this a document has nothing to do with the question.
@@ -58,7 +58,7 @@ pub(super) fn choose(state: &State, settings: &ExtractiveSettings) -> Vec<Docume
         let share = covered.values().sum::<f64>();
         let near = asked.near(&text);
         let titled = asked.covered(&stems(&best.title)).values().sum::<f64>();
-        let value = 0.5f64.mul_add(support, 0.4f64.mul_add(share + near, 0.1 * titled));
+        let value = 0.45f64.mul_add(support, 0.35f64.mul_add(share + near, 0.2 * titled));
         let about = share + near >= ASKED && value >= RELEVANT;
         if named || about {
             let document = Document {
@@ -90,7 +90,9 @@ fn pick(mut found: Vec<Candidate>, documents_max: usize, several: bool) -> Vec<D
             candidate.covered.iter().map(new).sum()
         };
         let worth = |candidate: &Candidate| {
-            let fresh = if candidate.named { 1.0 } else { 0.5f64.mul_add(adds(candidate).min(1.0), 1.0) };
+            // Beside others, what is new counts; the first is all new.
+            let fresh =
+                if best.is_none() || candidate.named { 1.0 } else { 0.5f64.mul_add(adds(candidate), 1.0) };
             candidate.document.value * fresh / price_factor(&candidate.document, usual)
         };
         let enough = |candidate: &Candidate| match best {
@@ -126,15 +128,15 @@ fn pick(mut found: Vec<Candidate>, documents_max: usize, several: bool) -> Vec<D
     chosen
 }
 
-/// A document at the usual price costs a tenth of its worth; at ten times the price, half.
+/// A document at the usual price keeps four fifths of its worth; at four times the price, half.
 fn price_factor(document: &Document, usual: Option<u64>) -> f64 {
     match (document.price_micro_usd, usual) {
         _ if document.owned => 1.0,
         (Some(price), Some(usual)) if usual > 0 => {
             let small = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
-            0.1f64.mul_add(small(price) / small(usual), 1.0)
+            0.25f64.mul_add(small(price) / small(usual), 1.0)
         }
-        _ => 1.1,
+        _ => 1.25,
     }
 }
 
@@ -177,8 +179,8 @@ struct Asked {
 
 fn asked(state: &State, settings: &ExtractiveSettings) -> Asked {
     let common = frequencies(&state.hits);
-    let telling = |term: &String| {
-        let count = common.get(term).copied().unwrap_or_default();
+    let telling = |forms: &mut dyn Iterator<Item = &String>| {
+        let count = forms.filter_map(|form| common.get(form)).max().copied().unwrap_or_default();
         super::corpus::idf(count, state.hits.len()).max(0.3)
     };
     let answered = answered(state, settings);
@@ -192,19 +194,20 @@ fn asked(state: &State, settings: &ExtractiveSettings) -> Asked {
     let mut words: Vec<(String, Vec<String>, f64)> = Vec::new();
     let mut near: Vec<(String, f64)> = Vec::new();
     for (_, facet) in open {
+        // What a clause asks of "it" says less about which document it is.
+        let part = if facet.refers { 0.5 } else { 1.0 };
         for term in &facet.own {
             let same = super::text::same(term);
+            let mut forms = std::iter::once(term).chain(&same);
             // A word that no hit holds cannot tell them apart.
-            let held = std::iter::once(term).chain(&same).any(|form| common.contains_key(form));
+            let held = forms.clone().any(|form| common.contains_key(form));
+            let telling = if held { telling(&mut forms) } else { 1.0 };
             if !words.iter().any(|(known, ..)| known == term) {
-                let least = if held { telling(term) } else { 1.0 };
-                words.push((term.clone(), same, weight(term) * least));
+                words.push((term.clone(), same, part * weight(term) * telling));
             }
         }
-        let own = |term: &String| facet.own.contains(term);
-        near.extend(
-            facet.terms.iter().filter(|(term, _)| !own(term)).map(|(term, _)| (term.clone(), telling(term))),
-        );
+        let only_near = facet.terms.iter().map(|(term, _)| term).filter(|term| !facet.own.contains(term));
+        near.extend(only_near.map(|term| (term.clone(), part * telling(&mut std::iter::once(term)))));
     }
     let whole: f64 = words.iter().map(|(_, _, weight)| weight).sum::<f64>().max(f64::EPSILON);
     for (_, _, weight) in &mut words {

@@ -9,12 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A sentence that scores below this part of the clause's best is left out.
 const FAR_BELOW: f64 = 0.5;
-/// So many sentences are taken for a clause even if they are below that.
-const FEW: usize = 2;
+/// So many sentences are taken for a clause even if they are below that, unless the first says it all.
+const FEW: usize = 3;
+/// From this cover on, a sentence says nearly all of it.
+const SAYS_ALL: f64 = 0.9;
 /// So many of the best come first; the rest reads in the order of its document.
 const FIRST: usize = 2;
 /// How alike two sentences may be.
-const ALIKE: f64 = 0.45;
+const ALIKE: f64 = 0.6;
 /// A sentence says something about a clause if it covers this share of its words.
 const SAYS_SOMETHING: f64 = 0.15;
 /// Below this cover the passages are about something else, and the clause stays without an answer.
@@ -154,8 +156,9 @@ fn select<'a>(
         let own_best = best_of.get(candidate.passage.artifact.as_str()).copied().unwrap_or(best);
         let measure = if fair < room { own_best } else { best };
         // A lone sentence is a thin answer: the first few only have to say something.
+        let few = if picked.first().is_some_and(|first| first.cover >= SAYS_ALL) { FIRST } else { FEW };
         let (share, least) =
-            if picked.len() < FEW { (0.35, 0.5 * SAYS_SOMETHING) } else { (FAR_BELOW, SAYS_SOMETHING) };
+            if picked.len() < few { (0.35, 0.5 * SAYS_SOMETHING) } else { (FAR_BELOW, SAYS_SOMETHING) };
         let far = candidate.score < share * measure || candidate.cover < least;
         let said = taken.iter().any(|other| alike(other, &candidate.stems) > ALIKE)
             || picked.iter().any(|other| overlap(&other.sentence.quote, &candidate.sentence.quote));

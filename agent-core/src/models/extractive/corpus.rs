@@ -1,16 +1,18 @@
 //! The passages at hand as a small corpus, and its sentences scored against a clause.
 
-use super::cues::{cues, hedged, hypothetical, is_aside, place};
-use super::question::{Facet, Kind, Question, weight};
+use super::cues::{cues, hedged, hypothetical, is_aside, place, subject};
+use super::question::{Facet, Kind, Question, prevents, weight};
 use super::sentences::{Sentence, sentences};
 use super::state::Passage;
 use super::text::{stems, topic_stems};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How much a word counts that only stands near what was asked.
-pub(super) const NEAR_WORTH: f64 = 0.4;
+pub(super) const NEAR_WORTH: f64 = 0.5;
 /// What it is worth in a comparison that one side speaks of the other.
 const NAMES_OTHER: f64 = 3.0;
+/// How much a word counts that stands in the announcement of a list item.
+const ANNOUNCED: f64 = 0.6;
 /// A small library speaks of one subject: even a word that every passage holds was asked for.
 const TELLING_MIN: f64 = 0.7;
 /// What a word that no passage holds counts in what a sentence misses.
@@ -118,15 +120,25 @@ impl<'a> Corpus<'a> {
             let context = 0.1 * self.bm25(facet, words);
             let heading: BTreeSet<String> = stems(&passage.heading).into_iter().collect();
             let title: BTreeSet<String> = stems(&passage.title).into_iter().collect();
+            // Of the document that is asked about, a sentence need not say again what the title says.
+            let asked_about =
+                winner == Some(passage.artifact.as_str()) || super::choice::named(question, &passage.title);
+            let titled = if asked_about { 0.5 } else { 0.25 };
             for sentence in sentences(&passage.text) {
                 let list = topic_stems(&sentence.shown);
-                let own: BTreeSet<String> = stems(&sentence.shown).into_iter().collect();
-                let worth = |term: &String| {
-                    let share = match (own.contains(term), heading.contains(term), title.contains(term)) {
-                        (true, ..) => 1.0,
-                        (_, true, _) => 0.4,
-                        (.., true) => 0.25,
-                        _ => 0.0,
+                let shown: BTreeSet<String> = stems(&sentence.shown).into_iter().collect();
+                let own: BTreeSet<String> = stems(&sentence.quote).into_iter().collect();
+                let worth = |term: &String, asked: bool| {
+                    let share = if own.contains(term) {
+                        1.0
+                    } else if shown.contains(term) {
+                        ANNOUNCED
+                    } else if heading.contains(term) {
+                        if asked { 0.4 } else { 0.1 }
+                    } else if asked && title.contains(term) {
+                        titled
+                    } else {
+                        0.0
                     };
                     share * self.telling(term)
                 };
@@ -141,8 +153,9 @@ impl<'a> Corpus<'a> {
                 score += 0.6 * pairs(&facet.own, &list) + cues(facet, &sentence.shown);
                 let length = count(sentence.shown.split_whitespace().count());
                 score /= 1.0 + ((length - 32.0).max(0.0) / 40.0);
+                score += subject(facet, &list);
                 if hypothetical(&sentence.shown) {
-                    score *= 0.6;
+                    score *= 0.5;
                 }
                 score *= hedged(&sentence.shown);
                 if sentence.fragment {
@@ -190,7 +203,7 @@ impl<'a> Corpus<'a> {
             let known = self.says(&stem) || super::text::same(&stem).iter().any(|other| self.says(other));
             let counts = word.len() > 3
                 && !super::text::is_stopword(&word)
-                && !super::text::is_light(&stem)
+                && weight(&stem) >= 1.0
                 && !super::text::is_numbered(&word);
             if counts && !known && !words.contains(&word) {
                 words.push(word);
@@ -237,19 +250,21 @@ impl<'q> Clause<'q> {
         Self { asked, near, near_most, whole: whole.max(TELLING_MIN) }
     }
 
-    /// Score and cover of a sentence in which each word is worth so much.
-    fn worth(&self, worth: impl Fn(&String) -> f64) -> (f64, f64) {
-        let (mut score, mut cover) = (0.0, 0.0);
+    /// Score and cover of a sentence in which each word is worth so much; `worth` is told whether the word was asked for.
+    fn worth(&self, worth: impl Fn(&String, bool) -> f64) -> (f64, f64) {
+        let (mut score, mut cover, mut subject) = (0.0, 0.0, 0.0);
         for (term, same, names) in &self.asked {
-            let said = same.iter().map(|other| 0.85 * worth(other)).fold(worth(term), f64::max);
+            let said = same.iter().map(|other| 0.85 * worth(other, true)).fold(worth(term, true), f64::max);
             score += if *names { 0.3 * said } else { said };
             if !names {
                 cover += said;
+                subject += if prevents(term) { 0.0 } else { said };
             }
         }
-        let nearly = NEAR_WORTH * self.near.iter().map(|term| worth(term)).sum::<f64>();
+        let nearly = NEAR_WORTH * self.near.iter().map(|term| worth(term, false)).sum::<f64>();
         let nearly = f64::min(nearly, self.near_most);
-        (score + nearly, (cover + nearly) / self.whole)
+        // That something is prevented says nothing if it is something else.
+        if subject + nearly <= 0.0 { (0.0, 0.0) } else { (score + nearly, (cover + nearly) / self.whole) }
     }
 }
 

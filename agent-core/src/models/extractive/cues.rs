@@ -60,7 +60,10 @@ pub(super) fn cues(facet: &Facet, shown: &str) -> f64 {
             &[" enables ", " allows ", " lets ", " defines ", " enable ", " allow ", " standard ", " via "],
             0.35,
         ),
-        Kind::What => (&[" is a ", " is the ", " defines ", " means ", " refers to ", " consists "], 0.4),
+        Kind::What => (
+            &[" is a ", " is an ", " is the ", " as a ", " defines ", " means ", " refers to ", " consists "],
+            0.4,
+        ),
     };
     let said = worth * count(cues.iter().filter(|cue| lower.contains(*cue)).count().min(3));
     said + shape(&facet.text.to_lowercase(), &lower)
@@ -78,6 +81,17 @@ fn shape(asked: &str, said: &str) -> f64 {
     let order = has(asked, &["what order", "which order", "sequence"])
         && has(said, &[" first ", " last ", "reverse", " before ", " after "]);
     0.6 * count([number, duty, order].into_iter().filter(|fits| *fits).count())
+}
+
+/// What it is worth that a sentence begins with what the clause asks about, as one does that defines or describes it.
+pub(super) fn subject(facet: &Facet, list: &[String]) -> f64 {
+    let says = |term: &&String| !super::text::is_light(term) && !super::text::is_numbered(term);
+    let Some(first) = list.first().filter(says) else { return 0.0 };
+    match facet.own.iter().filter(says).position(|term| term == first) {
+        Some(0) => 0.9,
+        Some(_) => 0.5,
+        None => 0.0,
+    }
 }
 
 /// Whether it tells what was not done.
@@ -107,7 +121,12 @@ pub(super) fn hedged(shown: &str) -> f64 {
         .iter()
         .any(|beginning| lower.trim_start().starts_with(beginning));
     let found = hedges.iter().filter(|hedge| lower.contains(*hedge)).count().min(3);
-    0.88f64.powi(i32::try_from(found).unwrap_or(3)) * if conditional && found > 0 { 0.8 } else { 1.0 }
+    0.88f64.powi(i32::try_from(found).unwrap_or(3))
+        * match (conditional, found) {
+            (true, 0) => 0.9,
+            (true, _) => 0.8,
+            (false, _) => 1.0,
+        }
 }
 
 /// Sections beside the subject.
@@ -140,7 +159,7 @@ pub(super) fn place(facet: &Facet, heading: &str) -> f64 {
         Kind::Why if has(&["rationale", "motivation", "why", "reason", "background"]) => 1.25,
         Kind::Which | Kind::What | Kind::Difference if opens => 1.15,
         Kind::How if opens || has(&["specification", "how "]) => 1.1,
-        Kind::How if has(&["rationale", "motivation"]) => 0.9,
+        Kind::How if has(&["rationale"]) => 0.9,
         _ => 1.0,
     }
 }

@@ -98,7 +98,7 @@ const OPENERS: &[&str] = &[
 ];
 
 /// Beginnings and phrases of sentences that only announce others, or that lack a subject.
-const INCOMPLETE: &[&str] = &["(", "MUST ", "SHOULD ", "MAY ", "SHALL ", "REQUIRED ", "NOTE:"];
+const INCOMPLETE: &[&str] = &["(", "MUST ", "SHOULD ", "MAY ", "SHALL ", "REQUIRED ", "NOTE:", "@"];
 
 /// Texts that say nothing about the subject.
 const BOILERPLATE: &[&str] = &[

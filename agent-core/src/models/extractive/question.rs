@@ -27,6 +27,9 @@ pub(super) enum Kind {
 /// How much a word counts that only says what kind of answer is wanted.
 const LIGHT_WEIGHT: f64 = 0.3;
 
+/// The same for a word that says that something is prevented: what is prevented tells more.
+const PREVENT_WEIGHT: f64 = 0.5;
+
 /// One clause of a question.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Facet {
@@ -55,7 +58,19 @@ pub(super) struct Question {
 
 /// How much a word of the question counts.
 pub(super) fn weight(term: &str) -> f64 {
-    if super::text::is_light(term) { LIGHT_WEIGHT } else { 1.0 }
+    if super::text::is_light(term) {
+        LIGHT_WEIGHT
+    } else if prevents(term) {
+        PREVENT_WEIGHT
+    } else {
+        1.0
+    }
+}
+
+/// Whether a stem says that something is kept from happening.
+pub(super) fn prevents(term: &str) -> bool {
+    let prevent = stem("prevent");
+    term == prevent || same(&prevent).iter().any(|other| other == term)
 }
 
 impl Question {
@@ -197,6 +212,10 @@ fn facet(text: &str) -> Facet {
             own.push(term);
         }
     }
+    // "Someone else" is made of small words and yet what is asked for.
+    if !for_another(text).is_empty() {
+        own.push(stem("behalf"));
+    }
     let mut terms: Vec<(String, f64)> = own.iter().map(|term| (term.clone(), weight(term))).collect();
     let alike = own.iter().flat_map(|term| same(term));
     let topics = words(text).into_iter().filter(|word| !is_stopword(word));
@@ -214,8 +233,7 @@ fn facet(text: &str) -> Facet {
     let kind = kind(&lower);
     let several = kind == Kind::Which
         && said.iter().take(3).any(|word| DOCUMENTS.contains(&word.as_str()) && word.ends_with('s'));
-    let prevent = stem("prevent");
-    let safety = own.iter().any(|term| *term == prevent || same(&prevent).contains(term));
+    let safety = own.iter().any(|term| prevents(term));
     Facet { text: text.to_owned(), kind, own, terms, several, safety, refers }
 }
 
@@ -257,13 +275,32 @@ fn kind(lower: &str) -> Kind {
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let begins = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
     let asks_document = || words(lower).iter().take(3).any(|word| DOCUMENTS.contains(&word.as_str()));
-    if has(&["differ", "compare", " versus ", " vs ", " vs. ", "distinguish"]) {
+    const COMPARES: &[&str] = &[
+        "difference",
+        "differences",
+        "differ",
+        "differs",
+        "compare",
+        "compares",
+        "compared",
+        "comparison",
+        "versus",
+        "vs",
+        "distinguish",
+        "distinguishes",
+    ];
+    let compares =
+        words(lower).iter().any(|word| COMPARES.contains(&word.as_str())) || has(&["different from"]);
+    if compares {
         Kind::Difference
     } else if begins(&["which", "what ", "is there a"]) && asks_document() {
         Kind::Which
     } else if begins(&["why"]) || has(&[" why "]) {
         Kind::Why
-    } else if begins(&["how many", "how much"]) {
+    } else if begins(&["how many", "how much"])
+        || (begins(&["how do"])
+            && words(lower).iter().any(|word| matches!(word.as_str(), "describe" | "define" | "represent")))
+    {
         Kind::What
     } else if begins(&["how"]) || has(&[" how "]) {
         Kind::How
@@ -289,7 +326,7 @@ mod tests {
                 ("how does it stop a replay", Kind::How)
             ]
         );
-        assert_eq!(question.facets[0].own, ["pay", "gas", "usdc", "transf"]);
+        assert_eq!(question.facets[0].own, ["pay", "gas", "usdc", "transf", "behalf"]);
     }
 
     #[test]

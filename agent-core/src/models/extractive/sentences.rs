@@ -4,7 +4,7 @@ use super::blocks::{Block, blocks, list_marker, split};
 use super::phrases::{plain, quotable, quotable_item, trimmed, unresolved, without_opener};
 
 /// Longest announcement that is shown with an item, in words.
-const LEAD_WORDS_MAX: usize = 30;
+const LEAD_WORDS_MAX: usize = 22;
 /// The same for an announcement with its list.
 const LIST_WORDS_MAX: usize = 48;
 /// From so many words on, an item that ends like a sentence is one.
@@ -43,7 +43,10 @@ pub(super) fn sentences(text: &str) -> Vec<Sentence> {
                 before = None;
                 continue;
             }
-            if block.item && at == 0 && !is_sentence(piece) {
+            let list = piece.ends_with(':').then(|| with_list(text, piece, &blocks, index)).flatten();
+            if let Some(list) = list {
+                found.extend(whole(list, position));
+            } else if block.item && at == 0 && !is_sentence(piece) {
                 found.extend(item(piece, lead, position));
             } else if !unresolved(piece) {
                 found.extend(whole(without_opener(piece), position));
@@ -52,8 +55,6 @@ pub(super) fn sentences(text: &str) -> Vec<Sentence> {
             {
                 found.extend(whole(without_opener(both), position));
             }
-            let list = piece.ends_with(':').then(|| with_list(text, piece, &blocks, index)).flatten();
-            found.extend(list.and_then(|list| whole(list, position)));
             before = Some(piece);
         }
     }
@@ -123,7 +124,8 @@ fn shown(quote: &str) -> String {
     for line in quote.lines().map(str::trim) {
         let marker = list_marker(line);
         // Items of a list that is shown on one line are held apart.
-        if marker > 0 && text.ends_with(|c: char| c.is_alphanumeric() || c == '`' || c == ')') {
+        let joins = [" and", " or", " that"].iter().any(|tail| text.ends_with(tail));
+        if marker > 0 && !joins && text.ends_with(|c: char| c.is_alphanumeric() || c == '`' || c == ')') {
             text.push(';');
         }
         text.push(' ');

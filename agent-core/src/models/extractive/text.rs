@@ -11,7 +11,7 @@ const STOPWORDS: &str = "a about above after again all also am an and another an
      within without would yet you your tell explain describe standard standards erc eip proposal work works exactly actually";
 
 /// Words of a question that say what kind of answer is wanted and little about its subject.
-const LIGHT: &str = "happen happens happened look looks find finds found made point points describe describes define defines \
+const LIGHT: &str = "like happen happens happened look looks find finds found made point points describe describes define defines \
      difference different differ differs compare compared versus distinguish mean means become becomes take takes took keep \
      keeps actual way kind kinds type types number part want wants come comes goes going know knows seen see shows \
      show help helps try tries thing cause causes";
@@ -33,7 +33,7 @@ const NEAR: &[(&str, &str)] = &[
 
 /// Words that say the same: a text that holds one of a line has said all of them.
 const SAME: &[&str] = &[
-    "stop prevent avoid protect guard mitigate defend secure resist",
+    "stop prevent avoid protect guard mitigate defend secure resist reject disallow forbid",
     "bind bound",
     "pay payer paid payment sponsor",
     "difference differ different",
@@ -42,7 +42,9 @@ const SAME: &[&str] = &[
     "owner holder",
     "cancel revoke invalidate",
     "attack exploit abuse malicious",
+    "behalf delegate else someone somebody relayer sponsor",
     "find lookup locate determine",
+    "rank score sort",
     "expire expiry deadline",
     "refund reimburse",
 ];
@@ -87,7 +89,11 @@ fn holds(line: &str, stem_of_word: &str) -> bool {
 
 /// Lower-case words; a family of standards and its number are joined.
 pub(super) fn words(text: &str) -> Vec<String> {
-    let text = text.replace("n't", " not").replace("n’t", " not");
+    let text = text
+        .replace("n't", " not")
+        .replace("n’t", " not")
+        .replace("look up", "lookup")
+        .replace("looks up", "lookup");
     let runs = text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty());
     let mut words: Vec<String> = Vec::new();
     for run in runs {

@@ -108,6 +108,9 @@ fn direct(state: &State, brief: &Brief) -> String {
         return format!("{} [{number}].", cited.title);
     }
     let titles = titles(0);
+    if !brief.unmentioned.is_empty() && !titles.is_empty() {
+        return format!("Nearest to the question, from {}:", titles.join(" and "));
+    }
     match titles.as_slice() {
         [] => format!("On \"{}\", the sources say:", state.question.text),
         [one] => format!("From {one}:"),
