@@ -161,8 +161,7 @@ impl BursarBuilder {
     pub async fn open(self) -> Result<Bursar, BursarError> {
         let (wallet, binding) = self.wallet.ok_or(BursarError::NoWallet)?;
         let policy = Arc::new(Policy::load(&self.policies)?);
-        std::fs::create_dir_all(&self.data)
-            .map_err(|source| BursarError::Write { path: self.data.clone(), source })?;
+        make_private(&self.data).map_err(|source| BursarError::Write { path: self.data.clone(), source })?;
         let mark = self.mark.unwrap_or_else(|| beside(&self.data));
         let options = SqliteOptions::new(
             self.data.join("ledger.sqlite"),
@@ -211,9 +210,36 @@ impl BursarBuilder {
     }
 }
 
-/// A file beside the data folder, so that restoring the folder does not restore the mark.
+/// Makes the data folder so that only its owner reads it: it holds what was bought, and what for.
+fn make_private(data: &Path) -> std::io::Result<()> {
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(data)
+}
+
+/// A file beside the data folder, so that restoring the folder does not restore the mark. However the folder is written
+/// (`data/`, `.`), the mark is the same.
 pub(crate) fn beside(data: &Path) -> PathBuf {
-    let mut name = data.as_os_str().to_owned();
+    let whole = std::fs::canonicalize(data).unwrap_or_else(|_| data.to_owned());
+    let mut name = whole.into_os_string();
     name.push(".mark");
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_lies_outside_the_folder_however_it_is_written() {
+        let outside = tempfile::tempdir().unwrap();
+        let data = outside.path().join("data");
+        make_private(&data).unwrap();
+        let expected = std::fs::canonicalize(outside.path()).unwrap().join("data.mark");
+        for written in [data.clone(), data.join(""), data.join("."), outside.path().join("./data/../data")] {
+            assert_eq!(beside(&written), expected, "{}", written.display());
+        }
+    }
 }
