@@ -1,11 +1,12 @@
 //! Plans and their structural match with quotes.
 
 use crate::mandate::MeteredItem;
+use crate::rail::Offer;
 use crate::reasons;
 use bursar_ledger::Commitment;
 use bursar_types::{
-    Amount, AssetId, CanonicalError, Digest, PlanId, PlanItemId, PlanItemView, PlanView, Provenance, Quote,
-    QuoteId, Reason, Timestamp, Untrusted, canonical_digest,
+    Amount, AssetId, CanonicalError, Digest, PlanId, PlanItemId, PlanItemView, PlanView, Provenance, QuoteId,
+    Reason, Timestamp, Untrusted, canonical_digest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub struct ItemTerms {
     pub resource: String,
     /// The method.
     pub method: String,
+    /// Digest of the request's body; none for a metered item, which stands for any.
+    pub body: Option<Digest>,
     /// Host and port.
     pub host: String,
     /// The payee.
@@ -50,14 +53,16 @@ pub struct Plan {
 }
 
 impl ItemTerms {
-    /// The terms of a stored quote.
+    /// The terms of a stored offer.
     #[must_use]
-    pub fn from_quote(plan: PlanId, index: u64, quote: &Quote, cost: Amount, count: u32) -> Self {
+    pub fn from_offer(plan: PlanId, index: u64, offer: &Offer, cost: Amount, count: u32) -> Self {
+        let quote = &offer.quote;
         Self {
             id: PlanItemId::derived(&[plan.as_bytes(), &index.to_be_bytes()]),
             quote: Some(quote.id),
             resource: quote.resource.clone(),
             method: quote.method.clone(),
+            body: Some(offer.body),
             host: quote.host.clone(),
             payee: quote.payee.clone(),
             asset: quote.price.asset().clone(),
@@ -75,6 +80,7 @@ impl ItemTerms {
             quote: None,
             resource: item.resource.clone(),
             method: item.method.clone(),
+            body: None,
             host,
             payee: if item.asset.network().starts_with("eip155:") {
                 item.payee.to_ascii_lowercase()
@@ -99,16 +105,21 @@ impl ItemTerms {
         same && self.method == method
     }
 
-    /// Compares the terms with a quote received now. Every field that money depends on must be as approved.
+    /// Compares the terms with an offer received now. Every field that money depends on must be as approved.
     ///
     /// # Errors
     /// The first difference, as a reason that tells the agent what to do.
-    pub fn covers(&self, quote: &Quote, now: Timestamp) -> Result<(), Reason> {
+    pub fn covers(&self, offer: &Offer, now: Timestamp) -> Result<(), Reason> {
+        let quote = &offer.quote;
         if quote.host != self.host {
             return Err(reasons::changed("HOST_CHANGED", "host", &self.host, &quote.host));
         }
         if !self.names(&quote.method, &quote.resource) {
             return Err(reasons::changed("RESOURCE_CHANGED", "resource", &self.resource, &quote.resource));
+        }
+        if let Some(body) = self.body.filter(|body| *body != offer.body) {
+            let (approved, found) = (body.to_string(), offer.body.to_string());
+            return Err(reasons::changed("BODY_CHANGED", "request's body", &approved, &found));
         }
         if quote.payee != self.payee {
             return Err(reasons::changed("PAYEE_CHANGED", "payee", &self.payee, &quote.payee));
@@ -177,6 +188,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bursar_types::Quote;
 
     fn quote() -> Quote {
         let usdc = AssetId::erc20(84_532, &format!("0x{:040}", 1));
@@ -198,12 +210,17 @@ mod tests {
         }
     }
 
+    fn offer(quote: Quote) -> Offer {
+        let (terms, body) = (Digest::of(b"terms"), Digest::of(b""));
+        Offer { quote, terms, body, flow: "authorization".to_owned(), verbatim: String::new() }
+    }
+
     #[test]
     fn a_quote_that_differs_in_anything_money_depends_on_is_not_covered() {
         let cost = quote().cost_micro_usd.unwrap();
-        let item = ItemTerms::from_quote(PlanId::derived(&[]), 0, &quote(), cost, 1);
+        let item = ItemTerms::from_offer(PlanId::derived(&[]), 0, &offer(quote()), cost, 1);
         let now = Timestamp::from_unix_ms(10);
-        assert_eq!(item.covers(&quote(), now), Ok(()));
+        assert_eq!(item.covers(&offer(quote()), now), Ok(()));
         let other = AssetId::erc20(84_532, &format!("0x{:040}", 2));
         let dearer = Amount::from_atomic(quote().price.asset().clone(), 1_001);
         for (code, changed) in [
@@ -217,15 +234,17 @@ mod tests {
             ("PRICE_ROSE", Quote { cost_micro_usd: None, ..quote() }),
             ("QUOTE_EXPIRED", Quote { expires_at: now, ..quote() }),
         ] {
-            assert_eq!(item.covers(&changed, now).unwrap_err().code, code);
+            assert_eq!(item.covers(&offer(changed), now).unwrap_err().code, code);
         }
+        let other_body = Offer { body: Digest::of(b"other"), ..offer(quote()) };
+        assert_eq!(item.covers(&other_body, now).unwrap_err().code, "BODY_CHANGED");
     }
 
     #[test]
     fn a_cheaper_price_is_covered() {
         let cost = quote().cost_micro_usd.unwrap();
-        let item = ItemTerms::from_quote(PlanId::derived(&[]), 0, &quote(), cost, 1);
+        let item = ItemTerms::from_offer(PlanId::derived(&[]), 0, &offer(quote()), cost, 1);
         let cheaper = Quote { price: Amount::from_atomic(quote().price.asset().clone(), 1), ..quote() };
-        assert_eq!(item.covers(&cheaper, Timestamp::from_unix_ms(10)), Ok(()));
+        assert_eq!(item.covers(&offer(cheaper), Timestamp::from_unix_ms(10)), Ok(()));
     }
 }

@@ -306,7 +306,7 @@ fn cover<'a>(
             for item in
                 plan.items.iter().filter(|item| item.names(&offer.quote.method, &offer.quote.resource))
             {
-                let fits = match item.covers(&offer.quote, now) {
+                let fits = match item.covers(offer, now) {
                     Err(reason) => Err(reason),
                     Ok(()) if plan.expires_at <= now => Err(reasons::plan_expired(plan.expires_at)),
                     Ok(()) if counts.left(item) == 0 => Err(reasons::item_consumed()),

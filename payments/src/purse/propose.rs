@@ -86,7 +86,7 @@ impl SessionPurse {
             if items.iter().any(|known| known.quote == Some(item.quote)) {
                 return Ok(Err(reasons::bad_plan("a quote is cited twice; raise its count instead")));
             }
-            let terms = ItemTerms::from_quote(id, index, &offer.quote, cost, item.count);
+            let terms = ItemTerms::from_offer(id, index, &offer, cost, item.count);
             let sum = terms
                 .ceiling_micro_usd
                 .checked_mul(u64::from(item.count))

@@ -24,6 +24,8 @@ pub struct Offer {
     /// Digest over what the money depends on: rail, method, URL, scheme, network, asset, amount, payee. Ids and expiry are
     /// left out, so the same terms asked twice have the same digest.
     pub terms: Digest,
+    /// Digest of the body of the request that was answered with these terms; a signature does not cover it, so a plan does.
+    pub body: Digest,
     /// When money can move, as the payee wants it: `authorization` (after the goods are made), `upfront`, `escrow`.
     pub flow: String,
     /// The vendor's terms verbatim and what else the rail needs to pay, as JSON text.

@@ -513,3 +513,58 @@ async fn the_journals_leaves_confirm_no_guess_at_what_was_asked_or_bought() {
         }
     }
 }
+
+#[tokio::test]
+async fn processes_that_race_for_one_purchase_pay_once_and_say_so() {
+    let world = World::new().await;
+    let session = world.session().await;
+    plan_two(&world, &session.handle(), "alpha").await;
+    let mut calls = Vec::new();
+    for seed in 2..5 {
+        let purse = resume(&world.reopened(seed), &session).await;
+        for _ in 0..4 {
+            let (purse, request) = (purse.clone(), get(&world.url("alpha")));
+            calls.push(tokio::spawn(async move { purse.fetch(request, key("alpha")).await }));
+        }
+    }
+    for call in calls {
+        let told = call.await.unwrap();
+        let honest = match &told {
+            Ok(Fetched::Delivered(_) | Fetched::Owned(_) | Fetched::Undelivered(_) | Fetched::Unknown(_)) => {
+                true
+            }
+            // Whoever was overtaken three times says that it is in flight, and no more.
+            Err(FetchError::Denied(decision)) => decision.reasons[0].code == "IN_FLIGHT",
+            _ => false,
+        };
+        assert!(honest, "{told:?}");
+    }
+    assert_eq!((world.authorizations(), world.outflow()), (1, 1_000));
+    let purse = session.handle();
+    let last = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    assert!(matches!(last, Ok(Fetched::Owned(_))), "{last:?}");
+    assert_eq!(world.books(&purse).await, (1_000, 0));
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_plan_covers_the_request_that_was_quoted_and_no_other_body() {
+    let world = World::new().await;
+    let purse = world.session().await.handle();
+    let with = |body: &'static str| {
+        let mut request = get(&world.url("alpha"));
+        *request.body_mut() = body.into();
+        request
+    };
+    let bursar_types::QuoteOutcome::Quotes(found) = purse.quote(with("one")).await.unwrap() else {
+        panic!("no quotes")
+    };
+    let outcome = propose(&purse, &[&found[0]], 2).await;
+    assert!(matches!(outcome, PlanOutcome::Approved { .. }), "{outcome:?}");
+    let other = purse.fetch(with("two"), key("alpha")).await;
+    let Ok(Fetched::Quotes { reasons, .. }) = &other else { panic!("{other:?}") };
+    assert_eq!(reasons[0].code, "BODY_CHANGED");
+    let same = purse.fetch(with("one"), key("alpha")).await;
+    assert!(matches!(same, Ok(Fetched::Delivered(_))), "{same:?}");
+    assert_eq!((world.authorizations(), world.outflow()), (1, 1_000));
+}

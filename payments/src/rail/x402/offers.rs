@@ -128,7 +128,7 @@ impl Reader<'_> {
         };
         let verbatim = serde_json::to_string(&verbatim)
             .map_err(|error| OfferError::Unreadable(format!("the terms cannot be kept: {error}")))?;
-        Ok(Offer { quote, terms: digest, flow: shown.flow, verbatim })
+        Ok(Offer { quote, terms: digest, body: Digest::of(request.body()), flow: shown.flow, verbatim })
     }
 
     fn host(&self) -> String {
