@@ -276,7 +276,9 @@ impl SessionPurse {
         );
         for item in &drafted.plan.items {
             let price = registry.display(&item.ceiling);
-            text.push_str(&format!("\n  {price} to {} at {} for {}", item.payee, item.host, item.resource));
+            let times = if item.count > 1 { format!("{} times ", item.count) } else { String::new() };
+            let ItemTerms { payee, host, resource, .. } = item;
+            text.push_str(&format!("\n  {times}{price} to {payee} at {host} for {resource}"));
         }
         text
     }

@@ -568,3 +568,13 @@ async fn a_plan_covers_the_request_that_was_quoted_and_no_other_body() {
     assert!(matches!(same, Ok(Fetched::Delivered(_))), "{same:?}");
     assert_eq!((world.authorizations(), world.outflow()), (1, 1_000));
 }
+
+#[tokio::test]
+async fn an_approver_is_told_how_often_something_is_bought() {
+    let world = World::new().await;
+    let purse = world.session_under(world.mandate().approval(PlanApproval::Ask), None).await.handle();
+    let found = quotes(&purse, &world.url("alpha")).await;
+    let outcome = propose(&purse, &[&found[0]], 300).await;
+    let PlanOutcome::AwaitingApproval { ticket, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(ticket.summary.contains("\n  300 times 0.001 USDC to 0x"), "{}", ticket.summary);
+}
