@@ -200,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn a_heading_that_repeats_a_numbered_title_is_left_out() {
+        let found =
+            pieces("---\neip: 9001\ncategory: ERC\ntitle: Signed\n---\n# Signed\n\nintro\n\n## A\n\none");
+        let headings: Vec<_> = found.iter().map(|piece| piece.heading.join("/")).collect();
+        assert_eq!(headings, ["", "A"]);
+    }
+
+    #[test]
     fn paragraphs_are_joined_and_cut_to_length() {
         let (short, long) = (paragraph(200), paragraph(2_000));
         let found = pieces(&format!("{short}\n\n{short}\n\n{short}\n\n{short}\n\n{long}"));

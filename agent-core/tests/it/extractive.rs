@@ -122,6 +122,119 @@ async fn words_that_no_passage_holds_are_named() {
 }
 
 #[tokio::test]
+async fn words_that_only_say_what_is_wanted_are_not_missed() {
+    let market = Arc::new(Market::new(docs()));
+    let report = research(&market, "What happens to ERC-9001 transfers with a used nonce?").await;
+    let answer = report.answer().unwrap();
+    assert!(answer.contains("must revert") && !answer.contains("do not mention"), "{answer}");
+}
+
+/// Notes on three subjects; each says its subject's name in every passage, as short documents do.
+fn notes() -> Vec<Doc> {
+    vec![
+        doc(
+            "tern-ranking",
+            "Tern ranking",
+            "# What it is\nTern is a function that scores how well a page matches a query.\n\n\
+             # Terms\nThe Tern score of a page is the sum over the terms of the query, and Tern gives a rare term a higher weight.\n\n\
+             # Limits\nTern does not know whether a page is true.\n",
+            7_000,
+        ),
+        doc(
+            "relay-forms",
+            "Relay forms",
+            "# Overview\nA relay form is signed by its owner before it is sent.\n\nThis enables the owner to:\n\n\
+             - delegate the postage to someone else,\n- withdraw the form before it was sent\n\n\
+             # Status codes\nA desk that sees a used form again answers with status 422. A desk that sees no form answers with status 400.\n",
+            7_000,
+        ),
+        doc(
+            "desk-headers",
+            "Desk headers",
+            "# Headers\nThe DESK-FORM header carries the relay form from the owner to the desk. \
+             The DESK-REPLY header carries the answer of the desk.\n",
+            7_000,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_document_that_says_the_words_everywhere_still_answers() {
+    let market = Arc::new(Market::new(notes()));
+    let report = research(&market, "How does Tern rank pages?").await;
+    let answer = report.answer().unwrap();
+    let mut first = answer.lines().filter(|line| line.starts_with("- ")).take(2);
+    assert!(first.any(|line| line.contains("scores how well a page matches a query")), "{answer}");
+    assert_eq!(paid(&market), ["https://cheap.example/tern-ranking"]);
+}
+
+#[tokio::test]
+async fn a_list_item_is_shown_with_what_announces_it() {
+    let market = Arc::new(Market::new(notes()));
+    let report =
+        research(&market, "How can an owner let someone else pay the postage of a relay form?").await;
+    let answer = report.answer().unwrap();
+    assert!(answer.contains("- This enables the owner to: delegate the postage to someone else"), "{answer}");
+    assert_eq!(paid(&market), ["https://cheap.example/relay-forms"]);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_thing_in_a_document_is_not_given_a_title() {
+    let market = Arc::new(Market::new(notes()));
+    let report = research(&market, "Which status code does a desk answer when a form is used again?").await;
+    let answer = report.answer().unwrap();
+    assert!(answer.starts_with("From Relay forms:"), "{answer}");
+    let first = answer.lines().find(|line| line.starts_with("- ")).unwrap();
+    assert!(first.contains("422"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_same_question_again_buys_nothing_and_answers_the_same() {
+    for (docs, question) in [
+        (docs(), GAS),
+        (docs(), "What is the difference between ERC-9001 and ERC-9002?"),
+        (notes(), "How does Tern rank pages?"),
+        (notes(), "Which header carries the relay form to the desk?"),
+    ] {
+        let market = Arc::new(Market::new(docs));
+        let first = research(&market, question).await.answer().unwrap().to_owned();
+        let bought = paid(&market);
+        assert!(!bought.is_empty(), "{question}: {first}");
+        assert_eq!(research(&market, question).await.answer().unwrap(), first, "{question}");
+        assert_eq!(paid(&market), bought, "{question}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_partly_answered_by_what_is_owned_buys_only_the_rest() {
+    let market = Arc::new(Market::new(docs()));
+    research(&market, "How does ERC-9001 prevent a replay of a signed transfer?").await;
+    assert_eq!(paid(&market), ["https://cheap.example/erc-9001"]);
+    let question = "How does ERC-9001 prevent a replay, and how does ERC-9004 protect the price of a share?";
+    let report = research(&market, question).await;
+    assert_eq!(paid(&market)[1..], ["https://cheap.example/erc-9004"]);
+    let answer = report.answer().unwrap();
+    assert!(answer.contains("random nonce of 32 bytes") && answer.contains("virtual shares"), "{answer}");
+}
+
+#[tokio::test]
+async fn everything_bought_is_used() {
+    for (docs, question) in [
+        (docs(), GAS),
+        (docs(), "How does a vault protect its shares against inflation attacks?"),
+        (notes(), "How does Tern rank pages?"),
+        (notes(), "Which status code does a desk answer when a form is used again?"),
+        (notes(), "Which header carries the relay form to the desk?"),
+    ] {
+        let market = Arc::new(Market::new(docs));
+        let report = research(&market, question).await;
+        let uses = report.details().unwrap()["uses"].as_array().unwrap().len();
+        assert_eq!(paid(&market).len(), uses, "{question}: {:?} {:?}", paid(&market), report.answer());
+        assert_eq!(uses, 1, "{question}: {:?}", paid(&market));
+    }
+}
+
+#[tokio::test]
 async fn nothing_relevant_means_nothing_bought() {
     let market = Arc::new(Market::new(docs()));
     let report = research(&market, "Which mushrooms glow at night?").await;
@@ -144,6 +257,8 @@ async fn what_could_not_be_obtained_is_said_plainly() {
         (with_desk(Desk::Waits), 1, "its purchase waits for approval"),
         (with_fault("undelivered"), 1, "it was paid for and did not arrive"),
         (with_fault("unknown"), 1, "it cannot be told yet whether the payment went through"),
+        (with_fault("breaks"), 1, "it is not known whether anything was paid (the connection broke)"),
+        (with_fault("fails"), 1, "fetching it failed before anything was paid (the library cannot be read)"),
         (with_fault("quotes"), 1, "the seller asked a price that the plan does not cover"),
         (Market { left_micro_usd: 1, ..Market::new(docs()) }, 0, "beyond what the budget has left"),
     ] {

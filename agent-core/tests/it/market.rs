@@ -174,6 +174,11 @@ impl Market {
                 let url = text("url");
                 let slug = Self::slug(&url);
                 if let Some(fault) = self.faults.get(&slug) {
+                    match *fault {
+                        "breaks" => return Err(ToolError::unknown("the connection broke")),
+                        "fails" => return Err(ToolError::not_executed("the library cannot be read")),
+                        _ => {}
+                    }
                     json!({"outcome": fault, "url": url, "reasons": []})
                 } else if self.planned.lock().unwrap().contains(&url) {
                     self.paid.lock().unwrap().push(url.clone());

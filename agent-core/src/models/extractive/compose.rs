@@ -15,6 +15,8 @@ const FEW: usize = 3;
 const SAYS_ALL: f64 = 0.9;
 /// So many of the best come first; the rest reads in the order of its document.
 const FIRST: usize = 2;
+/// What a sentence of another document than the best one's has to reach of its score, unless several are asked for.
+const ELSEWHERE: f64 = 0.65;
 /// How alike two sentences may be.
 const ALIKE: f64 = 0.6;
 /// A sentence says something about a clause if it covers this share of its words.
@@ -159,6 +161,9 @@ fn select<'a>(
         let few = if picked.first().is_some_and(|first| first.cover >= SAYS_ALL) { FIRST } else { FEW };
         let (share, least) =
             if picked.len() < few { (0.35, 0.5 * SAYS_SOMETHING) } else { (FAR_BELOW, SAYS_SOMETHING) };
+        let elsewhere = !compares
+            && picked.first().is_some_and(|first| first.passage.artifact != candidate.passage.artifact);
+        let share = if elsewhere { ELSEWHERE } else { share };
         let far = candidate.score < share * measure || candidate.cover < least;
         let said = taken.iter().any(|other| alike(other, &candidate.stems) > ALIKE)
             || picked.iter().any(|other| overlap(&other.sentence.quote, &candidate.sentence.quote));

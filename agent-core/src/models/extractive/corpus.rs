@@ -181,8 +181,17 @@ impl<'a> Corpus<'a> {
             Some(_) if facet.refers => 0.3,
             Some(_) => 0.7,
             None if question.named.is_empty() => 1.0 + self.titled(facet, &passage.title),
-            None if super::choice::named(question, &passage.title) => 1.5,
-            None => 0.55,
+            None => {
+                // A clause that names a document asks about this one and not about the others of the question.
+                let own: Vec<&String> =
+                    question.named.iter().filter(|name| facet.own.contains(name)).collect();
+                let title = stems(&passage.title);
+                let number = title.iter().find(|word| super::text::is_numbered(word));
+                let meant = number.is_some_and(|number| {
+                    if own.is_empty() { question.named.contains(number) } else { own.contains(&number) }
+                });
+                if meant { 1.5 } else { 0.55 }
+            }
         };
         place * document
     }

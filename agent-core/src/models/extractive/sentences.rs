@@ -91,7 +91,12 @@ fn is_sentence(piece: &str) -> bool {
 }
 
 fn announcement(piece: &str) -> bool {
-    piece.ends_with(':') && piece.split_whitespace().count() <= LEAD_WORDS_MAX
+    // "It" is mostly what the document is about; whose "its" is, is not known.
+    let lost = ["its ", "their ", "they ", "these ", "such "];
+    let lower = piece.to_lowercase();
+    piece.ends_with(':')
+        && piece.split_whitespace().count() <= LEAD_WORDS_MAX
+        && !lost.iter().any(|beginning| lower.starts_with(beginning))
 }
 
 /// An announcement together with the list items that it announces, as many as one quote holds.
