@@ -144,7 +144,15 @@ fn select<'a>(
         let most = best_of.entry(&candidate.passage.artifact).or_insert(0.0);
         *most = most.max(candidate.score);
     }
-    let sides = if facet.several { best_of.len() } else { question.named.len() }.max(1);
+    let meant = question.named.iter().filter(|name| facet.own.contains(name)).count();
+    let unnamed = question.named.is_empty() && question.facets.iter().any(|facet| facet.several);
+    let sides = if facet.several || (facet.kind == Kind::Difference && unnamed) {
+        best_of.len()
+    } else if meant > 0 {
+        meant
+    } else {
+        question.named.len()
+    };
     let compares = (facet.kind == Kind::Difference || facet.several) && sides > 1;
     let fair = if compares { room.div_ceil(sides) } else { room };
     let mut picked: Vec<Candidate<'a>> = Vec::new();

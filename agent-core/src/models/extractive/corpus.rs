@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) const NEAR_WORTH: f64 = 0.5;
 /// What it is worth in a comparison that one side speaks of the other.
 const NAMES_OTHER: f64 = 3.0;
+/// What it is worth that a sentence says the name that its clause asks about.
+const SAYS_NAME: f64 = 0.8;
 /// How much a word counts that stands in the announcement of a list item.
 const ANNOUNCED: f64 = 0.6;
 /// A small library speaks of one subject: even a word that every passage holds was asked for.
@@ -154,6 +156,9 @@ impl<'a> Corpus<'a> {
                 let length = count(sentence.shown.split_whitespace().count());
                 score /= 1.0 + ((length - 32.0).max(0.0) / 40.0);
                 score += subject(facet, &list);
+                if facet.own.iter().any(|term| question.named.contains(term) && shown.contains(term)) {
+                    score += SAYS_NAME;
+                }
                 if hypothetical(&sentence.shown) {
                     score *= 0.5;
                 }

@@ -1,6 +1,6 @@
 //! A question taken apart: clauses, what each asks, and what to search for.
 
-use super::text::{is_numbered, is_stopword, near, same, stem, topic_stems, words};
+use super::text::{is_light, is_numbered, is_stopword, near, same, stem, topic_stems, words};
 
 /// At most so many clauses are answered one by one.
 const FACETS_MAX: usize = 3;
@@ -84,14 +84,18 @@ impl Question {
         }
         let mut facets: Vec<Facet> = Vec::new();
         for clause in clauses(&text) {
-            let facet = facet(&clause);
+            let mut facet = facet(&clause);
             let answerable = facet.own.iter().any(|term| !named.contains(term));
             let full = facets.len() >= FACETS_MAX;
             match facets.last_mut() {
                 Some(last) if !answerable || full => {
                     *last = self::facet(&format!("{} {clause}", last.text));
                 }
-                _ => facets.push(facet),
+                Some(last) => {
+                    facet.learn(last, &named);
+                    facets.push(facet);
+                }
+                None => facets.push(facet),
             }
         }
         Self { text, facets, named }
@@ -138,6 +142,17 @@ impl Question {
 }
 
 impl Facet {
+    /// "How does the other differ?" is asked about the subject of the clause before.
+    fn learn(&mut self, before: &Self, named: &[String]) {
+        if self.own.iter().all(|term| named.contains(term) || is_light(term)) {
+            for term in before.own.iter().filter(|term| !named.contains(term)) {
+                if !self.terms.iter().any(|(known, _)| known == term) {
+                    self.terms.push((term.clone(), NEAR_WEIGHT));
+                }
+            }
+        }
+    }
+
     /// Its topic words as they were written.
     fn topics(&self) -> Vec<String> {
         words(&self.text).into_iter().filter(|word| !is_stopword(word)).collect()
@@ -327,6 +342,29 @@ mod tests {
             ]
         );
         assert_eq!(question.facets[0].own, ["pay", "gas", "usdc", "transf", "behalf"]);
+    }
+
+    #[test]
+    fn a_clause_without_a_subject_has_that_of_the_one_before() {
+        let question =
+            Question::parse("Is a nonce in ERC-1 random or sequential, and how does ERC-2 differ?");
+        let terms =
+            |index: usize| question.facets[index].terms.iter().map(|(term, _)| term).collect::<Vec<_>>();
+        assert!(terms(1).iter().any(|term| term.starts_with("nonc")), "{:?}", terms(1));
+        assert!(!question.facets[1].own.iter().any(|term| term.starts_with("nonc")));
+    }
+
+    #[test]
+    fn what_is_different_is_no_comparison() {
+        for (text, wanted) in [
+            ("What if a key is used with a different payload?", Kind::What),
+            ("How does A differ from B?", Kind::Difference),
+            ("How is A different from B?", Kind::Difference),
+            ("Which header carries it?", Kind::What),
+            ("Which standard defines it?", Kind::Which),
+        ] {
+            assert_eq!(Question::parse(text).facets[0].kind, wanted, "{text}");
+        }
     }
 
     #[test]
