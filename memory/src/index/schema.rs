@@ -8,6 +8,9 @@ use std::time::Duration;
 const VERSION: u32 = 2;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often, and after what pause, the journal mode is set again while another has the file locked.
+const MODE_TRIES: u32 = 200;
+const MODE_PAUSE: Duration = Duration::from_millis(10);
 /// Largest file that is read through on opening; damage in a larger one shows when it is met.
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
@@ -37,7 +40,7 @@ const TABLES: &str = "
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    write_ahead(&connection)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     // What is forgotten is overwritten, not only unlinked.
     connection.pragma_update(None, "secure_delete", true)?;
@@ -52,6 +55,21 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
         begin(&mut connection, path)?;
     }
     Ok(connection)
+}
+
+/// Sets the journal mode, which alone of all statements does not wait while another has the file locked.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    for _ in 0..MODE_TRIES {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(rusqlite::Error::SqliteFailure(error, _))
+                if error.code == rusqlite::ErrorCode::DatabaseBusy =>
+            {
+                std::thread::sleep(MODE_PAUSE);
+            }
+            other => return other,
+        }
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<u32> {
