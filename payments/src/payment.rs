@@ -263,6 +263,12 @@ impl Payment {
         }
     }
 
+    /// Whether money moved and the goods did not come.
+    #[must_use]
+    pub const fn is_owed(&self) -> bool {
+        matches!(self, Self::Paid { delivery: DeliveryState::Owed { .. }, .. })
+    }
+
     /// What was asked.
     #[must_use]
     pub const fn ask(&self) -> &Ask {

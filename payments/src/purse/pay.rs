@@ -1,6 +1,7 @@
 //! Preparing, signing, presenting, and settling.
 
 use super::decide::denied;
+use super::open::fold_session;
 use super::recover::{Loaded, open_link};
 use super::settle::Seen;
 use super::{Clearance, SessionPurse, unavailable};
@@ -16,6 +17,8 @@ use bytes::Bytes;
 use serde_json::json;
 use std::sync::Arc;
 
+/// Time that must be left of an authorization to present it again, so that the payee can still settle it.
+const PRESENT_AGAIN_MS: u64 = 10_000;
 /// Waits between questions to the rail about an unknown outcome, while the caller still waits.
 const ASK_AGAIN_MS: [u64; 3] = [0, 200, 800];
 
@@ -145,9 +148,40 @@ impl SessionPurse {
         presenting: Presenting,
     ) -> Result<Fetched, FetchError> {
         match self.present(&signed, request, presenting).await {
+            Ok((state, _)) if state.is_owed() && presenting == Presenting::First => {
+                self.ask_for_goods(&signed, request, &state).await
+            }
             Ok((state, body)) => self.fetched(&state, body).await,
             Err(error) => Ok(Fetched::Unknown(unknown(&signed, &error.to_string()))),
         }
+    }
+
+    /// Presents the bytes of a payment that moved once more, while they live: a payee that knows its own receipts then
+    /// delivers, and no other can take anything. What is known of the money stays known whatever comes back.
+    pub(super) async fn ask_for_goods(
+        &self,
+        signed: &Signed,
+        request: &HttpRequest,
+        owed: &Payment,
+    ) -> Result<Fetched, FetchError> {
+        if matches!(self.may_present_again(signed).await, Ok(true)) {
+            match self.present(signed, request, Presenting::Again).await {
+                Ok((state, body)) => return self.fetched(&state, body).await,
+                Err(error) => {
+                    tracing::warn!(payment = %signed.held.ask.payment, %error, "goods could not be asked for again")
+                }
+            }
+        }
+        self.fetched(owed, None).await
+    }
+
+    /// Whether an authorization lives long enough to be presented once more, and nobody froze spending.
+    pub(super) async fn may_present_again(&self, signed: &Signed) -> Result<bool, FetchError> {
+        if self.shared.clock.now().plus_ms(PRESENT_AGAIN_MS) >= signed.prepared.expires_at {
+            return Ok(false);
+        }
+        let payer = fold_session(&self.shared.ledger, signed.held.ask.session, None).await;
+        Ok(payer.map_err(unavailable)?.frozen.is_none() && self.state().await?.frozen.is_none())
     }
 
     async fn present(

@@ -10,9 +10,6 @@ use bursar_ledger::{Ledger, Require, StreamId};
 use bursar_types::{Digest, FetchError, Fetched, HttpRequest, PaymentId};
 use std::collections::BTreeSet;
 
-/// Time that must be left of an authorization to present it again, so that the payee can still settle it.
-const PRESENT_AGAIN_MS: u64 = 10_000;
-
 /// Where the payment that is open for a request is found.
 pub(super) fn open_link(request: Digest) -> String {
     format!("open/{request}")
@@ -102,8 +99,8 @@ impl SessionPurse {
             Payment::Signing(signed) | Payment::Unknown { signed, .. } => {
                 Ok(self.resume(*signed, request).await)
             }
-            Payment::Paid { delivery: DeliveryState::Owed { .. }, .. } => {
-                self.fetched(&payment, None).await.map(Joined::Found)
+            Payment::Paid { ref signed, delivery: DeliveryState::Owed { .. }, .. } => {
+                self.ask_for_goods(signed, request, &payment).await.map(Joined::Found)
             }
             Payment::Paid { .. } => match self.fetched(&payment, None).await? {
                 Fetched::Delivered(delivery) => Ok(Joined::Found(Fetched::Owned(delivery))),
@@ -136,17 +133,8 @@ impl SessionPurse {
             Payment::Unknown { signed: current, problem, .. }
                 if current.held.attempt == signed.held.attempt =>
             {
-                if self.shared.clock.now().plus_ms(PRESENT_AGAIN_MS) >= signed.prepared.expires_at {
+                if !self.may_present_again(signed).await? {
                     return found(Fetched::Unknown(unknown(signed, problem)));
-                }
-                let payer = fold_session(&self.shared.ledger, signed.held.ask.session, None).await;
-                let frozen =
-                    payer.map_err(unavailable)?.frozen.is_some() || self.state().await?.frozen.is_some();
-                if frozen {
-                    return found(Fetched::Unknown(unknown(
-                        signed,
-                        "it is not known, and spending is frozen",
-                    )));
                 }
                 self.present_and_settle(signed.clone(), request, Presenting::Again).await.map(Joined::Found)
             }
@@ -225,7 +213,7 @@ impl Payments {
     /// the rails about the others. Signs and presents nothing.
     ///
     /// # Errors
-    /// [`FetchError::Ledger`]; what was found before it is booked.
+    /// [`FetchError::Ledger`] if the open payments cannot be listed. One that cannot be taken up is counted as unknown.
     ///
     /// # Idempotency
     /// A second call asks again about what is still unknown.
@@ -238,11 +226,12 @@ impl Payments {
             }
         }
         for id in payments {
-            let Some(payment) = Loaded::read(self.ledger(), id).await?.payment else { continue };
-            let state =
-                fold_session(self.ledger(), payment.ask().session, None).await.map_err(unavailable)?;
-            let purse = self.purse_of(state, SessionHooks::default());
-            let counter = match purse.recover_one(id).await? {
+            // One payment that cannot be read does not keep the others from being settled.
+            let recovery = self.recover_payment(id).await.unwrap_or_else(|error| {
+                tracing::warn!(payment = %id, %error, "payment could not be taken up");
+                Recovery::Unknown
+            });
+            let counter = match recovery {
                 Recovery::Final => continue,
                 Recovery::LetGo => &mut found.let_go,
                 Recovery::Paid => &mut found.paid,
@@ -252,5 +241,13 @@ impl Payments {
             *counter = counter.saturating_add(1);
         }
         Ok(found)
+    }
+
+    async fn recover_payment(&self, id: PaymentId) -> Result<Recovery, FetchError> {
+        let Some(payment) = Loaded::read(self.ledger(), id).await?.payment else {
+            return Ok(Recovery::Final);
+        };
+        let state = fold_session(self.ledger(), payment.ask().session, None).await.map_err(unavailable)?;
+        self.purse_of(state, SessionHooks::default()).recover_one(id).await
     }
 }

@@ -282,3 +282,19 @@ async fn another_process_takes_up_what_was_left_unknown() {
     let _ = buy(&world, &again, "beta").await;
     assert_eq!(world.outflow(), 2_000);
 }
+
+#[tokio::test]
+async fn goods_lost_on_the_way_are_asked_for_again_with_the_same_bytes() {
+    for fault in [Fault::SettleThenDrop, Fault::SettleThen500, Fault::HalfBody, Fault::EmptyBody] {
+        let world = World::new().await;
+        let purse = world.session().await.handle();
+        plan(&world, &purse, "alpha").await;
+        let name = fault.name();
+        world.market.seller(0).unwrap().faults().arm(FaultRule::from(fault).times(1)).unwrap();
+        let first = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+        assert_eq!(told(&first), Told::Delivered, "{name}: {first:?}");
+        assert_eq!((world.outflow(), world.authorizations()), (1_000, 1), "{name}");
+        assert_eq!(world.books(&purse).await, (1_000, 0), "{name}");
+        world.verify().await;
+    }
+}
