@@ -65,13 +65,34 @@ pub(crate) fn play_wallet(path: &Path, entropy: &dyn Entropy) -> Result<(LocalWa
 /// Binds a wallet to a ledger at first use, and refuses another ledger later: a second ledger over the same wallet would
 /// forget what the first one spent.
 pub(crate) fn bind(binding: &Path, ledger: LedgerId) -> Result<(), BursarError> {
-    match std::fs::read_to_string(binding) {
-        Ok(bound) if bound.trim() == ledger.to_string() => Ok(()),
-        Ok(bound) => Err(BursarError::OtherLedger { bound: bound.trim().to_owned(), found: ledger }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            std::fs::write(binding, format!("{ledger}\n"))
-                .map_err(|source| BursarError::Write { path: binding.to_owned(), source })
+    let write = |source| BursarError::Write { path: binding.to_owned(), source };
+    // Created or there already: of two first openings, one binds and the other finds it bound.
+    match std::fs::OpenOptions::new().write(true).create_new(true).open(binding) {
+        Ok(mut file) => {
+            file.write_all(format!("{ledger}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(write)
         }
-        Err(source) => Err(BursarError::Write { path: binding.to_owned(), source }),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let bound = std::fs::read_to_string(binding).map_err(write)?;
+            match bound.trim() == ledger.to_string() {
+                true => Ok(()),
+                false => Err(BursarError::OtherLedger { bound: bound.trim().to_owned(), found: ledger }),
+            }
+        }
+        Err(error) => Err(write(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wallet_is_bound_to_its_first_ledger() {
+        let folder = tempfile::tempdir().unwrap();
+        let binding = folder.path().join("wallet.ledger");
+        let (first, second) = (LedgerId::derived(&[b"first"]), LedgerId::derived(&[b"second"]));
+        assert!(bind(&binding, first).is_ok());
+        assert!(bind(&binding, first).is_ok());
+        assert!(matches!(bind(&binding, second), Err(BursarError::OtherLedger { .. })));
     }
 }
