@@ -156,7 +156,8 @@ impl<'a> Corpus<'a> {
                 let length = count(sentence.shown.split_whitespace().count());
                 score /= 1.0 + ((length - 32.0).max(0.0) / 40.0);
                 score += subject(facet, &list);
-                if facet.own.iter().any(|term| question.named.contains(term) && shown.contains(term)) {
+                let says_name = |term: &String| question.named.contains(term) && shown.contains(term);
+                if question.named.len() > 1 && facet.own.iter().any(says_name) {
                     score += SAYS_NAME;
                 }
                 if hypothetical(&sentence.shown) {
