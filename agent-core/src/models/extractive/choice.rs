@@ -45,9 +45,21 @@ struct Candidate {
     named: bool,
 }
 
-/// The documents worth having, best first.
+/// The documents worth having, best first, owned ones among them.
+///
+/// One is bought only if it is worth it for the whole question, what is owned counted in, so that the same question asked
+/// again buys nothing; and for what is still open, so that a follow-up buys only what is missing.
 pub(super) fn choose(state: &State, settings: &ExtractiveSettings) -> Vec<Document> {
-    let asked = asked(state, settings);
+    let answered = answered(state, settings);
+    let mut chosen = choose_for(&asked(state, &[]), state, settings);
+    if answered.contains(&true) {
+        let open = choose_for(&asked(state, &answered), state, settings);
+        chosen.retain(|document| document.owned || open.iter().any(|other| other.urls == document.urls));
+    }
+    chosen
+}
+
+fn choose_for(asked: &Asked, state: &State, settings: &ExtractiveSettings) -> Vec<Document> {
     let mut found: Vec<Candidate> = Vec::new();
     for hits in group(&state.hits) {
         let Some(best) = hits.first() else { continue };
@@ -170,20 +182,20 @@ pub(super) fn named(question: &Question, title: &str) -> bool {
     first.is_some_and(|first| question.named.contains(first))
 }
 
-/// What is asked for and not answered by what was owned before, each word with its share of the whole.
+/// What is asked for, each word with its share of the whole.
 struct Asked {
     /// Each word, those that say the same, and its share.
     words: Vec<(String, Vec<String>, f64)>,
     near: Vec<(String, f64)>,
 }
 
-fn asked(state: &State, settings: &ExtractiveSettings) -> Asked {
+/// What the clauses ask for that are not answered yet.
+fn asked(state: &State, answered: &[bool]) -> Asked {
     let common = frequencies(&state.hits);
     let telling = |forms: &mut dyn Iterator<Item = &String>| {
         let count = forms.filter_map(|form| common.get(form)).max().copied().unwrap_or_default();
         super::corpus::idf(count, state.hits.len()).max(0.3)
     };
-    let answered = answered(state, settings);
     let open: Vec<_> = state
         .question
         .facets
