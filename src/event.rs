@@ -15,7 +15,7 @@ pub enum Event {
     Money(MoneyEvent),
 }
 
-/// A session's events, in the order they happened to money and to runs.
+/// A session's events, money first where both wait.
 #[derive(Debug)]
 pub struct EventStream {
     money: mpsc::UnboundedReceiver<MoneyEvent>,

@@ -52,7 +52,7 @@ impl Bursar {
         }
     }
 
-    /// Takes up a session that was begun before, under its own mandate.
+    /// Takes up a session that was begun before, under its own mandate. `approve` narrows it; it never widens.
     ///
     /// # Errors
     /// [`BursarError::Session`] if there is no such session.
@@ -129,24 +129,29 @@ impl SessionBuilder {
         let mut mandate = mandate.ok_or(BursarError::NoMandate)?;
         mandate.purpose = self.purpose;
         // Who is asked only narrows: a mandate that asks or forbids is not loosened by a session.
-        mandate.approval = match (&self.approve, mandate.approval) {
-            (_, PlanApproval::Never) | (Approve::Never, _) => PlanApproval::Never,
-            (_, PlanApproval::Ask) | (Approve::Ask(_), _) => PlanApproval::Ask,
-            (Approve::Rule, PlanApproval::Rule) => PlanApproval::Rule,
-        };
+        mandate.approval = mandate.approval.strictest(narrowing(&self.approve));
         let (hooks, events, sender) = hooks(self.approve);
         let purse = self.bursar.0.payments.open_session(mandate, hooks).await?;
         Ok(Session::new(self.bursar, purse, events, sender))
     }
 }
 
+const fn narrowing(approve: &Approve) -> PlanApproval {
+    match approve {
+        Approve::Rule => PlanApproval::Rule,
+        Approve::Ask(_) => PlanApproval::Ask,
+        Approve::Never => PlanApproval::Never,
+    }
+}
+
 fn hooks(approve: Approve) -> (SessionHooks, EventStream, bursar_agent_core::EventSender) {
     let (money, money_events) = tokio::sync::mpsc::unbounded_channel();
     let (sender, runs) = bursar_agent_core::events();
+    let approval = narrowing(&approve);
     let approver = match approve {
         Approve::Ask(approver) => Some(approver),
         Approve::Rule | Approve::Never => None,
     };
-    let hooks = SessionHooks { approver, observer: Arc::new(Tap(money)) };
+    let hooks = SessionHooks { approver, approval, observer: Arc::new(Tap(money)) };
     (hooks, EventStream::new(money_events, runs), sender)
 }

@@ -5,7 +5,7 @@ use crate::handle::Bursar;
 use bursar_agent_core::{Cancel, EventSender, RunContext};
 use bursar_memory::Library;
 use bursar_payments::{Approver, SessionPurse};
-use bursar_types::{AgentId, AssetRegistry, Principal, Purse, SessionId};
+use bursar_types::{AssetRegistry, FetchError, Purse, SessionId};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who is asked about plans.
@@ -57,9 +57,26 @@ impl Session {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Stops new work of its runs. A payment in flight goes on to its end.
+    /// Stops new work of its runs, for good: later runs over this handle stop at once. A payment in flight goes on to its
+    /// end.
     pub fn cancel(&self) {
         self.cancel.cancel();
+    }
+
+    /// Stops all spending of the session, in every process, until it is thawed.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`]: it may or may not be frozen; call again.
+    pub async fn freeze(&self, reason: &str) -> Result<(), FetchError> {
+        self.purse.freeze(reason).await
+    }
+
+    /// Lets a frozen session spend again.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`]: it may or may not be thawed; call again.
+    pub async fn thaw(&self, by: &str) -> Result<(), FetchError> {
+        self.purse.thaw(by).await
     }
 
     /// What a run needs: journal, gate, purse, clock, events.
@@ -72,12 +89,7 @@ impl Session {
             purse: Some(self.purse.handle()),
             clock: inner.clock.clone(),
             entropy: inner.entropy.clone(),
-            principal: Principal {
-                session: self.id(),
-                agent: AgentId::derived(&[self.id().as_bytes(), b"agent"]),
-                user: "local".to_owned(),
-                role: "research".to_owned(),
-            },
+            principal: self.purse.principal().clone(),
             events: self.sender.clone(),
             cancel: self.cancel.clone(),
         }

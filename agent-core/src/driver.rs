@@ -200,7 +200,8 @@ impl Driver<'_> {
         }
     }
 
-    /// Journals records, folds them, and tells whoever listens: in that order.
+    /// Folds records first, so that an illegal one is never written; then journals them, and tells whoever listens. If the
+    /// write fails, the folded state goes with the driver.
     async fn append(&mut self, records: Vec<Record>) -> Result<(), RunError> {
         for record in &records {
             self.run.apply(record)?;

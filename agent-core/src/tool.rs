@@ -32,8 +32,8 @@ pub struct ToolSpec {
 ///
 /// # What implementers guarantee
 /// `effect` is the strictest thing that `call` may ever do. A `Read` may be called again and beside others. A `Spend`
-/// pays only through the context's purse, under a key made from [`ToolContext::purchase_key`], so that a second call after a
-/// crash joins the first payment. An error says truthfully whether the work was done.
+/// pays only through the context's purse, under a key that is the same after a crash ([`ToolContext::purchase_key`], or one made
+/// of the thing bought), so that a second call joins the first payment. An error says truthfully whether the work was done.
 ///
 /// # Cancellation
 /// `call` runs on its own task. When the run is cancelled a `Read` is dropped, a `Write` is given five seconds to

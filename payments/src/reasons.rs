@@ -34,6 +34,14 @@ pub(crate) fn not_in_plan() -> Reason {
     )
 }
 
+pub(crate) fn dry_run() -> Reason {
+    Reason::new(
+        "PLANS_SWITCHED_OFF",
+        "this is a dry run: nothing is bought, not even under plans approved before",
+        "report what the purchase would cost, and go on without it",
+    )
+}
+
 pub(crate) fn item_consumed() -> Reason {
     Reason::new(
         "ITEM_CONSUMED",

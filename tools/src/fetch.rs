@@ -122,7 +122,7 @@ impl Tool for Fetch {
             Ok(Fetched::Quotes { reasons: why, .. }) => {
                 let mut why = reasons(&why);
                 why.push(ReasonView::new(
-                    "NOT_IN_A_PLAN",
+                    "NOT_IN_PLAN",
                     "it costs money and no approved plan covers it; nothing was paid",
                     "call get_quotes with this URL, then propose_plan",
                 ));

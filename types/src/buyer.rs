@@ -16,7 +16,11 @@ use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// The caller's name for one purchase, chosen and kept before the first try. A repeat under it joins the same payment.
+/// The caller's name for one purchase, chosen and kept before the first try.
+///
+/// A repeat of the same request under the same key, by the same user, is the same purchase for ever. The same request under
+/// another key joins it only while it is open; after that it is a new purchase. A key does not stand for the request: use one
+/// key for one request.
 ///
 /// # Example
 /// ```
@@ -182,7 +186,8 @@ pub enum Fetched {
     Unknown(UnknownOutcome),
 }
 
-/// Nothing was paid, and that is proven.
+/// This call moved no money, and that is proven. An earlier call for the same request may have said that its own payment is
+/// open; that stands.
 #[derive(Debug, Error)]
 pub enum FetchError {
     /// A rule, a budget or the plan says no.
@@ -306,8 +311,8 @@ impl Purse {
     /// [`FetchError`]: proven that no money moved; its text says what to do next.
     ///
     /// # Idempotency
-    /// A second call with this key, or for the same request, joins the same payment and gives its outcome; it never pays
-    /// again.
+    /// A second call with the same request and key gives the same purchase, and never pays again. The same request under
+    /// another key joins the payment while it is open, and is a new purchase after that.
     ///
     /// # Cancellation
     /// Dropping the future leaves the payment running on the purse's own task; call again with the same key to see
@@ -320,14 +325,26 @@ impl Purse {
     ///
     /// # Errors
     /// [`FetchError`].
+    ///
+    /// # Idempotency
+    /// Asking again gives fresh quotes; the same terms have the same id.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves at most stored quotes behind.
     pub async fn quote(&self, request: HttpRequest) -> Result<QuoteOutcome, FetchError> {
         self.0.quote(request).await
     }
 
-    /// Proposes a plan made of stored quotes.
+    /// Proposes a plan made of stored quotes. Where a person is asked, it waits for the answer, at most 15 minutes.
     ///
     /// # Errors
     /// [`FetchError::Ledger`]; a refusal is a [`PlanOutcome`].
+    ///
+    /// # Idempotency
+    /// None: each call proposes a new plan.
+    ///
+    /// # Cancellation
+    /// Dropping the future may leave the plan approved, or its question without an answer; `standing` tells.
     pub async fn propose(&self, proposal: PlanProposal) -> Result<PlanOutcome, FetchError> {
         self.0.propose(proposal).await
     }

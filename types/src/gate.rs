@@ -16,7 +16,7 @@ pub enum Effect {
     Read,
     /// Changes something: never replayed blind.
     Write,
-    /// May spend through the purse: never aborted, never replayed blind.
+    /// May spend through the purse: never aborted; repeated after a crash, where the purse joins the first payment.
     Spend,
 }
 

@@ -22,6 +22,16 @@ pub enum PlanApproval {
 }
 
 impl PlanApproval {
+    /// The stricter of two.
+    #[must_use]
+    pub const fn strictest(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Never, _) | (_, Self::Never) => Self::Never,
+            (Self::Ask, _) | (_, Self::Ask) => Self::Ask,
+            (Self::Rule, Self::Rule) => Self::Rule,
+        }
+    }
+
     /// The name used in policies.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

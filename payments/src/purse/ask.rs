@@ -283,10 +283,10 @@ impl SessionPurse {
     pub(super) async fn stored_offer(&self, quote: QuoteId) -> Result<Option<Offer>, FetchError> {
         let key = quote_link(self, quote);
         let Some(text) = self.shared.ledger.link(&key).await.map_err(unavailable)? else { return Ok(None) };
-        let Ok(digest) = Digest::parse(&text) else { return Ok(None) };
+        let digest = Digest::parse(&text).map_err(|error| FetchError::Ledger(Box::new(error)))?;
         let payload =
             self.shared.ledger.payload(Commitment::from_digest(digest)).await.map_err(unavailable)?;
-        Ok(payload.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        payload.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(unavailable)
     }
 
     /// Asks for prices. Never pays.

@@ -170,6 +170,8 @@ impl SessionPurse {
         for (_, item) in state.open_items(now) {
             let Some(budget) = self.shared.ledger.budget(count_budget(item.id)).await.map_err(unavailable)?
             else {
+                // Opened with the plan; without it nobody can say what is left, so nothing is.
+                counts.used.insert(item.id, u64::MAX);
                 continue;
             };
             let bought = u64::try_from(budget.spent.atomic()).unwrap_or(u64::MAX);

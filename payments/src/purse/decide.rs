@@ -5,6 +5,7 @@ use super::budgets::{BudgetUse, Counts, fullest, hold_lines};
 use super::recover::{Loaded, open_link};
 use super::{SessionPurse, unavailable};
 use crate::events::MoneyEvent;
+use crate::mandate::PlanApproval;
 use crate::payment::{Ask, Held, Payment, PaymentEvent};
 use crate::plan::ItemTerms;
 use crate::policy::{Facts, PayFacts};
@@ -63,6 +64,9 @@ impl SessionPurse {
             let state = self.state().await?;
             let now = self.shared.clock.now();
             let counts = self.counts(&state, now).await?;
+            if self.hooks.approval == PlanApproval::Never {
+                return self.not_covered(offers, vec![reasons::dry_run()]).await;
+            }
             let covered = match cover(&state, &counts, &offers, now) {
                 Ok(covered) => covered,
                 Err(reasons) => return self.not_covered(offers, reasons).await,

@@ -23,14 +23,14 @@ use crate::payment::Ask;
 use crate::policy::{Actor, CallFacts, Facts, Policy};
 use crate::rail::Rail;
 use crate::reasons;
-use crate::session::SessionState;
+use crate::session::{SessionEvent, SessionState};
 use crate::wallet::Wallet;
 use async_trait::async_trait;
 use bursar_ledger::{CommitError, EventError, Ledger, StoreError};
 use bursar_types::{
     Action, AssetRegistry, Buyer, Clock, Decision, Delivery, Digest, Entropy, FetchError, Fetched, Gate,
-    GateError, HttpRequest, Limits, Phase, PlanOutcome, PlanProposal, PurchaseKey, QuoteOutcome, SessionId,
-    Standing, Transport, Undelivered,
+    GateError, HttpRequest, Limits, Phase, PlanOutcome, PlanProposal, Principal, PurchaseKey, QuoteOutcome,
+    SessionId, Standing, Transport, Undelivered,
 };
 use flight::Flights;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,6 +64,7 @@ pub struct SessionPurse {
     shared: Arc<Shared>,
     session: SessionId,
     salt: Digest,
+    principal: Principal,
     actor: Actor,
     hooks: SessionHooks,
     /// The session as last folded; brought up to date from the ledger before every decision.
@@ -76,6 +77,28 @@ impl SessionPurse {
     #[must_use]
     pub const fn session(&self) -> SessionId {
         self.session
+    }
+
+    /// Who acts: the session, its agent, the mandate's user and role.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Stops all spending of this session until it is thawed. What was signed already is settled, and not presented again.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`]: it may or may not be frozen; call again.
+    pub async fn freeze(&self, reason: impl Into<String>) -> Result<(), FetchError> {
+        self.append_session_event(&SessionEvent::Frozen { reason: reason.into() }).await
+    }
+
+    /// Lets a frozen session spend again.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`]: it may or may not be thawed; call again.
+    pub async fn thaw(&self, by: impl Into<String>) -> Result<(), FetchError> {
+        self.append_session_event(&SessionEvent::Thawed { by: by.into() }).await
     }
 
     /// The way of a payment. Runs on the purse's own task, so that no caller can drop it half way.

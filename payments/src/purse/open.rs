@@ -16,8 +16,8 @@ use bursar_ledger::{
     Transaction,
 };
 use bursar_types::{
-    Amount, AmountError, AssetId, AssetRegistry, CanonicalError, Clock, Decision, Digest, Entropy, Limits,
-    Phase, PlanId, SessionId, Transport, UnknownAsset, Verdict, canonical_digest,
+    AgentId, Amount, AmountError, AssetId, AssetRegistry, CanonicalError, Clock, Decision, Digest, Entropy,
+    Limits, Phase, PlanId, Principal, SessionId, Transport, UnknownAsset, Verdict, canonical_digest,
 };
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -52,14 +52,17 @@ pub struct PaymentsParts {
 pub struct SessionHooks {
     /// Who is asked where the rules ask; without one, questions wait.
     pub approver: Option<Arc<dyn Approver>>,
+    /// Narrows who is asked about plans: the stricter of this and the mandate's holds. [`PlanApproval::Never`] buys nothing,
+    /// not even under plans approved before.
+    pub approval: PlanApproval,
     /// Who watches.
     pub observer: Arc<dyn Observer>,
 }
 
 impl Default for SessionHooks {
-    /// Nobody answers, nobody watches.
+    /// Nobody answers, nobody watches, and the mandate says who is asked.
     fn default() -> Self {
-        Self { approver: None, observer: Arc::new(NoObserver) }
+        Self { approver: None, approval: PlanApproval::Rule, observer: Arc::new(NoObserver) }
     }
 }
 
@@ -207,8 +210,9 @@ impl Payments {
 
     /// A session's purse under whatever rules are in force: only for what decides and signs nothing.
     pub(super) fn purse_of(&self, state: Arc<SessionState>, hooks: SessionHooks) -> Arc<SessionPurse> {
+        let agent = AgentId::derived(&[state.id.as_bytes(), state.mandate.role.as_bytes()]);
         let actor = Actor {
-            agent: state.mandate.role.clone(),
+            agent: agent.to_string(),
             user: state.mandate.user.clone(),
             project: state.mandate.project.clone(),
             role: state.mandate.role.clone(),
@@ -217,6 +221,12 @@ impl Payments {
             shared: self.0.clone(),
             session: state.id,
             salt: state.salt,
+            principal: Principal {
+                session: state.id,
+                agent,
+                user: state.mandate.user.clone(),
+                role: state.mandate.role.clone(),
+            },
             actor,
             hooks,
             folded: Mutex::new(Some(state)),
@@ -283,11 +293,11 @@ pub(super) fn add_session_event(
             "session.opened",
             vec![("policies", json!(canonical_digest(policies)?)), ("live", json!(mandate.live))],
         ),
-        SessionEvent::PlanApproved { plan, approved_by, decision, .. } => (
+        SessionEvent::PlanApproved { plan, approval, decision, .. } => (
             "plan.approved",
             vec![
                 ("plan", json!(plan.id)),
-                ("by", json!(approved_by)),
+                ("asked", json!(approval.is_some())),
                 ("rules", json!(decision.rules)),
                 ("micro_usd", json!(plan.total.atomic().to_string())),
             ],
@@ -295,11 +305,11 @@ pub(super) fn add_session_event(
         SessionEvent::ApprovalAsked { approval, plan, .. } => {
             ("approval.asked", vec![("approval", json!(approval)), ("plan", json!(plan.id))])
         }
-        SessionEvent::ApprovalRefused { approval, by } => {
-            ("approval.refused", vec![("approval", json!(approval)), ("by", json!(by))])
+        SessionEvent::ApprovalRefused { approval, .. } => {
+            ("approval.refused", vec![("approval", json!(approval))])
         }
         SessionEvent::Frozen { .. } => ("session.frozen", vec![]),
-        SessionEvent::Thawed { by } => ("session.thawed", vec![("by", json!(by))]),
+        SessionEvent::Thawed { .. } => ("session.thawed", vec![]),
     };
     let sealed = SealedEvent::new(stream.clone(), kind, fields, event, &*shared.entropy);
     sealed.map_err(CanonicalError::Json)?.add_to(transaction);

@@ -138,7 +138,7 @@ impl SessionPurse {
             assets_listed: drafted.quotes.iter().all(|quote| mandate.assets.contains(quote.price.asset())),
             live: drafted.quotes.iter().any(live),
             live_enabled: mandate.live,
-            approval: mandate.approval.as_str(),
+            approval: mandate.approval.strictest(self.hooks.approval).as_str(),
             ask_above_micro_usd: mandate.ask_above.as_ref().map(Amount::atomic),
             budget_basis_points,
         });
@@ -247,7 +247,7 @@ impl SessionPurse {
         }
     }
 
-    async fn append_session_event(&self, event: &SessionEvent) -> Result<(), FetchError> {
+    pub(super) async fn append_session_event(&self, event: &SessionEvent) -> Result<(), FetchError> {
         let stream = StreamId::of("session", self.session);
         let mut transaction = Transaction::default();
         add_session_event(&mut transaction, &self.shared, &stream, event).map_err(unavailable)?;

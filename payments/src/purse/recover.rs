@@ -76,7 +76,8 @@ impl SessionPurse {
         let bought = ledger.link(&self.bought_link(ask)).await.map_err(unavailable)?;
         let open = ledger.link(&open_link(ask.request)).await.map_err(unavailable)?;
         for text in [&bought, &open].into_iter().flatten() {
-            let Ok(id) = PaymentId::parse(text) else { continue };
+            // A link that cannot be read is not "nothing": something may be open behind it.
+            let id = PaymentId::parse(text).map_err(|error| FetchError::Ledger(Box::new(error)))?;
             match self.take_up(id, request).await? {
                 Joined::Nothing { .. } => {}
                 joined => return Ok(joined),

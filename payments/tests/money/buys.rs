@@ -1,6 +1,6 @@
 //! What goes well.
 
-use crate::world::{World, buy, get, key, plan, propose, quotes, usd};
+use crate::world::{World, buy, get, key, plan, propose, quotes};
 use bursar_payments::MoneyEvent;
 use bursar_types::{FetchError, Fetched, Phase, PlanOutcome};
 
@@ -166,5 +166,4 @@ async fn code_without_an_agent_buys_under_a_metered_item() {
         assert_eq!(matches!(fetched, Fetched::Delivered(_)), delivered, "{document}: {fetched:?}");
     }
     assert_eq!(world.outflow(), 2_000);
-    let _ = usd("1");
 }

@@ -1,7 +1,7 @@
 //! What is refused, and why.
 
 use crate::world::{World, buy, get, key, plan, propose, quotes, usd};
-use bursar_payments::{ApprovalAnswer, ApproveWith, PlanApproval, Scope};
+use bursar_payments::{ApprovalAnswer, ApproveWith, PlanApproval, Scope, SessionHooks};
 use bursar_types::{FetchError, Fetched, PlanOutcome};
 use std::sync::Arc;
 
@@ -183,4 +183,34 @@ async fn a_metered_pattern_cannot_be_left_by_dot_segments() {
         assert!(matches!(fetched, Fetched::Quotes { .. }), "{path}: {fetched:?}");
     }
     assert_eq!(world.authorizations(), 0);
+}
+
+#[tokio::test]
+async fn a_session_resumed_as_a_dry_run_buys_nothing_not_even_under_an_old_plan() {
+    let world = World::new().await;
+    let session = world.session().await;
+    plan(&world, &session.handle(), "alpha").await;
+    let hooks = SessionHooks { approval: PlanApproval::Never, ..SessionHooks::default() };
+    let dry = world.payments.resume_session(session.session(), hooks).await.unwrap().handle();
+    let fetched = dry.fetch(get(&world.url("alpha")), key("alpha")).await.unwrap();
+    let Fetched::Quotes { reasons, .. } = fetched else { panic!("{fetched:?}") };
+    assert_eq!(reasons[0].code, "PLANS_SWITCHED_OFF");
+    let found = quotes(&dry, &world.url("beta")).await;
+    assert!(matches!(propose(&dry, &[&found[0]], 1).await, PlanOutcome::Refused { .. }));
+    assert_eq!(world.authorizations(), 0);
+}
+
+#[tokio::test]
+async fn a_frozen_session_signs_nothing_until_it_is_thawed() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let purse = session.handle();
+    plan(&world, &purse, "alpha").await;
+    session.freeze("the owner is away").await.unwrap();
+    let refused = purse.fetch(get(&world.url("alpha")), key("alpha")).await;
+    let Err(FetchError::Denied(decision)) = refused else { panic!("{refused:?}") };
+    assert_eq!((decision.reasons[0].code.as_ref(), world.authorizations()), ("FROZEN", 0));
+    session.thaw("ada").await.unwrap();
+    let fetched = purse.fetch(get(&world.url("alpha")), key("alpha")).await.unwrap();
+    assert!(matches!(fetched, Fetched::Delivered(_)), "{fetched:?}");
 }

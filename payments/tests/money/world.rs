@@ -133,7 +133,7 @@ impl World {
         mandate: Mandate,
         approver: Option<Arc<dyn Approver>>,
     ) -> Arc<SessionPurse> {
-        let hooks = SessionHooks { approver, observer: self.seen.clone() };
+        let hooks = SessionHooks { approver, observer: self.seen.clone(), ..SessionHooks::default() };
         self.payments.open_session(mandate, hooks).await.unwrap()
     }
 
