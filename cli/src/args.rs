@@ -16,6 +16,8 @@ Exit codes:
 
 /// Agents that spend money: governed, durable, provable.
 #[derive(Debug, Parser)]
+// Some other crate's features must not decide where our help is wrapped.
+#[command(term_width = 0)]
 #[command(name = "bursar", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
