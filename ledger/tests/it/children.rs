@@ -1,7 +1,8 @@
 //! Other processes: killed in the middle of writing, or writing at the same time.
 //!
-//! A child is this test binary again, running one ignored test. It reads the folder of the ledger from its standard input
-//! and answers on its standard output; a line `ack N` is written only after a commit was acknowledged.
+//! A child is this test binary again, running the same test, told by its environment to be the child. It reads the folder of
+//! the ledger from its standard input and answers on its standard output; a line `ack N` is written only after a commit was
+//! acknowledged.
 
 use crate::support::*;
 use bursar_ledger::{CommitError, HoldPhase, Ledger, Refusal, SqliteOptions, SqliteStore, Transaction};
@@ -13,6 +14,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use tempfile::TempDir;
 
+/// Set for a child.
+const CHILD: &str = "BURSAR_TEST_CHILD";
+
 struct Running {
     child: Child,
     output: BufReader<ChildStdout>,
@@ -21,7 +25,8 @@ struct Running {
 impl Running {
     fn start(test: &str, folder: &TempDir, first: u32) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .args([test, "--exact", "--nocapture", "--test-threads=1"])
+            .env(CHILD, "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -58,8 +63,10 @@ fn open_store(folder: &Path) -> Ledger {
     Ledger::new(Arc::new(SqliteStore::open(options).unwrap()))
 }
 
-/// What a child was told; `None` if it was not started by a parent.
+/// What a child was told; `None` in the parent.
+#[expect(clippy::disallowed_methods, reason = "a child learns from its environment that it is one")]
 fn told() -> Option<(u32, Ledger)> {
+    std::env::var_os(CHILD)?;
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();
     let (first, folder) = line.trim_end().split_once(' ')?;
@@ -73,10 +80,7 @@ fn acknowledge(number: u32) {
 }
 
 /// Commits until it is killed, eight at a time.
-#[tokio::test]
-#[ignore = "a child of the tests below"]
-async fn child_writes_until_killed() {
-    let Some((first, ledger)) = told() else { return };
+async fn write_until_killed(first: u32, ledger: Ledger) {
     let mut tasks = Vec::new();
     for lane in 0..8 {
         let ledger = ledger.clone();
@@ -95,10 +99,7 @@ async fn child_writes_until_killed() {
 }
 
 /// Takes holds of 1 until the cap is reached.
-#[tokio::test]
-#[ignore = "a child of the tests below"]
-async fn child_holds_until_the_cap() {
-    let Some((first, ledger)) = told() else { return };
+async fn hold_until_the_cap(first: u32, ledger: Ledger) {
     for n in first.. {
         match ledger.commit(ops(vec![hold(n, &[(1, 1)])])).await {
             Ok(_) => acknowledge(n),
@@ -110,13 +111,17 @@ async fn child_holds_until_the_cap() {
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_kill() {
+    if let Some((first, ledger)) = told() {
+        return write_until_killed(first, ledger).await;
+    }
     let folder = tempfile::tempdir().unwrap();
     let ledger = open_store(folder.path());
     ledger.commit(ops(vec![open(1, 1 << 60), open(2, 1 << 60)])).await.unwrap();
     ledger.close().await.unwrap();
     let mut acknowledged = Vec::new();
     for round in 0..5 {
-        let mut running = Running::start("children::child_writes_until_killed", &folder, round * 1_000_000);
+        let mut running =
+            Running::start("children::what_was_acknowledged_survives_a_kill", &folder, round * 1_000_000);
         for _ in 0..200 {
             acknowledged.push(running.next().expect("the child ended by itself"));
         }
@@ -138,11 +143,16 @@ async fn what_was_acknowledged_survives_a_kill() {
 
 #[tokio::test]
 async fn two_processes_on_one_file_keep_the_cap() {
+    if let Some((first, ledger)) = told() {
+        return hold_until_the_cap(first, ledger).await;
+    }
     let folder = tempfile::tempdir().unwrap();
     let ledger = open_store(folder.path());
     ledger.commit(ops(vec![open(1, 300)])).await.unwrap();
     let mut children: Vec<_> = (0..2)
-        .map(|child| Running::start("children::child_holds_until_the_cap", &folder, child * 1_000))
+        .map(|child| {
+            Running::start("children::two_processes_on_one_file_keep_the_cap", &folder, child * 1_000)
+        })
         .collect();
     let mut held = 0;
     for running in &mut children {
