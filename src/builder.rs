@@ -3,6 +3,7 @@
 use crate::config::{Config, FinalityConfig};
 use crate::error::BursarError;
 use crate::handle::{Bursar, Inner};
+use crate::mark;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::wallet_file;
 use bursar_ledger::{Ledger, SqliteOptions, SqliteStore};
@@ -162,7 +163,8 @@ impl BursarBuilder {
         let (wallet, binding) = self.wallet.ok_or(BursarError::NoWallet)?;
         let policy = Arc::new(Policy::load(&self.policies)?);
         make_private(&self.data).map_err(|source| BursarError::Write { path: self.data.clone(), source })?;
-        let mark = self.mark.unwrap_or_else(|| beside(&self.data));
+        let mark = mark::of(&self.data, self.mark.as_deref())
+            .map_err(|source| BursarError::Write { path: self.data.clone(), source })?;
         let options = SqliteOptions::new(
             self.data.join("ledger.sqlite"),
             mark,
@@ -217,29 +219,4 @@ fn make_private(data: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
     folder.create(data)
-}
-
-/// A file beside the data folder, so that restoring the folder does not restore the mark. However the folder is written
-/// (`data/`, `.`), the mark is the same.
-pub(crate) fn beside(data: &Path) -> PathBuf {
-    let whole = std::fs::canonicalize(data).unwrap_or_else(|_| data.to_owned());
-    let mut name = whole.into_os_string();
-    name.push(".mark");
-    PathBuf::from(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_mark_lies_outside_the_folder_however_it_is_written() {
-        let outside = tempfile::tempdir().unwrap();
-        let data = outside.path().join("data");
-        make_private(&data).unwrap();
-        let expected = std::fs::canonicalize(outside.path()).unwrap().join("data.mark");
-        for written in [data.clone(), data.join(""), data.join("."), outside.path().join("./data/../data")] {
-            assert_eq!(beside(&written), expected, "{}", written.display());
-        }
-    }
 }

@@ -108,9 +108,7 @@ pub struct AssetConfig {
 
 impl AssetConfig {
     pub(crate) fn into_asset(self) -> Asset {
-        let chain_id = self.id.network().strip_prefix("eip155:").and_then(|id| id.parse().ok()).unwrap_or(0);
-        let name = (self.eip712.name.as_str(), self.eip712.version.as_str());
-        Asset::stablecoin(chain_id, self.id.reference(), &self.symbol, self.decimals, name, self.live)
+        Asset::dollar_token(self.id, &self.symbol, self.decimals, self.eip712, self.live)
     }
 }
 

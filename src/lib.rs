@@ -27,6 +27,7 @@ mod config;
 mod error;
 mod event;
 mod handle;
+mod mark;
 pub mod models;
 pub mod report;
 mod session;

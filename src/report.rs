@@ -2,9 +2,9 @@
 
 mod read;
 
-use crate::builder::beside;
 use crate::error::BursarError;
 use crate::handle::Bursar;
+use crate::mark;
 use crate::system::{SystemClock, SystemEntropy};
 use bursar_agent_core::StopCause;
 use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId};
@@ -29,7 +29,7 @@ pub fn open_ledger(data: impl AsRef<Path>) -> Result<Ledger, BursarError> {
     let data = data.as_ref();
     let options = SqliteOptions::new(
         data.join("ledger.sqlite"),
-        beside(data),
+        mark::of(data, None).map_err(|source| BursarError::Write { path: data.to_owned(), source })?,
         Arc::new(SystemClock),
         Arc::new(SystemEntropy),
     );

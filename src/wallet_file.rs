@@ -66,19 +66,25 @@ pub(crate) fn play_wallet(path: &Path, entropy: &dyn Entropy) -> Result<(LocalWa
 /// forget what the first one spent.
 pub(crate) fn bind(binding: &Path, ledger: LedgerId) -> Result<(), BursarError> {
     let write = |source| BursarError::Write { path: binding.to_owned(), source };
-    // Created or there already: of two first openings, one binds and the other finds it bound.
-    match std::fs::OpenOptions::new().write(true).create_new(true).open(binding) {
-        Ok(mut file) => {
-            file.write_all(format!("{ledger}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(write)
+    // Written whole under another name and then linked: of two first openings one binds and the other finds it bound, and
+    // a crash leaves either nothing or the whole.
+    let mut draft = binding.as_os_str().to_owned();
+    draft.push(format!(".{ledger}"));
+    let draft = PathBuf::from(draft);
+    if !binding.exists() {
+        let mut file = std::fs::File::create(&draft).map_err(write)?;
+        file.write_all(format!("{ledger}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(write)?;
+        let linked = std::fs::hard_link(&draft, binding);
+        std::fs::remove_file(&draft).map_err(write)?;
+        match linked {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(write(error)),
+            _ => {}
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let bound = std::fs::read_to_string(binding).map_err(write)?;
-            match bound.trim() == ledger.to_string() {
-                true => Ok(()),
-                false => Err(BursarError::OtherLedger { bound: bound.trim().to_owned(), found: ledger }),
-            }
-        }
-        Err(error) => Err(write(error)),
+    }
+    let bound = std::fs::read_to_string(binding).map_err(write)?;
+    match bound.trim() == ledger.to_string() {
+        true => Ok(()),
+        false => Err(BursarError::OtherLedger { bound: bound.trim().to_owned(), found: ledger }),
     }
 }
 

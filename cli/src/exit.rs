@@ -160,18 +160,3 @@ const fn store_next_step(error: &StoreError) -> &'static str {
         StoreError::Closed => "run this again",
     }
 }
-
-/// The message with all its causes, each once.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
-}

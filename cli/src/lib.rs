@@ -49,7 +49,7 @@ mod sources;
 
 use args::{AuditCommand, Cli, Command, ResearchArgs};
 use clap::Parser;
-use exit::{CliError, Exit, with_causes};
+use exit::{CliError, Exit};
 use screen::Notes;
 use std::ffi::OsString;
 use std::future::Future;
@@ -102,7 +102,7 @@ fn block_on(command: impl Future<Output = Result<Exit, CliError>>) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            Notes.error(&with_causes(&error), error.next_step());
+            Notes.error(&bursar::types::causes(&error), error.next_step());
             ExitCode::from(error.code())
         }
     }

@@ -28,7 +28,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 
 /// Crates that a floor must not bring in, however deep.
 const ABSENT: &[(&str, &[&str])] = &[
-    ("bursar-types", &["tokio", "reqwest", "rusqlite", "cedar-policy", "alloy"]),
+    ("bursar-types", &["tokio", "reqwest", "rusqlite", "cedar-policy", "alloy", "getrandom"]),
     ("bursar-ledger", &["reqwest", "cedar-policy", "alloy"]),
     ("bursar-agent-core", &["reqwest", "rusqlite", "cedar-policy", "alloy"]),
     ("bursar-market", &["cedar-policy", "rusqlite", "alloy"]),

@@ -266,11 +266,14 @@ impl Fetch {
     }
 
     fn unknown(&self, url: &str, unknown: &UnknownOutcome) -> FetchResult {
-        let amount = self.assets.display(&unknown.payment.amount);
-        let message = format!(
-            "it is not known whether {amount} was paid: {}; the chain can tell from {} on",
-            unknown.problem, unknown.decidable_from
-        );
+        let amount = match &unknown.payment {
+            Some(payment) => self.assets.display(&payment.amount),
+            None => "anything".to_owned(),
+        };
+        let mut message = format!("it is not known whether {amount} was paid: {}", unknown.problem);
+        if let Some(decidable_from) = unknown.decidable_from {
+            message.push_str(&format!("; the chain can tell from {decidable_from} on"));
+        }
         let next_step = "do not buy it again, here or elsewhere by another name; fetch the same URL later to see how it ended";
         FetchResult::no("unknown", url, vec![ReasonView::new("OUTCOME_UNKNOWN", message, next_step)])
     }

@@ -375,9 +375,10 @@ impl Buyer for FakeBuyer {
                 problem: "502 Bad\u{1b}[2J Gateway".into(),
             }),
             Ends::Unknown => Fetched::Unknown(UnknownOutcome {
-                payment: payment(&url),
+                id: payment(&url).id,
+                payment: Some(payment(&url)),
                 problem: "the line dropped".into(),
-                decidable_from: NOW.plus_ms(60_000),
+                decidable_from: Some(NOW.plus_ms(60_000)),
             }),
             Ends::Refused(code) => return Err(FetchError::Denied(denied(code))),
         })

@@ -156,6 +156,12 @@ impl Asset {
         }
     }
 
+    /// A token counted as a dollar, under the id given.
+    #[must_use]
+    pub fn dollar_token(id: AssetId, symbol: &str, decimals: u8, eip712: Eip712Name, live: bool) -> Self {
+        Self { id, symbol: symbol.to_owned(), decimals, usd_peg: true, live, eip712: Some(eip712) }
+    }
+
     /// A dollar stablecoin token on an EVM chain.
     #[must_use]
     pub fn stablecoin(
@@ -166,14 +172,8 @@ impl Asset {
         eip712: (&str, &str),
         live: bool,
     ) -> Self {
-        Self {
-            id: AssetId::erc20(chain_id, address),
-            symbol: symbol.to_owned(),
-            decimals,
-            usd_peg: true,
-            live,
-            eip712: Some(Eip712Name { name: eip712.0.to_owned(), version: eip712.1.to_owned() }),
-        }
+        let name = Eip712Name { name: eip712.0.to_owned(), version: eip712.1.to_owned() };
+        Self::dollar_token(AssetId::erc20(chain_id, address), symbol, decimals, name, live)
     }
 
     /// The id.

@@ -153,12 +153,14 @@ pub struct Undelivered {
 /// Nobody can say yet whether money moved. The hold stays; the payment is settled by observation, never by a new one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnknownOutcome {
-    /// The payment; its money may have moved.
-    pub payment: PaymentView,
+    /// The payment.
+    pub id: PaymentId,
+    /// What may have moved; `None` if its record cannot be read now.
+    pub payment: Option<PaymentView>,
     /// Why it is not known.
     pub problem: String,
     /// From this moment on the chain can tell that it did not move.
-    pub decidable_from: Timestamp,
+    pub decidable_from: Option<Timestamp>,
 }
 
 /// What a fetch gave. Every variant must be handled.

@@ -206,7 +206,12 @@ impl Buyer for TaskBuyer {
         let result = match task.await {
             Ok(result) => result,
             // The task panicked. A signature may exist, so the honest answer is read back from the ledger.
-            Err(_) => self.0.after_panic(&ask).await,
+            Err(_) => match self.0.after_panic(&ask).await {
+                Err(error @ FetchError::Ledger(_)) => {
+                    Ok(Fetched::Unknown(recover::unreadable(ask.payment, &error)))
+                }
+                told => told,
+            },
         };
         self.0.observe_later(&result);
         result

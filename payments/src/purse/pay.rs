@@ -12,7 +12,7 @@ use crate::reasons;
 use bursar_ledger::{
     AccountOp, CommitError, LinkWrite, Refusal, Require, SealedEvent, StreamId, Transaction,
 };
-use bursar_types::{FetchError, Fetched, HttpRequest, HttpResponse, UnknownOutcome};
+use bursar_types::{FetchError, Fetched, HttpRequest, HttpResponse, UnknownOutcome, causes};
 use bytes::Bytes;
 use serde_json::json;
 use std::sync::Arc;
@@ -152,7 +152,7 @@ impl SessionPurse {
                 self.ask_for_goods(&signed, request, &state).await
             }
             Ok((state, body)) => self.fetched(&state, body).await,
-            Err(error) => Ok(Fetched::Unknown(unknown(&signed, &error.to_string()))),
+            Err(error) => Ok(Fetched::Unknown(unknown(&signed, &causes(&error)))),
         }
     }
 
@@ -196,7 +196,7 @@ impl SessionPurse {
         let authorization = match rail.authorize(clearance, &*self.shared.wallet).await {
             Ok(authorization) => authorization,
             Err(error) => {
-                let text = format!("no authorization was made: {error}");
+                let text = format!("no authorization was made: {}", causes(&error));
                 return match presenting {
                     Presenting::First => Ok((self.settle(signed, Seen::Unsigned(text)).await?, None)),
                     Presenting::Again => Err(FetchError::Wallet(text)),
@@ -301,9 +301,10 @@ pub(super) fn close_link(held: &Held) -> LinkWrite {
 
 pub(super) fn unknown(signed: &Signed, problem: &str) -> UnknownOutcome {
     UnknownOutcome {
-        payment: signed.held.view(None),
+        id: signed.held.ask.payment,
+        payment: Some(signed.held.view(None)),
         problem: problem.to_owned(),
-        decidable_from: signed.prepared.expires_at,
+        decidable_from: Some(signed.prepared.expires_at),
     }
 }
 

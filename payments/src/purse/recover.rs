@@ -7,7 +7,7 @@ use super::{Payments, SessionHooks, SessionPurse, unavailable};
 use crate::payment::{Ask, DeliveryState, Payment, PaymentEvent, Signed};
 use crate::rail::Outcome;
 use bursar_ledger::{Ledger, Require, StreamId};
-use bursar_types::{Digest, FetchError, Fetched, HttpRequest, PaymentId};
+use bursar_types::{Digest, FetchError, Fetched, HttpRequest, PaymentId, UnknownOutcome, causes};
 use std::collections::BTreeSet;
 
 /// Where the payment that is open for a request is found.
@@ -78,9 +78,14 @@ impl SessionPurse {
         for text in [&bought, &open].into_iter().flatten() {
             // A link that cannot be read is not "nothing": something may be open behind it.
             let id = PaymentId::parse(text).map_err(|error| FetchError::Ledger(Box::new(error)))?;
-            match self.take_up(id, request).await? {
-                Joined::Nothing { .. } => {}
-                joined => return Ok(joined),
+            match self.take_up(id, request).await {
+                Ok(Joined::Nothing { .. }) => {}
+                Ok(joined) => return Ok(joined),
+                // Something is open for the request and cannot be read: a signature may be out.
+                Err(error) if open.as_ref() == Some(text) => {
+                    return Ok(Joined::Found(Fetched::Unknown(unreadable(id, &error))));
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(Joined::Nothing { bought })
@@ -117,7 +122,7 @@ impl SessionPurse {
     async fn resume(&self, signed: Signed, request: &HttpRequest) -> Joined {
         match self.try_resume(&signed, request).await {
             Ok(joined) => joined,
-            Err(error) => Joined::Found(Fetched::Unknown(unknown(&signed, &error.to_string()))),
+            Err(error) => Joined::Found(Fetched::Unknown(unknown(&signed, &causes(&error)))),
         }
     }
 
@@ -197,6 +202,11 @@ impl SessionPurse {
             Payment::Held(_) | Payment::Signing(_) | Payment::Unknown { .. } => Ok(Recovery::Unknown),
         }
     }
+}
+
+/// A payment may have been made, and its record cannot be read.
+pub(super) fn unreadable(id: PaymentId, error: &FetchError) -> UnknownOutcome {
+    UnknownOutcome { id, payment: None, problem: causes(error), decidable_from: None }
 }
 
 /// What the recovery of one payment found.
