@@ -152,6 +152,9 @@ const fn store_next_step(error: &StoreError) -> &'static str {
         StoreError::NewerSchema { .. } => {
             "update Bursar, or use another folder with --data; nothing was paid"
         }
+        StoreError::RolledBack { found: 0, .. } => {
+            "put the data file back; or, if you removed the folder on purpose, remove the `.mark` file beside it too"
+        }
         StoreError::RolledBack { .. } => {
             "put the newer file back: an older one would forget what was spent; or start anew in another folder with --data"
         }
