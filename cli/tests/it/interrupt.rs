@@ -59,6 +59,15 @@ impl Outside {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
+    /// Waits until the seller has settled a payment, of which the buyer knows nothing yet.
+    fn until_settled(&self) {
+        // As text: the last line may be half written.
+        let chain = self.home.file("chain.jsonl");
+        while !std::fs::read_to_string(&chain).unwrap_or_default().contains("\"authorization\"") {
+            std::thread::yield_now();
+        }
+    }
+
     /// What left the wallet on the chain is what the ledger says was paid, and no document was paid twice.
     fn agrees(&self) {
         let sent = self.home.transfers("chain.jsonl");
@@ -100,9 +109,9 @@ fn a_second_ctrl_c_leaves_at_once_and_nothing_is_paid_twice() {
     outside.fault(r#"{"fault":"slow_body","ms":4000,"times":1}"#);
     let mut running = started(outside.command());
     running.until(r#""money":"signing""#);
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    outside.until_settled();
     running.signal("INT");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    running.until_stderr("payments in flight go on to their end");
     running.signal("INT");
     assert_eq!(running.end().code, 130);
     let again = ran(outside.command());
@@ -116,7 +125,7 @@ fn a_run_that_is_killed_in_the_middle_of_a_purchase_is_settled_by_the_chain_and_
     outside.fault(r#"{"fault":"slow_body","ms":4000,"times":1}"#);
     let mut running = started(outside.command());
     running.until(r#""money":"signing""#);
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    outside.until_settled();
     running.signal("KILL");
     assert_eq!(running.end().code, -1);
     assert_eq!(outside.home.transfers("chain.jsonl").len(), 1, "it was paid, and nobody heard of it");

@@ -143,6 +143,17 @@ impl Running {
         }
     }
 
+    /// Reads what it says beside its output until that holds `text`.
+    pub(crate) fn until_stderr(&mut self, text: &str) {
+        let mut seen = Vec::new();
+        let stderr = self.child.stderr.as_mut().unwrap();
+        while !String::from_utf8_lossy(&seen).contains(text) {
+            let mut byte = [0];
+            assert_eq!(std::io::Read::read(stderr, &mut byte).unwrap(), 1, "`{text}` never came");
+            seen.push(byte[0]);
+        }
+    }
+
     /// Sends a signal, such as `INT`.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
