@@ -63,9 +63,14 @@ impl Outside {
     fn until_settled(&self) {
         // As text: the last line may be half written.
         let chain = self.home.file("chain.jsonl");
-        while !std::fs::read_to_string(&chain).unwrap_or_default().contains("\"authorization\"") {
+        let settled = || std::fs::read_to_string(&chain).unwrap_or_default().contains("\"authorization\"");
+        for _ in 0..3_000_000 {
+            if settled() {
+                return;
+            }
             std::thread::yield_now();
         }
+        panic!("the seller never settled a payment");
     }
 
     /// What left the wallet on the chain is what the ledger says was paid, and no document was paid twice.
