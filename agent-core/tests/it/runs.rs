@@ -11,7 +11,6 @@ use bursar_types::{Amount, AssetId, BudgetStanding, Effect, Phase, Purse, RunId,
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 fn set(tools: &[&Counting]) -> ToolSet {
     tools.iter().fold(ToolSet::new(), |set, tool| set.with((*tool).clone()).unwrap())
@@ -237,9 +236,9 @@ async fn a_cancelled_run_finishes_the_running_spend_and_starts_nothing() {
     let world = World::new();
     let spend = Counting::new("spend", Effect::Spend).slow(60_000);
     let model = Scripted::new().turn(calls(&[("spend", json!({"n": 1})), ("spend", json!({"n": 2}))]));
-    let cancel = world.cancel.clone();
+    let (cancel, running) = (world.cancel.clone(), spend.clone());
     tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        running.started().await;
         cancel.cancel();
     });
     let report = run(&world, model, set(&[&spend]), Limits::default()).await;
@@ -254,9 +253,9 @@ async fn a_cancelled_run_drops_reads_and_gives_writes_up_as_unknown() {
     for (effect, executed) in [(Effect::Read, Executed::No), (Effect::Write, Executed::Unknown)] {
         let world = World::new();
         let tool = Counting::new("wait", effect);
-        let cancel = world.cancel.clone();
+        let (cancel, running) = (world.cancel.clone(), tool.clone());
         tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            running.started().await;
             cancel.cancel();
         });
         let model = Scripted::new().call("wait", json!({"n": 99}));

@@ -198,16 +198,22 @@ pub(crate) struct Counting {
     pub(crate) effect: Effect,
     pub(crate) calls: Arc<AtomicU32>,
     pub(crate) delay_ms_per_n: u64,
+    started: Arc<tokio::sync::Notify>,
 }
 
 impl Counting {
     pub(crate) fn new(name: &'static str, effect: Effect) -> Self {
-        Self { name, effect, calls: Arc::new(AtomicU32::new(0)), delay_ms_per_n: 0 }
+        Self { name, effect, calls: Arc::default(), delay_ms_per_n: 0, started: Arc::default() }
     }
 
     pub(crate) fn slow(mut self, delay_ms_per_n: u64) -> Self {
         self.delay_ms_per_n = delay_ms_per_n;
         self
+    }
+
+    /// Waits until it has been called.
+    pub(crate) async fn started(&self) {
+        self.started.notified().await;
     }
 
     pub(crate) fn count(&self) -> u32 {
@@ -231,6 +237,7 @@ impl Tool for Counting {
     }
     async fn call(&self, context: &ToolContext, args: Number) -> Result<serde_json::Value, ToolError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        self.started.notify_one();
         context.progress().say("counting");
         assert_ne!(args.n, 13, "bad luck");
         if args.n == 99 {

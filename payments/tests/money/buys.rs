@@ -148,18 +148,8 @@ async fn a_seller_of_version_1_is_paid() {
 
 #[tokio::test]
 async fn code_without_an_agent_buys_under_a_metered_item() {
-    use bursar_payments::MeteredItem;
     let world = World::new().await;
-    let seller = world.market.seller(0).unwrap();
-    let item = MeteredItem {
-        name: "docs".to_owned(),
-        resource: format!("{}/documents/*", seller.url()),
-        method: "GET".to_owned(),
-        payee: seller.pay_to().to_string(),
-        asset: world.usdc.clone(),
-        ceiling: bursar_types::Amount::from_atomic(world.usdc.clone(), 1_500),
-        count: 2,
-    };
+    let item = world.metered("/documents/*");
     let purse = world.session_under(world.mandate().metered(item), None).await.handle();
     for (document, delivered) in [("alpha", true), ("beta", true), ("gamma", false)] {
         let fetched = purse.fetch(get(&world.url(document)), key(document)).await.unwrap();

@@ -164,18 +164,9 @@ async fn a_quote_that_expired_cannot_be_planned() {
 
 #[tokio::test]
 async fn a_metered_pattern_cannot_be_left_by_dot_segments() {
-    use bursar_payments::MeteredItem;
     let world = World::new().await;
     let seller = world.market.seller(0).unwrap();
-    let item = MeteredItem {
-        name: "docs".to_owned(),
-        resource: format!("{}/free-zone/*", seller.url()),
-        method: "GET".to_owned(),
-        payee: seller.pay_to().to_string(),
-        asset: world.usdc.clone(),
-        ceiling: bursar_types::Amount::from_atomic(world.usdc.clone(), 1_500),
-        count: 2,
-    };
+    let item = world.metered("/free-zone/*");
     let purse = world.session_under(world.mandate().metered(item), None).await.handle();
     for path in ["../documents/alpha", "%2e%2e/documents/alpha", "x/../../documents/alpha"] {
         let fetched =

@@ -4,8 +4,8 @@ use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId};
 use bursar_market::{ManualClock as MarketClock, Market, SellerConfig, SourceDocument, TimeSource};
 use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
 use bursar_payments::{
-    Approver, HttpTransport, LocalWallet, Mandate, MoneyEvent, Observer, Payments, PaymentsParts, Policy,
-    Rail, SessionHooks, SessionPurse, Wallet,
+    Approver, HttpTransport, LocalWallet, Mandate, MeteredItem, MoneyEvent, Observer, Payments,
+    PaymentsParts, Policy, Rail, SessionHooks, SessionPurse, Wallet,
 };
 use bursar_types::{
     Amount, Asset, AssetId, AssetRegistry, Clock, Fetched, HttpRequest, Limits, ManualClock, PlanItem,
@@ -122,6 +122,20 @@ impl World {
 
     pub(crate) fn mandate(&self) -> Mandate {
         Mandate::new("tests", "ada").session_budget(usd("0.50")).asset(self.usdc.clone())
+    }
+
+    /// A standing purchase of two things below a path of the seller, at most 0.0015 each.
+    pub(crate) fn metered(&self, path: &str) -> MeteredItem {
+        let seller = self.market.seller(0).unwrap();
+        MeteredItem {
+            name: "docs".to_owned(),
+            resource: format!("{}{path}", seller.url()),
+            method: "GET".to_owned(),
+            payee: seller.pay_to().to_string(),
+            asset: self.usdc.clone(),
+            ceiling: Amount::from_atomic(self.usdc.clone(), 1_500),
+            count: 2,
+        }
     }
 
     pub(crate) async fn session(&self) -> Arc<SessionPurse> {
