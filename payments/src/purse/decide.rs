@@ -64,6 +64,10 @@ impl SessionPurse {
             let state = self.state().await?;
             let now = self.shared.clock.now();
             let counts = self.counts(&state, now).await?;
+            if state.frozen.is_some() {
+                let what = format!("paying for {}", ask.url);
+                return Err(self.refuse_plainly(&what, denied(reasons::frozen())).await);
+            }
             if self.hooks.approval == PlanApproval::Never {
                 return self.not_covered(offers, vec![reasons::dry_run()]).await;
             }

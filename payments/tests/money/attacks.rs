@@ -257,6 +257,26 @@ async fn a_freeze_between_hold_and_signature_stops_it() {
 }
 
 #[tokio::test]
+async fn a_freeze_between_decision_and_hold_holds_nothing() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let (payments, traps) = process(&world, 2);
+    let purse = resume(&payments, &session).await;
+    plan(&world, &purse, "alpha").await;
+    let pause = traps.pause(Step::Commit("payment.held"));
+    let (request, buyer) = (get(&world.url("alpha")), purse.clone());
+    let task = tokio::spawn(async move { buyer.fetch(request, key("alpha")).await });
+    pause.reached().await;
+    freeze(&world, session.session()).await;
+    pause.let_go();
+    let told = task.await.unwrap();
+    let Err(FetchError::Denied(decision)) = told else { panic!("{told:?}") };
+    assert_eq!(decision.reasons[0].code, "FROZEN");
+    assert_eq!(world.ledger.streams("payment/").await.unwrap(), [], "money was held in a frozen session");
+    assert_eq!((world.authorizations(), world.books(&purse).await), (0, (0, 0)));
+}
+
+#[tokio::test]
 async fn a_worker_overtaken_while_letting_go_joins_the_payment() {
     let world = World::new().await;
     let session = world.session().await;
