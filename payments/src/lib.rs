@@ -30,9 +30,11 @@ pub use policy::{
 };
 pub use purse::{
     Clearance, OpenError, Payments, PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable,
+    VoidClearance,
 };
 pub use rail::{
-    Authorization, AuthorizeError, Exchange, Offer, OfferError, Order, Outcome, Prepared, Rail, x402,
+    Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,
+    Order, Outcome, Prepared, PreparedVoid, Rail, RefundAnswer, RefundRequest, RemedyError, Transfer, x402,
 };
 pub use session::{IllegalSessionEvent, SessionEvent, SessionState, phase};
 pub use transport::{HttpTransport, HttpTransportError};

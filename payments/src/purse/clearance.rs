@@ -1,6 +1,6 @@
 //! Clearances: what only the purse can make.
 
-use crate::rail::{Order, Prepared};
+use crate::rail::{Order, Prepared, PreparedVoid};
 use bursar_types::Digest;
 
 /// Leave to sign one payment's prepared terms, once.
@@ -79,5 +79,42 @@ impl Signable {
     #[must_use]
     pub fn payer(&self) -> &str {
         &self.payer
+    }
+}
+
+/// Leave to make one authorization worthless. It moves no money to anyone; where the rail asks a fee for it, the rail's own
+/// settings bound that.
+///
+/// Made only by the purse, after the terms are durable. It cannot be cloned or made elsewhere:
+///
+/// ```compile_fail,E0451
+/// # fn forge(prepared: bursar_payments::PreparedVoid) {
+/// let forged = bursar_payments::VoidClearance { payer: String::new(), prepared };
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct VoidClearance {
+    payer: String,
+    prepared: PreparedVoid,
+}
+
+impl VoidClearance {
+    /// INVARIANT: called only with what a `void_started` event has made durable.
+    pub(in crate::purse) const fn after_record(payer: String, prepared: PreparedVoid) -> Self {
+        Self { payer, prepared }
+    }
+
+    /// The terms it clears.
+    #[must_use]
+    pub const fn prepared(&self) -> &PreparedVoid {
+        &self.prepared
+    }
+
+    /// Turns it into what a wallet signs, one for each digest, in order.
+    pub fn into_signables(self) -> Vec<Signable> {
+        let Self { payer, prepared } = self;
+        let sign = |digest| Signable { digest, payer: payer.clone() };
+        prepared.signing.into_iter().map(sign).collect()
     }
 }

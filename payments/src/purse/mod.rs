@@ -14,7 +14,7 @@ mod propose;
 mod recover;
 mod settle;
 
-pub use clearance::{Clearance, Signable};
+pub use clearance::{Clearance, Signable, VoidClearance};
 pub use open::{OpenError, PaymentsParts, SessionHooks};
 pub use recover::Recovered;
 

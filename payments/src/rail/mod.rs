@@ -1,11 +1,16 @@
 //! What a rail is: how one kind of money moves.
 
 mod offer;
+mod remedy;
 pub mod x402;
 
 pub use offer::{Exchange, Offer, OfferError, Order, Prepared};
+pub use remedy::{
+    ChainEvent, ClaimReason, Inflow, InflowQuery, PreparedVoid, RefundAnswer, RefundRequest, RemedyError,
+    Transfer,
+};
 
-use crate::purse::Clearance;
+use crate::purse::{Clearance, VoidClearance};
 use crate::wallet::{Wallet, WalletError};
 use async_trait::async_trait;
 use bursar_types::{Amount, HttpRequest, HttpResponse, TransportError};
@@ -88,6 +93,14 @@ pub enum AuthorizeError {
 /// # What implementers guarantee
 /// `offers` and `prepare` are pure. `authorize` turns exactly the prepared terms into bytes, the same bytes each time.
 /// `recover` answers `DidNotMove` only if the authorization can never move money again. A failed read is `Unknown`.
+///
+/// # What recovery does with it
+/// The same for every rail. A payment whose terms are durable is asked about with `recover` until it answers
+/// something else than `Unknown`: on start, on a timer, and before anything is presented again. Within
+/// [`Prepared::expires_at`] the same terms may be authorized and presented again, never others. Long after it, what is still
+/// unknown counts as spent, and is asked about on. What was paid and not delivered is asked back with `request_refund`; a
+/// refund counts when `inflow` has seen it and not when somebody promised it. `void` makes an authorization worthless that
+/// nobody used yet; whether it did is for `recover` to see.
 #[async_trait]
 pub trait Rail: Send + Sync + fmt::Debug {
     /// Short name, such as `x402`.
@@ -127,6 +140,59 @@ pub trait Rail: Send + Sync + fmt::Debug {
 
     /// Asks the rail itself what became of an authorization.
     async fn recover(&self, prepared: &Prepared) -> Outcome;
+
+    /// Asks about many at once, for rails that can do so in fewer round trips; the answers are in the order of the
+    /// questions.
+    async fn recover_all(&self, prepared: &[Prepared]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(prepared.len());
+        for one in prepared {
+            outcomes.push(self.recover(one).await);
+        }
+        outcomes
+    }
+
+    /// The exact terms of making an unused authorization worthless.
+    ///
+    /// # Errors
+    /// [`RemedyError::Unsupported`] where the rail cannot, which is the default.
+    async fn prepare_void(&self, prepared: &Prepared) -> Result<PreparedVoid, RemedyError> {
+        let _ = prepared;
+        Err(RemedyError::Unsupported(format!("{} cannot take an authorization back", self.name())))
+    }
+
+    /// Makes an unused authorization worthless by consuming the clearance. `Ok` says that it was submitted; whether it came
+    /// before the payee is what [`Rail::recover`] sees.
+    ///
+    /// # Errors
+    /// [`RemedyError`].
+    ///
+    /// # Idempotency
+    /// The same prepared terms give the same bytes: submitting them twice has the effect of once.
+    async fn void(&self, clearance: VoidClearance, wallet: &dyn Wallet) -> Result<(), RemedyError> {
+        let _ = (clearance, wallet);
+        Err(RemedyError::Unsupported(format!("{} cannot take an authorization back", self.name())))
+    }
+
+    /// Asks the payee, or the rail, to give money back. An acceptance is a promise: it counts when [`Rail::inflow`] sees it.
+    ///
+    /// # Errors
+    /// [`RemedyError`].
+    ///
+    /// # Idempotency
+    /// The request's id: the same request asked twice is one claim.
+    async fn request_refund(&self, request: &RefundRequest) -> Result<RefundAnswer, RemedyError> {
+        let _ = request;
+        Err(RemedyError::Unsupported(format!("{} has no refunds", self.name())))
+    }
+
+    /// Money that came to the wallet and is final.
+    ///
+    /// # Errors
+    /// [`RemedyError`]; a failed read is `Failed`, never "nothing came".
+    async fn inflow(&self, query: &InflowQuery) -> Result<Inflow, RemedyError> {
+        let _ = query;
+        Err(RemedyError::Unsupported(format!("{} cannot see what comes in", self.name())))
+    }
 }
 
 const _: Option<&dyn Rail> = None;
