@@ -3,6 +3,9 @@
 //! It shares no code with the crates it tests, so that no mistake is on both sides: its own codec, its own
 //! EIP-712 hashing, its own signer recovery.
 //!
+//! It listens on loopback, or, [in process](MarketBuilder::in_process), on nothing at all: then requests are handed to
+//! it by a [call](Market::exchange), and with a [clock in hand](ManualClock) the same requests get the same answers.
+//!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), bursar_market::MarketError> {
@@ -43,4 +46,5 @@ pub use seller::{
     AmountRule, LogEntry, OfferTemplate, PaymentIdentifier, Pricing, Seller, SellerConfig, SellerLog,
     Violation, ViolationKind, WireVersion,
 };
+pub use server::Broken;
 pub use signing::{Authorization, Key, KeyError, Signature, SignatureError};

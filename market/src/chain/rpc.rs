@@ -48,7 +48,7 @@ enum Reply {
 }
 
 impl Service for Rpc {
-    async fn answer(&self, request: Request) -> Answer {
+    fn answer(&self, request: Request) -> Answer {
         if let Some(answer) = admin::answer(self.admin, &request, self.chain.faults(), || json!({})) {
             return answer;
         }

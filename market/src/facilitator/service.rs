@@ -15,7 +15,7 @@ pub(crate) struct FacilitatorService {
 }
 
 impl Service for FacilitatorService {
-    async fn answer(&self, request: Request) -> Answer {
+    fn answer(&self, request: Request) -> Answer {
         let facilitator = &self.facilitator;
         let log = || json!(facilitator.log());
         if let Some(answer) = admin::answer(self.admin, &request, facilitator.faults(), log) {

@@ -36,7 +36,7 @@ struct Presented {
 
 impl Seller {
     /// Answers a request for a document.
-    pub(super) async fn document(&self, item: &Item, request: &Request, entry: &mut LogEntry) -> Answer {
+    pub(super) fn document(&self, item: &Item, request: &Request, entry: &mut LogEntry) -> Answer {
         let presented = self.presented(request);
         let paid = presented.is_some();
         let redirects = |fault: &Fault| paid || !matches!(fault, Fault::Redirect { only_paid: true, .. });
@@ -44,7 +44,7 @@ impl Seller {
             return Answer::bytes(307, "text/plain", Vec::new()).with("location", to);
         }
         match presented {
-            None => self.unpaid(item, request, entry).await,
+            None => self.unpaid(item, request, entry),
             Some(presented) => {
                 self.record().log.paid_requests += 1;
                 self.paid(item, request, &presented, entry).unwrap_or_else(|refusal| refusal)
@@ -52,13 +52,15 @@ impl Seller {
         }
     }
 
-    async fn unpaid(&self, item: &Item, request: &Request, entry: &mut LogEntry) -> Answer {
+    fn unpaid(&self, item: &Item, request: &Request, entry: &mut LogEntry) -> Answer {
         let fault = self.strike(Place::Quote, entry, |_| true);
-        if let Some(Fault::SlowQuote { ms }) = fault {
-            tokio::time::sleep(Duration::from_millis(ms)).await;
-        }
         self.record().quoted(key(request));
-        self.quote(item, (&request.method, &request.target()), "Payment required", fault.as_ref())
+        let target = request.target();
+        let mut answer = self.quote(item, (&request.method, &target), "Payment required", fault.as_ref());
+        if let Some(Fault::SlowQuote { ms }) = fault {
+            answer.wait = Duration::from_millis(ms);
+        }
+        answer
     }
 
     /// Everything about a paid request; the refusal is an answer too.

@@ -15,7 +15,7 @@ pub(crate) struct SellerService {
 }
 
 impl Service for SellerService {
-    async fn answer(&self, request: Request) -> Answer {
+    fn answer(&self, request: Request) -> Answer {
         let seller = &self.seller;
         let log = || json!({ "log": seller.log(), "violations": seller.violations() });
         if let Some(answer) = admin::answer(self.admin, &request, seller.faults(), log) {
@@ -31,7 +31,7 @@ impl Service for SellerService {
             faults: Vec::new(),
             cached: false,
         };
-        let answer = route(seller, &request, &mut entry).await;
+        let answer = route(seller, &request, &mut entry);
         entry.status = (answer.delivery != Delivery::Dropped).then_some(answer.status);
         tracing::debug!(seller = seller.name(), ?entry, "request");
         seller.record().log.entries.push(entry);
@@ -39,12 +39,12 @@ impl Service for SellerService {
     }
 }
 
-async fn route(seller: &Seller, request: &Request, entry: &mut LogEntry) -> Answer {
+fn route(seller: &Seller, request: &Request, entry: &mut LogEntry) -> Answer {
     let missing = || Answer::json(404, &json!({ "error": "not found" }));
     if let Some(id) = request.path.strip_prefix("/documents/") {
         let Some(item) = seller.item(id) else { return missing() };
         return match request.method.as_str() {
-            "GET" | "POST" => seller.document(item, request, entry).await,
+            "GET" | "POST" => seller.document(item, request, entry),
             _ => Answer::json(405, &json!({ "error": "documents are read with GET" })),
         };
     }

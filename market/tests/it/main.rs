@@ -8,6 +8,8 @@ mod chain;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod exchange;
+#[cfg(test)]
 mod facilitator;
 #[cfg(test)]
 mod faults;

@@ -1,13 +1,13 @@
 //! Listening on loopback, with lines that can be cut: a fault drops a connection as a crash would.
 
+use super::message::{Answer, Delivery, Request, Service};
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::{ConnectInfo, State, connect_info::Connected},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri},
+    http::{HeaderMap, Method, Response, Uri},
     serve::{IncomingStream, Listener},
 };
-use serde_json::Value;
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
@@ -28,119 +28,6 @@ use tokio::{
 
 /// How long stopping waits for answers that are still on their way.
 const STOP_WAIT: Duration = Duration::from_secs(2);
-
-/// A request, read whole.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) query: Option<String>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl Request {
-    /// The first value of a query parameter.
-    pub(crate) fn param(&self, name: &str) -> Option<String> {
-        let query = self.query.as_deref()?;
-        url::form_urlencoded::parse(query.as_bytes())
-            .find_map(|(key, value)| (key == name).then(|| value.into_owned()))
-    }
-
-    /// A query parameter that is a count, within bounds.
-    pub(crate) fn count(&self, name: &str, default: usize, max: usize) -> usize {
-        self.param(name).and_then(|text| text.parse().ok()).unwrap_or(default).min(max)
-    }
-
-    /// Path and query, as quoted and as paid for.
-    pub(crate) fn target(&self) -> String {
-        self.query.as_ref().map_or_else(|| self.path.clone(), |query| format!("{}?{query}", self.path))
-    }
-}
-
-/// How an answer travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// As it should.
-    Whole,
-    /// Breaks off in the middle of the body.
-    Half,
-    /// Pauses in the middle of the body.
-    Paused(Duration),
-    /// Not at all: the connection closes without a byte.
-    Dropped,
-}
-
-/// An answer, before it is sent: a value that faults can change.
-#[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) media_type: String,
-    pub(crate) body: Vec<u8>,
-    pub(crate) delivery: Delivery,
-}
-
-impl Answer {
-    /// JSON with a status.
-    pub(crate) fn json(status: u16, body: &Value) -> Self {
-        Self::bytes(status, "application/json; charset=utf-8", body.to_string().into_bytes())
-    }
-
-    /// Bytes of a media type with a status.
-    pub(crate) fn bytes(status: u16, media_type: &str, body: Vec<u8>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            media_type: media_type.to_owned(),
-            body,
-            delivery: Delivery::Whole,
-        }
-    }
-
-    /// A connection that closes without an answer.
-    pub(crate) fn dropped() -> Self {
-        Self { delivery: Delivery::Dropped, ..Self::bytes(500, "text/plain", Vec::new()) }
-    }
-
-    /// Adds a header.
-    pub(crate) fn with(mut self, name: &'static str, value: String) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-
-    /// Takes a header away.
-    pub(crate) fn without(&mut self, name: &str) {
-        self.headers.retain(|(present, _)| !present.eq_ignore_ascii_case(name));
-    }
-
-    fn into_response(self, line: &Line) -> Response<Body> {
-        let length = self.body.len();
-        let body = match self.delivery {
-            Delivery::Whole => Body::from(self.body),
-            Delivery::Dropped => {
-                line.cut();
-                Body::empty()
-            }
-            Delivery::Half => broken(self.body, None),
-            Delivery::Paused(pause) => broken(self.body, Some(pause)),
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        headers.insert("content-length", HeaderValue::from(length));
-        if let Ok(media_type) = HeaderValue::from_str(&self.media_type) {
-            headers.insert("content-type", media_type);
-        }
-        for (name, value) in self.headers {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        }
-        response
-    }
-}
 
 /// A body in two parts: with a pause, both arrive; without one, the second never does.
 fn broken(body: Vec<u8>, pause: Option<Duration>) -> Body {
@@ -171,12 +58,6 @@ impl futures_core::Stream for Parts {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_recv(cx)
     }
-}
-
-/// Something that answers requests.
-pub(crate) trait Service: Clone + Send + Sync + 'static {
-    /// Answers one request.
-    fn answer(&self, request: Request) -> impl Future<Output = Answer> + Send;
 }
 
 /// A port that is ours, not yet served.
@@ -253,7 +134,27 @@ async fn answer<S: Service>(
         headers,
         body,
     };
-    service.answer(request).await.into_response(&line)
+    let answer = service.answer(request);
+    if !answer.wait.is_zero() {
+        tokio::time::sleep(answer.wait).await;
+    }
+    sent(answer, &line)
+}
+
+/// The answer as the line carries it.
+fn sent(answer: Answer, line: &Line) -> Response<Body> {
+    let delivery = answer.delivery;
+    let (head, body) = answer.into_parts();
+    let body = match delivery {
+        Delivery::Whole => Body::from(body),
+        Delivery::Dropped => {
+            line.cut();
+            Body::empty()
+        }
+        Delivery::Half => broken(body, None),
+        Delivery::Paused(pause) => broken(body, Some(pause)),
+    };
+    Response::from_parts(head, body)
 }
 
 /// A hand on one connection.

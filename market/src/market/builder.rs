@@ -1,14 +1,15 @@
-//! The whole market: a chain, a facilitator and sellers, started and stopped together.
+//! What market to start, and starting it.
 
+use super::Market;
 use crate::{
     chain::{Chain, ChainSettings, Revert, Rpc, StateFileError, Token},
     clock::TimeSource,
     facilitator::{Facilitator, FacilitatorService},
     faults::FaultError,
-    library::{FolderError, Library, Skipped, SourceDocument},
+    library::{FolderError, Library, SourceDocument},
     primitives::Address,
     seller::{Pricing, Seller, SellerConfig, SellerService, WireVersion},
-    server::{Bound, Listening},
+    server::{Host, Stand, Venue},
 };
 use std::{io, path::PathBuf};
 use thiserror::Error;
@@ -77,10 +78,11 @@ pub struct MarketBuilder {
     admin: bool,
     wire: WireVersion,
     state_file: Option<PathBuf>,
+    in_process: bool,
 }
 
 impl MarketBuilder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let chain = ChainSettings {
             token: Token::default(),
             clock: TimeSource::default(),
@@ -99,6 +101,7 @@ impl MarketBuilder {
             admin: false,
             wire: WireVersion::default(),
             state_file: None,
+            in_process: false,
         }
     }
 
@@ -205,6 +208,15 @@ impl MarketBuilder {
         self
     }
 
+    /// Starts without sockets: no port is bound and no task spawned, the ports asked for do not count, and the market is
+    /// reached by [`Market::exchange`] alone, under names such as `http://rpc.market.test`,
+    /// `http://facilitator.market.test` and `http://seller-0.market.test`.
+    #[must_use]
+    pub const fn in_process(mut self) -> Self {
+        self.in_process = true;
+        self
+    }
+
     /// Starts everything.
     ///
     /// # Errors
@@ -235,25 +247,26 @@ impl MarketBuilder {
         }
         let admin = self.admin;
         let facilitator = Facilitator::new(chain.clone());
-        let mut servers = Vec::new();
+        let mut venue = Venue::new(self.in_process);
         let mut sellers = Vec::new();
-        for config in configs {
-            let bound = bind(config.port).await?;
-            let url = bound.url().to_owned();
+        for (index, config) in configs.into_iter().enumerate() {
+            let stand = reserve(&venue, config.port, &format!("seller-{index}")).await?;
+            let url = stand.url().to_owned();
             let seller = Seller::new(config, url, library.documents(), chain.clone(), facilitator.clone())?;
-            servers.push(bound.serve(SellerService { seller: seller.clone(), admin }));
+            venue.open(stand, Host::Seller(SellerService { seller: seller.clone(), admin }));
             sellers.push(seller);
         }
         facilitator.publish(sellers.iter().flat_map(Seller::listings).collect());
-        let bound = bind(self.ports.facilitator).await?;
-        let facilitator_url = bound.url().to_owned();
-        servers.push(bound.serve(FacilitatorService { facilitator: facilitator.clone(), admin }));
-        let bound = bind(self.ports.rpc).await?;
-        let rpc_url = bound.url().to_owned();
-        servers.push(bound.serve(Rpc { chain: chain.clone(), admin }));
+        let stand = reserve(&venue, self.ports.facilitator, "facilitator").await?;
+        let facilitator_url = stand.url().to_owned();
+        let service = FacilitatorService { facilitator: facilitator.clone(), admin };
+        venue.open(stand, Host::Facilitator(service));
+        let stand = reserve(&venue, self.ports.rpc, "rpc").await?;
+        let rpc_url = stand.url().to_owned();
+        venue.open(stand, Host::Rpc(Rpc { chain: chain.clone(), admin }));
         tracing::info!(rpc_url, facilitator_url, sellers = sellers.len(), "market open");
         let skipped = library.skipped().to_vec();
-        Ok(Market { chain, facilitator, sellers, servers, rpc_url, facilitator_url, skipped })
+        Ok(Market { chain, facilitator, sellers, venue, rpc_url, facilitator_url, skipped })
     }
 
     fn library(&self) -> Result<Library, MarketError> {
@@ -278,113 +291,6 @@ impl MarketBuilder {
     }
 }
 
-async fn bind(port: u16) -> Result<Bound, MarketError> {
-    Bound::new(port).await.map_err(|source| MarketError::Port { port, source })
-}
-
-/// A running market. Stops when dropped; [`Market::stop`] also waits for it.
-#[derive(Debug)]
-#[must_use = "a market stops when it is dropped"]
-pub struct Market {
-    chain: Chain,
-    facilitator: Facilitator,
-    sellers: Vec<Seller>,
-    servers: Vec<Listening>,
-    rpc_url: String,
-    facilitator_url: String,
-    skipped: Vec<Skipped>,
-}
-
-impl Market {
-    /// Begins to describe a market.
-    #[must_use]
-    pub fn builder() -> MarketBuilder {
-        MarketBuilder::new()
-    }
-
-    /// The chain's JSON-RPC.
-    #[must_use]
-    pub fn rpc_url(&self) -> &str {
-        &self.rpc_url
-    }
-
-    /// The facilitator, without a slash at the end.
-    #[must_use]
-    pub fn facilitator_url(&self) -> &str {
-        &self.facilitator_url
-    }
-
-    /// Where an agent begins: `…/discovery/search`.
-    #[must_use]
-    pub fn discovery_url(&self) -> String {
-        format!("{}/discovery/search", self.facilitator_url)
-    }
-
-    /// The sellers, without a slash at the end: the main one, the reseller, then those added.
-    #[must_use]
-    pub fn seller_urls(&self) -> Vec<String> {
-        self.sellers.iter().map(|seller| seller.url().to_owned()).collect()
-    }
-
-    /// The CAIP-2 network: `eip155:31337`.
-    #[must_use]
-    pub fn network(&self) -> String {
-        self.token().network()
-    }
-
-    /// The token.
-    #[must_use]
-    pub fn token(&self) -> &Token {
-        self.chain.token()
-    }
-
-    /// Makes money. An amount beyond what the token can count changes nothing.
-    pub fn mint(&self, to: impl Into<Address>, atomic: u128) {
-        if let Err(revert) = self.chain.mint(to, atomic) {
-            tracing::warn!(%revert, atomic, "nothing was minted");
-        }
-    }
-
-    /// The balance at the newest block.
-    #[must_use]
-    pub fn balance_of(&self, who: impl Into<Address>) -> u128 {
-        self.chain.balance_of(who)
-    }
-
-    /// The chain.
-    #[must_use]
-    pub const fn chain(&self) -> &Chain {
-        &self.chain
-    }
-
-    /// The facilitator.
-    #[must_use]
-    pub const fn facilitator(&self) -> &Facilitator {
-        &self.facilitator
-    }
-
-    /// One seller.
-    #[must_use]
-    pub fn seller(&self, index: usize) -> Option<&Seller> {
-        self.sellers.get(index)
-    }
-
-    /// All sellers.
-    #[must_use]
-    pub fn sellers(&self) -> &[Seller] {
-        &self.sellers
-    }
-
-    /// The files of the folder that were left out.
-    #[must_use]
-    pub fn skipped(&self) -> &[Skipped] {
-        &self.skipped
-    }
-
-    /// Stops everything, and waits until the ports are free.
-    pub async fn stop(self) {
-        for server in self.servers {
-            server.stop().await;
-        }
-    }
+async fn reserve(venue: &Venue, port: u16, name: &str) -> Result<Stand, MarketError> {
+    venue.reserve(port, name).await.map_err(|source| MarketError::Port { port, source })
 }
