@@ -86,6 +86,7 @@ pub(crate) struct ChainSettings {
     pub(crate) clock: TimeSource,
     pub(crate) finality_depth: u64,
     pub(crate) block_time_s: u64,
+    pub(crate) log_range_max: u64,
 }
 
 /// An in-process chain. Clones share it.
@@ -149,6 +150,11 @@ impl Chain {
     #[must_use]
     pub fn finality_depth(&self) -> u64 {
         self.shared.settings.finality_depth
+    }
+
+    /// How many blocks one `eth_getLogs` may span.
+    pub(super) fn log_range_max(&self) -> u64 {
+        self.shared.settings.log_range_max
     }
 
     /// Mines an empty block at the clock's time.

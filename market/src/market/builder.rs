@@ -88,6 +88,7 @@ impl MarketBuilder {
             clock: TimeSource::default(),
             finality_depth: 0,
             block_time_s: BLOCK_TIME_S,
+            log_range_max: u64::MAX,
         };
         Self {
             source_dir: None,
@@ -174,6 +175,13 @@ impl MarketBuilder {
     #[must_use]
     pub const fn finality_depth(mut self, blocks: u64) -> Self {
         self.chain.finality_depth = blocks;
+        self
+    }
+
+    /// How many blocks one `eth_getLogs` may span, as public nodes limit it; by default any number.
+    #[must_use]
+    pub const fn log_range_max(mut self, blocks: u64) -> Self {
+        self.chain.log_range_max = blocks;
         self
     }
 

@@ -114,6 +114,9 @@ async fn logs_are_found_by_address_topics_and_range() {
         (range(json!([[is_used, cancelled], buyer])), 3),
         (range(json!([cancelled])), 1),
         (range(json!([transfer, null, to])), 2),
+        (range(json!([transfer, [], [to, buyer]])), 3),
+        (range(json!([null, null, buyer])), 1),
+        (range(json!([null, [buyer, to], null])), 5),
         (range(json!([transfer, buyer, to, null])), 0),
         (range(json!([])), 6),
         (with(range(json!([])), "address", json!(shop.market.token().address)), 6),
@@ -171,8 +174,57 @@ async fn what_is_no_call_is_a_json_rpc_error() {
     for (body, code) in cases {
         assert_eq!(rpc(&shop, &body).await["error"]["code"], code, "{body}");
     }
-    let batch = rpc(&shop, &json!([one("eth_chainId", json!([])), one("eth_sign", json!([]))])).await;
-    assert_eq!((&batch[0]["result"], &batch[1]["error"]["code"]), (&json!("0x7a69"), &json!(-32601)));
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_in_another_order_and_has_its_limits() {
+    let shop = Shop::open().await;
+    let one = |id: &Value, method: &str| json!({ "jsonrpc": "2.0", "id": id, "method": method });
+    let silent = json!({ "jsonrpc": "2.0", "method": "eth_chainId" });
+    let batch = json!([one(&json!("a"), "eth_chainId"), silent, one(&json!(2), "eth_sign"), 5]);
+    let answers = rpc(&shop, &batch).await;
+    let ids: Vec<_> = answers.as_array().unwrap().iter().map(|answer| answer["id"].clone()).collect();
+    assert_eq!(ids, [Value::Null, json!(2), json!("a")], "last first, and nothing for what has no id");
+    assert_eq!(
+        (&answers[0]["error"]["code"], &answers[1]["error"]["code"]),
+        (&json!(-32600), &json!(-32601))
+    );
+    assert_eq!(answers[2]["result"], "0x7a69");
+    assert_eq!(rpc(&shop, &json!([one(&json!(1), "eth_chainId")])).await[0]["result"], "0x7a69");
+    assert_eq!(rpc(&shop, &json!([])).await["error"]["message"], "empty batch");
+    let many = |count: u64| (0..count).map(|id| one(&json!(id), "eth_chainId")).collect::<Value>();
+    assert_eq!(rpc(&shop, &many(100)).await.as_array().map(Vec::len), Some(100));
+    let refused = rpc(&shop, &many(101)).await;
+    assert_eq!(
+        refused,
+        json!([{ "jsonrpc": "2.0", "id": 0,
+                                 "error": { "code": -32600, "message": "batch too large" } }])
+    );
+    let fault = FaultRule::new(Fault::RpcDown).path("eth_sign");
+    shop.market.chain().faults().arm(fault).unwrap();
+    let down = shop.buyer.http.post(shop.market.rpc_url()).body(batch.to_string()).send().await;
+    assert!(down.is_err(), "what breaks the connection breaks it for the whole batch");
+}
+
+#[tokio::test]
+async fn logs_are_searched_in_ranges_as_large_as_configured() {
+    let shop = Shop::open_with(|market| market.log_range_max(3)).await;
+    for _ in 0..6 {
+        shop.market.chain().mine();
+    }
+    let (head, _) = shop.market.chain().head();
+    let range = async |from: u64, to: u64| {
+        let filter = json!([{ "fromBlock": format!("{from:#x}"), "toBlock": format!("{to:#x}") }]);
+        call(&shop, "eth_getLogs", filter).await
+    };
+    assert_eq!(range(1, 3).await.as_array().map(Vec::len), Some(1));
+    let refused = json!({ "code": -32005, "message": "exceed maximum block range: 3" });
+    assert_eq!(range(1, 4).await, refused);
+    assert_eq!(range(head - 3, head + 40).await, refused);
+    assert_eq!(range(head - 2, head + 40).await, json!([]));
+    let whole = json!([{ "fromBlock": "earliest", "toBlock": "latest" }]);
+    assert_eq!(call(&shop, "eth_getLogs", whole).await, refused);
+    assert_eq!(call(&shop, "eth_getLogs", json!([{}])).await, json!([]), "the newest block alone");
 }
 
 #[tokio::test]
