@@ -9,7 +9,9 @@ use crate::wallet_file;
 use bursar_ledger::{Ledger, SqliteOptions, SqliteStore};
 use bursar_memory::Library;
 use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
-use bursar_payments::{HttpTransport, Mandate, Payments, PaymentsParts, Policy, PolicyFile, Rail, Wallet};
+use bursar_payments::{
+    HttpTransport, Mandate, Payments, PaymentsParts, Policy, PolicyFile, Rail, RecoveryRules, Wallet,
+};
 use bursar_types::{Asset, AssetRegistry, Clock, Entropy, Limits, Transport};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +34,7 @@ pub struct BursarBuilder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     limits: Limits,
+    recovery: RecoveryRules,
 }
 
 impl BursarBuilder {
@@ -48,6 +51,7 @@ impl BursarBuilder {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             limits: Limits::default(),
+            recovery: RecoveryRules::default(),
         }
     }
 
@@ -155,6 +159,12 @@ impl BursarBuilder {
         self
     }
 
+    /// How patiently what is open is looked after.
+    pub fn recovery(mut self, recovery: RecoveryRules) -> Self {
+        self.recovery = recovery;
+        self
+    }
+
     /// Opens the data file and everything over it, and takes up payments that a crash left open.
     ///
     /// # Errors
@@ -195,6 +205,7 @@ impl BursarBuilder {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             limits: self.limits,
+            recovery: self.recovery,
         });
         let recovered = payments.recover().await?;
         library.sync().await?;

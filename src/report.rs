@@ -9,7 +9,8 @@ use crate::system::{SystemClock, SystemEntropy};
 use bursar_agent_core::StopCause;
 use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId};
 use bursar_payments::{
-    DeliveryState, Held, Payment, PaymentEvent, PlanApproval, Scope, SessionEvent, SessionState, phase,
+    Held, Obligation, ObligationState, Payment, PaymentEvent, PlanApproval, Scope, SessionEvent,
+    SessionState, phase,
 };
 use bursar_types::{
     Amount, ArtifactRef, AssetId, Clock, PaymentId, Phase, PlanItemId, ReceiptView, RunId, SessionId,
@@ -56,6 +57,31 @@ pub enum PaymentState {
         /// What came instead.
         problem: String,
     },
+    /// Money moved, the goods did not come or not whole, and money was asked back.
+    Claimed {
+        /// Why.
+        problem: String,
+    },
+    /// A person looks after it: what could be tried was tried.
+    Parked {
+        /// What is open.
+        problem: String,
+        /// Who.
+        owner: String,
+        /// By when.
+        due: Option<Timestamp>,
+    },
+    /// What was asked back came back.
+    Refunded,
+    /// A person settled it, or wrote it off.
+    Closed {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+        /// Whether it was given up.
+        written_off: bool,
+    },
     /// No money moved, and that is proven.
     NotPaid {
         /// The proof.
@@ -74,14 +100,31 @@ impl PaymentState {
     pub const fn is_open(&self) -> bool {
         matches!(
             self,
-            Self::Signing | Self::Unknown { .. } | Self::Undelivered { .. } | Self::Unreadable { .. }
+            Self::Signing
+                | Self::Unknown { .. }
+                | Self::Undelivered { .. }
+                | Self::Claimed { .. }
+                | Self::Parked { .. }
+                | Self::Unreadable { .. }
         )
     }
 
     /// Whether money moved.
     #[must_use]
     pub const fn is_paid(&self) -> bool {
-        matches!(self, Self::Delivered | Self::Undelivered { .. })
+        match self {
+            Self::Delivered
+            | Self::Undelivered { .. }
+            | Self::Claimed { .. }
+            | Self::Parked { .. }
+            | Self::Refunded
+            | Self::Closed { .. } => true,
+            Self::Held
+            | Self::Signing
+            | Self::Unknown { .. }
+            | Self::NotPaid { .. }
+            | Self::Unreadable { .. } => false,
+        }
     }
 }
 
@@ -262,15 +305,10 @@ fn payment_report(
         (None, Some(Payment::Signing(_))) => PaymentState::Signing,
         (None, Some(Payment::Unknown { problem, .. })) => PaymentState::Unknown { problem: problem.clone() },
         (None, Some(Payment::NotPaid { proof, .. })) => PaymentState::NotPaid { proof: proof.clone() },
-        (None, Some(Payment::Paid { reference, observed, delivery, .. })) => {
-            receipt = Some(ReceiptView { reference: reference.clone(), observed: *observed });
-            match delivery {
-                DeliveryState::Owed { problem } => PaymentState::Undelivered { problem: problem.clone() },
-                DeliveryState::Delivered { record } => {
-                    artifact = Some(record.artifact.clone());
-                    PaymentState::Delivered
-                }
-            }
+        (None, Some(paid @ Payment::Paid { obligation, .. })) => {
+            receipt = paid.view().and_then(|view| view.receipt);
+            artifact = obligation.record.as_ref().map(|record| record.artifact.clone());
+            owed(obligation)
         }
     };
     let quote = held.map(|held| &held.offer.quote);
@@ -292,6 +330,29 @@ fn payment_report(
         rules: held.map(|held| held.decision.rules.clone()).unwrap_or_default(),
         item: held.map(|held| held.item),
         uses: Vec::new(),
+    }
+}
+
+/// How a payment stands that moved money: as what the payee owes for it does.
+fn owed(obligation: &Obligation) -> PaymentState {
+    match &obligation.state {
+        ObligationState::Owed { problem } => PaymentState::Undelivered { problem: problem.clone() },
+        ObligationState::Delivered => PaymentState::Delivered,
+        ObligationState::Claimed => PaymentState::Claimed {
+            problem: obligation.claim.as_ref().map(|claim| claim.detail.clone()).unwrap_or_default(),
+        },
+        ObligationState::Parked { problem } => PaymentState::Parked {
+            problem: problem.clone(),
+            owner: obligation.owner.clone(),
+            due: obligation.due,
+        },
+        ObligationState::Refunded => PaymentState::Refunded,
+        ObligationState::Settled { by, reason } => {
+            PaymentState::Closed { by: by.clone(), reason: reason.clone(), written_off: false }
+        }
+        ObligationState::WrittenOff { by, reason } => {
+            PaymentState::Closed { by: by.clone(), reason: reason.clone(), written_off: true }
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the purse tells whoever watches.
 
-use bursar_types::{Amount, ArtifactRef, Decision, PaymentId, PaymentView, Phase, PlanOutcome, Quote};
+use bursar_types::{
+    Amount, ArtifactRef, Decision, PaymentId, PaymentView, Phase, PlanOutcome, Quote, Timestamp,
+};
 use serde::Serialize;
 use std::fmt;
 
@@ -75,6 +77,40 @@ pub enum MoneyEvent {
         payment: PaymentView,
         /// Why.
         problem: String,
+    },
+    /// Money is asked back.
+    Claimed {
+        /// The payment.
+        payment: PaymentView,
+        /// How much.
+        amount: Amount,
+        /// Why.
+        problem: String,
+    },
+    /// A remedy failed. It is tried again, or a person takes over: that is told as well.
+    RemedyFailed {
+        /// The payment.
+        payment: PaymentView,
+        /// Why.
+        problem: String,
+    },
+    /// Money came back, and was seen to.
+    Refunded {
+        /// The payment.
+        payment: PaymentView,
+        /// How much.
+        amount: Amount,
+    },
+    /// A person looks after it now.
+    Parked {
+        /// The payment.
+        payment: PaymentView,
+        /// What is open.
+        problem: String,
+        /// Who.
+        owner: String,
+        /// By when.
+        due: Timestamp,
     },
     /// No money moved, and that is proven.
     NotPaid {

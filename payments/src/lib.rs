@@ -7,12 +7,14 @@
 mod approval;
 mod events;
 mod mandate;
+mod obligation;
 mod payment;
 mod plan;
 mod policy;
 mod purse;
 mod rail;
 mod reasons;
+mod recovery;
 mod session;
 mod transport;
 mod wallet;
@@ -22,7 +24,10 @@ pub use events::{MoneyEvent, NoObserver, Observer};
 pub use mandate::{
     BudgetRule, Mandate, MandateError, MandateFile, MandateFileError, MeteredItem, PlanApproval, Scope,
 };
-pub use payment::{Ask, DeliveryState, Held, IllegalEvent, Payment, PaymentEvent, Received, Signed};
+pub use obligation::{
+    Claim, Next, Obligation, ObligationEvent, ObligationState, Refund, Remedy, Step, StepResult,
+};
+pub use payment::{Ask, Evidence, Held, IllegalEvent, Payment, PaymentEvent, Received, Signed, Void};
 pub use plan::{ItemTerms, Plan};
 pub use policy::{
     Actor, CallFacts, Facts, PayFacts, PlanFacts, Policy, PolicyError, PolicyFile, QuoteFacts, RuleEffect,
@@ -36,6 +41,7 @@ pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,
     Order, Outcome, Prepared, PreparedVoid, Rail, RefundAnswer, RefundRequest, RemedyError, Transfer, x402,
 };
+pub use recovery::RecoveryRules;
 pub use session::{IllegalSessionEvent, SessionEvent, SessionState, phase};
 pub use transport::{HttpTransport, HttpTransportError};
 pub use wallet::{LocalWallet, Wallet, WalletError};

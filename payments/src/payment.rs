@@ -2,11 +2,12 @@
 //!
 //! A stored enum whose variants hold only what exists then, with one [`Payment::apply`] used live and in replay.
 
-use crate::rail::{Offer, Order, Outcome, Prepared};
+use crate::obligation::{Obligation, ObligationEvent, ObligationState, Step, StepResult};
+use crate::rail::{Offer, Order, Outcome, Prepared, PreparedVoid};
 use bursar_ledger::{Commitment, Line};
 use bursar_types::{
     Amount, ArtifactRecord, Decision, Digest, HoldId, PaymentId, PaymentView, PlanItemId, PurchaseKey,
-    ReceiptView, SessionId,
+    ReceiptView, SessionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -77,20 +78,60 @@ pub struct Received {
     pub media_type: Option<String>,
 }
 
-/// Whether what was paid for came.
+/// How it is known that money moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "delivery")]
-pub enum DeliveryState {
-    /// The payee owes it.
-    Owed {
-        /// What came instead, if anything did.
+#[serde(rename_all = "snake_case", tag = "evidence")]
+pub enum Evidence {
+    /// The payee says so.
+    Claimed {
+        /// The transaction or charge, as it named it.
+        reference: String,
+    },
+    /// The rail itself was seen to have moved it. Final only then.
+    Observed {
+        /// The transaction or charge.
+        reference: String,
+    },
+    /// Nobody could say for so long that it counts as spent, until the rail says otherwise.
+    Presumed {
+        /// Why it is not known.
         problem: String,
+        /// What came with the payee's answer.
+        received: Option<Received>,
     },
-    /// It came and is kept.
-    Delivered {
-        /// Where.
-        record: Box<ArtifactRecord>,
-    },
+}
+
+impl Evidence {
+    /// Whether the rail itself was seen to have moved it.
+    #[must_use]
+    pub const fn is_observed(&self) -> bool {
+        matches!(self, Self::Observed { .. })
+    }
+
+    /// The transaction or charge, if anyone named one.
+    #[must_use]
+    pub fn reference(&self) -> Option<&str> {
+        match self {
+            Self::Claimed { reference } | Self::Observed { reference } => Some(reference),
+            Self::Presumed { .. } => None,
+        }
+    }
+
+    fn receipt(&self) -> Option<ReceiptView> {
+        let reference = self.reference()?.to_owned();
+        Some(ReceiptView { reference, observed: self.is_observed() })
+    }
+}
+
+/// Taking an authorization back that nobody used yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Void {
+    /// Why.
+    pub reason: String,
+    /// The exact terms; `None` where the rail could not fix any.
+    pub prepared: Option<PreparedVoid>,
+    /// How far it is.
+    pub step: Step,
 }
 
 /// What is known about a payment.
@@ -109,17 +150,17 @@ pub enum Payment {
         problem: String,
         /// What came with the answer.
         received: Option<Received>,
+        /// Whether it is being taken back. From then on it is never presented again.
+        void: Option<Box<Void>>,
     },
-    /// Money moved.
+    /// Money moved, or counts as moved.
     Paid {
         /// The purchase.
         signed: Box<Signed>,
-        /// The transaction or charge.
-        reference: String,
-        /// Whether the rail itself was seen to have moved it. Final only then.
-        observed: bool,
-        /// Whether the goods came.
-        delivery: DeliveryState,
+        /// How that is known.
+        evidence: Evidence,
+        /// What the payee owes for it.
+        obligation: Box<Obligation>,
     },
     /// No money moved under the attempts so far, and that is proven. A new attempt may be held.
     NotPaid {
@@ -171,7 +212,36 @@ pub enum PaymentEvent {
     DeliveryFailed {
         /// What.
         problem: String,
+        /// Who looks after what the payee owes.
+        owner: String,
+        /// By when it must have come.
+        due: Timestamp,
     },
+    /// It is being taken back: the terms of that are fixed.
+    VoidStarted {
+        /// Why.
+        reason: String,
+        /// The terms.
+        prepared: Option<Box<PreparedVoid>>,
+        /// Which try, from 0.
+        attempt: u32,
+    },
+    /// A try to take it back ended. Whether it was taken back is for the rail to say.
+    VoidEnded {
+        /// Which try.
+        attempt: u32,
+        /// How.
+        result: StepResult,
+    },
+    /// Nobody could say for long enough: it counts as spent, and a person looks after it.
+    Presumed {
+        /// Who.
+        owner: String,
+        /// By when.
+        due: Timestamp,
+    },
+    /// Something happened to what the payee owes.
+    Owed(ObligationEvent),
 }
 
 /// The event cannot follow the state.
@@ -188,59 +258,109 @@ impl Payment {
     /// # Errors
     /// [`IllegalEvent`] when the event cannot follow this state.
     pub fn apply(state: Option<Self>, event: PaymentEvent) -> Result<Self, IllegalEvent> {
+        let illegal =
+            IllegalEvent { state: state.as_ref().map_or("nothing", Self::name), event: event.name() };
+        Self::next(state, event).ok_or(illegal)
+    }
+
+    fn next(state: Option<Self>, event: PaymentEvent) -> Option<Self> {
         use PaymentEvent as E;
-        let illegal = |state: &'static str, event: &E| IllegalEvent { state, event: event.name() };
-        match (state, event) {
-            (None, E::Held(held)) if held.attempt == 0 => Ok(Self::Held(held)),
+        Some(match (state, event) {
+            (None, E::Held(held)) if held.attempt == 0 => Self::Held(held),
             (Some(Self::NotPaid { attempts, .. }), E::Held(held)) if held.attempt == attempts => {
-                Ok(Self::Held(held))
+                Self::Held(held)
             }
-            (Some(Self::Held(held)), E::LetGo { reason }) => Ok(Self::not_paid(*held, reason)),
+            (Some(Self::Held(held)), E::LetGo { reason }) => Self::not_paid(*held, reason),
             (Some(Self::Held(held)), E::Signing { order, prepared }) => {
-                Ok(Self::Signing(Box::new(Signed { held: *held, order: *order, prepared: *prepared })))
+                Self::Signing(Box::new(Signed { held: *held, order: *order, prepared: *prepared }))
             }
             (Some(Self::Signing(signed)), E::Answered { outcome, received }) => {
-                Ok(Self::resolved(signed, outcome, received))
+                Self::resolved(signed, outcome, received, None)
             }
-            (Some(Self::Unknown { signed, received, .. }), E::Answered { outcome, received: new }) => {
-                Ok(Self::resolved(signed, outcome, new.or(received)))
+            (Some(Self::Unknown { signed, received, void, .. }), E::Answered { outcome, received: new }) => {
+                Self::resolved(signed, outcome, new.or(received), void)
             }
             (Some(Self::Signing(signed)), E::Observed { outcome }) => {
-                Ok(Self::resolved(signed, outcome, None))
+                Self::resolved(signed, outcome, None, None)
             }
-            (Some(Self::Unknown { signed, received, .. }), E::Observed { outcome }) => {
-                Ok(Self::resolved(signed, outcome, received))
+            (Some(Self::Unknown { signed, received, void, .. }), E::Observed { outcome }) => {
+                Self::resolved(signed, outcome, received, void)
             }
-            (Some(paid @ Self::Paid { .. }), E::Observed { outcome }) => Ok(paid.observed_again(outcome)),
-            (Some(Self::Paid { signed, reference, observed, .. }), E::Delivered { record }) => {
-                Ok(Self::Paid { signed, reference, observed, delivery: DeliveryState::Delivered { record } })
+            (Some(paid @ Self::Paid { .. }), E::Observed { outcome }) => paid.observed_again(outcome),
+            (Some(unknown @ Self::Unknown { .. }), event) => return unknown.given_up(event),
+            (Some(Self::Paid { signed, evidence, obligation }), event) => {
+                let obligation = owed(*obligation, event, signed.held.amount())?;
+                Self::Paid { signed, evidence, obligation: Box::new(obligation) }
             }
-            (
-                Some(Self::Paid { signed, reference, observed, delivery: DeliveryState::Owed { .. } }),
-                E::DeliveryFailed { problem },
-            ) => Ok(Self::Paid { signed, reference, observed, delivery: DeliveryState::Owed { problem } }),
-            (state, event) => Err(illegal(state.as_ref().map_or("nothing", Self::name), &event)),
+            _ => return None,
+        })
+    }
+
+    /// An unknown payment is taken back, or counts as spent.
+    fn given_up(self, event: PaymentEvent) -> Option<Self> {
+        use PaymentEvent as E;
+        let Self::Unknown { signed, problem, received, void } = self else { return None };
+        match event {
+            E::VoidStarted { reason, prepared, attempt } => {
+                if void.as_ref().is_some_and(|void| void.step.is_over()) {
+                    return None;
+                }
+                let prepared = prepared.map(|prepared| *prepared);
+                let void = Void { reason, prepared, step: Step::Running { attempt } };
+                Some(Self::Unknown { signed, problem, received, void: Some(Box::new(void)) })
+            }
+            E::VoidEnded { attempt, result } => {
+                let mut void = void.filter(|void| void.step == Step::Running { attempt })?;
+                void.step = result.step(attempt);
+                Some(Self::Unknown { signed, problem, received, void: Some(void) })
+            }
+            E::Presumed { owner, due } => {
+                let obligation = Obligation::parked(owner, due, problem.clone());
+                let evidence = Evidence::Presumed { problem, received };
+                Some(Self::Paid { signed, evidence, obligation: Box::new(obligation) })
+            }
+            _ => None,
         }
     }
 
-    fn resolved(signed: Box<Signed>, outcome: Outcome, received: Option<Received>) -> Self {
+    fn resolved(
+        signed: Box<Signed>,
+        outcome: Outcome,
+        received: Option<Received>,
+        void: Option<Box<Void>>,
+    ) -> Self {
         match outcome {
             Outcome::Moved { reference, observed } => {
-                let delivery = DeliveryState::Owed { problem: "nothing came yet".to_owned() };
-                Self::Paid { signed, reference, observed, delivery }
+                let evidence = match observed {
+                    true => Evidence::Observed { reference },
+                    false => Evidence::Claimed { reference },
+                };
+                // Opened here; the event that follows in the same transaction says what came, who looks after it and by when.
+                let opened = Obligation {
+                    due: None,
+                    ..Obligation::opened(
+                        String::new(),
+                        signed.prepared.expires_at,
+                        "nothing came yet".to_owned(),
+                    )
+                };
+                Self::Paid { signed, evidence, obligation: Box::new(opened) }
             }
             Outcome::DidNotMove { proof } => Self::not_paid(signed.held, proof),
-            Outcome::Unknown { problem } => Self::Unknown { signed, problem, received },
+            Outcome::Unknown { problem } => Self::Unknown { signed, problem, received, void },
         }
     }
 
-    /// A payee's claim is confirmed or disproved by the rail; nothing else changes a paid payment.
+    /// A payee's claim, or a presumption, is confirmed or disproved by the rail; nothing else changes a paid payment.
     fn observed_again(self, outcome: Outcome) -> Self {
         match (self, outcome) {
-            (Self::Paid { signed, delivery, .. }, Outcome::Moved { reference, observed: true }) => {
-                Self::Paid { signed, reference, observed: true, delivery }
+            (Self::Paid { signed, obligation, .. }, Outcome::Moved { reference, observed: true }) => {
+                let obligation = Box::new(obligation.confirmed());
+                Self::Paid { signed, evidence: Evidence::Observed { reference }, obligation }
             }
-            (Self::Paid { signed, observed: false, .. }, Outcome::DidNotMove { proof }) => {
+            (Self::Paid { signed, evidence, .. }, Outcome::DidNotMove { proof })
+                if !evidence.is_observed() =>
+            {
                 Self::not_paid(signed.held, proof)
             }
             (paid, _) => paid,
@@ -263,10 +383,29 @@ impl Payment {
         }
     }
 
-    /// Whether money moved and the goods did not come.
+    /// Whether money moved and the goods are still owed: not here, and no money asked back yet.
     #[must_use]
-    pub const fn is_owed(&self) -> bool {
-        matches!(self, Self::Paid { delivery: DeliveryState::Owed { .. }, .. })
+    pub fn is_owed(&self) -> bool {
+        matches!(self.obligation(), Some(Obligation { state: ObligationState::Owed { .. }, .. }))
+    }
+
+    /// What the payee owes, if money moved.
+    #[must_use]
+    pub fn obligation(&self) -> Option<&Obligation> {
+        match self {
+            Self::Paid { obligation, .. } => Some(obligation),
+            Self::Held(_) | Self::Signing(_) | Self::Unknown { .. } | Self::NotPaid { .. } => None,
+        }
+    }
+
+    /// Whether nothing more can happen by itself: no money moved, or the rail was seen to move it and the obligation ended.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::NotPaid { .. } => true,
+            Self::Paid { evidence, obligation, .. } => evidence.is_observed() && obligation.is_over(),
+            Self::Held(_) | Self::Signing(_) | Self::Unknown { .. } => false,
+        }
     }
 
     /// What was asked.
@@ -297,12 +436,20 @@ impl Payment {
     #[must_use]
     pub fn view(&self) -> Option<PaymentView> {
         let receipt = match self {
-            Self::Paid { reference, observed, .. } => {
-                Some(ReceiptView { reference: reference.clone(), observed: *observed })
-            }
+            Self::Paid { evidence, .. } => evidence.receipt(),
             _ => None,
         };
         self.held().map(|held| held.view(receipt))
+    }
+}
+
+/// What an event does to what is owed.
+fn owed(obligation: Obligation, event: PaymentEvent, price: &Amount) -> Option<Obligation> {
+    match event {
+        PaymentEvent::Delivered { record } => obligation.delivered(record),
+        PaymentEvent::DeliveryFailed { problem, owner, due } => obligation.failed(problem, owner, due),
+        PaymentEvent::Owed(event) => obligation.apply(event, price),
+        _ => None,
     }
 }
 
@@ -339,6 +486,10 @@ impl PaymentEvent {
             Self::Observed { .. } => "observed",
             Self::Delivered { .. } => "delivered",
             Self::DeliveryFailed { .. } => "delivery_failed",
+            Self::VoidStarted { .. } => "void_started",
+            Self::VoidEnded { .. } => "void_ended",
+            Self::Presumed { .. } => "presumed",
+            Self::Owed(event) => event.name(),
         }
     }
 
@@ -353,6 +504,10 @@ impl PaymentEvent {
             Self::Observed { .. } => "payment.observed",
             Self::Delivered { .. } => "payment.delivered",
             Self::DeliveryFailed { .. } => "payment.delivery_failed",
+            Self::VoidStarted { .. } => "payment.void_started",
+            Self::VoidEnded { .. } => "payment.void_ended",
+            Self::Presumed { .. } => "payment.presumed",
+            Self::Owed(event) => event.kind(),
         }
     }
 }

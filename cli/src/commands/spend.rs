@@ -75,6 +75,15 @@ fn state(payment: &PaymentReport) -> String {
         PaymentState::Unknown { problem } => format!("unknown: {}", line(problem, 80)),
         PaymentState::Delivered => format!("paid ({seen})"),
         PaymentState::Undelivered { problem } => format!("undelivered, paid ({seen}): {}", line(problem, 80)),
+        PaymentState::Claimed { problem } => format!("asked back, paid ({seen}): {}", line(problem, 80)),
+        PaymentState::Parked { problem, owner, .. } => {
+            format!("parked with {}, paid ({seen}): {}", line(owner, 40), line(problem, 80))
+        }
+        PaymentState::Refunded => format!("refunded, paid ({seen})"),
+        PaymentState::Closed { by, reason, written_off } => {
+            let how = if *written_off { "written off" } else { "settled" };
+            format!("{how} by {}, paid ({seen}): {}", line(by, 40), line(reason, 80))
+        }
         PaymentState::NotPaid { proof } => format!("not paid: {}", line(proof, 80)),
         PaymentState::Unreadable { problem } => format!("unreadable: {}", line(problem, 80)),
     }

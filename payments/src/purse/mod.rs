@@ -4,15 +4,18 @@
 //! this one. Nothing here trusts a model: what is signed comes from stored quotes, the mandate and the ledger.
 
 mod ask;
+mod book;
 mod budgets;
 mod clearance;
 mod decide;
 mod flight;
+mod goods;
 mod open;
 mod pay;
 mod propose;
 mod recover;
 mod settle;
+mod told;
 
 pub use clearance::{Clearance, Signable, VoidClearance};
 pub use open::{OpenError, PaymentsParts, SessionHooks};
@@ -23,6 +26,7 @@ use crate::payment::Ask;
 use crate::policy::{Actor, CallFacts, Facts, Policy};
 use crate::rail::Rail;
 use crate::reasons;
+use crate::recovery::RecoveryRules;
 use crate::session::{SessionEvent, SessionState};
 use crate::wallet::Wallet;
 use async_trait::async_trait;
@@ -48,6 +52,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     limits: Limits,
+    recovery: RecoveryRules,
     flights: Flights,
     tasks: TaskTracker,
 }

@@ -9,6 +9,7 @@ use crate::mandate::{Mandate, MandateError, PlanApproval};
 use crate::plan::{ItemTerms, Plan};
 use crate::policy::{Actor, Policy};
 use crate::rail::Rail;
+use crate::recovery::RecoveryRules;
 use crate::session::{IllegalSessionEvent, SessionEvent, SessionState};
 use crate::wallet::Wallet;
 use bursar_ledger::{
@@ -45,6 +46,8 @@ pub struct PaymentsParts {
     pub entropy: Arc<dyn Entropy>,
     /// Bounds of every exchange with a vendor.
     pub limits: Limits,
+    /// How patiently what is open is looked after.
+    pub recovery: RecoveryRules,
 }
 
 /// Who answers for a session, and who watches it.
@@ -127,6 +130,7 @@ impl Payments {
             clock: parts.clock,
             entropy: parts.entropy,
             limits: parts.limits,
+            recovery: parts.recovery,
             flights: Flights::default(),
             tasks: TaskTracker::new(),
         }))

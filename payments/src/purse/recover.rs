@@ -4,7 +4,7 @@ use super::open::fold_session;
 use super::pay::{LetGo, Presenting, unavailable_event, unknown};
 use super::settle::Seen;
 use super::{Payments, SessionHooks, SessionPurse, unavailable};
-use crate::payment::{Ask, DeliveryState, Payment, PaymentEvent, Signed};
+use crate::payment::{Ask, Payment, PaymentEvent, Signed};
 use crate::rail::Outcome;
 use bursar_ledger::{Ledger, Require, StreamId};
 use bursar_types::{Digest, FetchError, Fetched, HttpRequest, PaymentId, UnknownOutcome, causes};
@@ -105,7 +105,7 @@ impl SessionPurse {
             Payment::Signing(signed) | Payment::Unknown { signed, .. } => {
                 Ok(self.resume(*signed, request).await)
             }
-            Payment::Paid { ref signed, delivery: DeliveryState::Owed { .. }, .. } => {
+            Payment::Paid { ref signed, .. } if payment.is_owed() => {
                 self.ask_for_goods(signed, request, &payment).await.map(Joined::Found)
             }
             Payment::Paid { .. } => match self.fetched(&payment, None).await? {
@@ -136,10 +136,10 @@ impl SessionPurse {
         match &state {
             Payment::NotPaid { .. } => Ok(Joined::Nothing { bought: None }),
             Payment::Held(_) => Ok(Joined::Overtaken),
-            Payment::Unknown { signed: current, problem, .. }
+            Payment::Unknown { signed: current, problem, void, .. }
                 if current.held.attempt == signed.held.attempt =>
             {
-                if !self.may_present_again(signed).await? {
+                if void.is_some() || !self.may_present_again(signed).await? {
                     return found(Fetched::Unknown(unknown(signed, problem)));
                 }
                 self.present_and_settle(signed.clone(), request, Presenting::Again).await.map(Joined::Found)
@@ -175,9 +175,8 @@ impl SessionPurse {
     /// Takes up one payment without its buyer: asks the rail, books what it says, presents nothing.
     pub(super) async fn recover_one(&self, id: PaymentId) -> Result<Recovery, FetchError> {
         let signed = match Loaded::read(&self.shared.ledger, id).await?.payment {
-            None | Some(Payment::NotPaid { .. } | Payment::Paid { observed: true, .. }) => {
-                return Ok(Recovery::Final);
-            }
+            None | Some(Payment::NotPaid { .. }) => return Ok(Recovery::Final),
+            Some(Payment::Paid { evidence, .. }) if evidence.is_observed() => return Ok(Recovery::Final),
             Some(Payment::Held(held)) => {
                 return match self.let_go(&held, "left by a worker that stopped before signing").await? {
                     LetGo::Done => Ok(Recovery::LetGo),

@@ -5,7 +5,7 @@ use bursar_market::{ManualClock as MarketClock, Market, SellerConfig, SourceDocu
 use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
 use bursar_payments::{
     Approver, HttpTransport, LocalWallet, Mandate, MeteredItem, MoneyEvent, Observer, Payments,
-    PaymentsParts, Policy, Rail, SessionHooks, SessionPurse, Wallet,
+    PaymentsParts, Policy, Rail, RecoveryRules, SessionHooks, SessionPurse, Wallet,
 };
 use bursar_types::{
     Amount, Asset, AssetId, AssetRegistry, Clock, Fetched, HttpRequest, Limits, ManualClock, PlanItem,
@@ -249,6 +249,7 @@ fn parts(
         clock,
         entropy,
         limits: Limits { timeout_ms: 2_000, ..Limits::default() },
+        recovery: RecoveryRules::default(),
     }
 }
 

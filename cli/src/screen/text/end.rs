@@ -102,7 +102,16 @@ fn spend(text: &mut String, outcome: &Outcome, amounts: &Amounts) {
             PaymentState::Unknown { problem } => format!("nobody can say yet whether it moved: {problem}"),
             PaymentState::Signing => "signed, and its answer is not known".to_owned(),
             PaymentState::Unreadable { problem } => format!("its record cannot be read: {problem}"),
-            PaymentState::Held | PaymentState::Delivered | PaymentState::NotPaid { .. } => continue,
+            PaymentState::Claimed { problem } => format!("paid, and asked back: {problem}"),
+            PaymentState::Parked { problem, owner, due } => match due {
+                Some(due) => format!("{owner} has to look at it until {due}: {problem}"),
+                None => format!("{owner} has to look at it: {problem}"),
+            },
+            PaymentState::Held
+            | PaymentState::Delivered
+            | PaymentState::Refunded
+            | PaymentState::Closed { .. }
+            | PaymentState::NotPaid { .. } => continue,
         };
         let _ = writeln!(
             text,
