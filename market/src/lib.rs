@@ -34,7 +34,7 @@ mod server;
 mod signing;
 mod wire;
 
-pub use chain::{Chain, ChainLog, Revert, StateFileError, Token, Transfer};
+pub use chain::{Chain, ChainLog, PlainTransfer, Revert, StateFileError, Token, Transfer};
 pub use clock::{ManualClock, TimeSource};
 pub use facilitator::{Facilitator, FacilitatorCall};
 pub use faults::{Fault, FaultError, FaultRule, Faults, Malformation, Place};
@@ -43,8 +43,8 @@ pub use library::{Document, FolderError, Hit, Library, SearchIndex, Skipped, Sou
 pub use market::{Market, MarketBuilder, MarketError, Ports};
 pub use primitives::{Address, ParseError, Uint, Word, keccak};
 pub use seller::{
-    AmountRule, LogEntry, OfferTemplate, PaymentIdentifier, Pricing, Seller, SellerConfig, SellerLog,
-    Violation, ViolationKind, WireVersion,
+    AmountRule, LogEntry, OfferTemplate, PaymentIdentifier, Pricing, RefundClaim, RefundError, RefundRule,
+    Seller, SellerConfig, SellerLog, Violation, ViolationKind, WireVersion,
 };
 pub use server::Broken;
 pub use signing::{Authorization, Key, KeyError, Signature, SignatureError};

@@ -1,6 +1,6 @@
 //! The few calls the token answers.
 
-use super::{handle::Token, state::State};
+use super::{state::State, token::Token};
 use crate::primitives::{Address, Uint, Word, keccak};
 
 /// What a call came to.

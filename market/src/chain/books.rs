@@ -1,10 +1,11 @@
 //! The chain's books: what is checked, kept and applied, live and when they are read again.
 
 use super::{
-    handle::{Token, Transfer},
     kept::{Change, Kept, Line},
     revert::Revert,
     state::{State, nonce_event, transfer_event},
+    token::Token,
+    transfers::{PlainTransfer, Scheduled, Transfer},
 };
 use crate::{
     primitives::{Address, Uint, Word, keccak},
@@ -16,6 +17,9 @@ use crate::{
 pub(super) struct Books {
     pub(super) state: State,
     pub(super) transfers: Vec<Transfer>,
+    pub(super) plain: Vec<PlainTransfer>,
+    /// In order of time. Only what is applied is kept.
+    pub(super) scheduled: Vec<Scheduled>,
     pub(super) kept: Option<Kept>,
 }
 
@@ -50,6 +54,7 @@ impl Books {
                 let signer = signature(text)?.recover(authorization.digest(token));
                 check(&self.state, line.at_s, authorization, signer).map(|_| ())
             }
+            Change::Plain { from, to, value } => check_plain(&self.state, *from, *to, *value).map(|_| ()),
             Change::Cancel { authorizer, nonce, signature: text } => {
                 let signer = signature(text)?.recover(cancel_digest(token, *authorizer, *nonce));
                 match signer {
@@ -60,6 +65,33 @@ impl Books {
             }
         };
         checked.and_then(|()| self.apply(token, line)).map(|_| ()).map_err(|revert| revert.to_string())
+    }
+
+    /// Checks, keeps and applies a transfer by the owner of the money.
+    pub(super) fn transfer(
+        &mut self,
+        token: &Token,
+        now_s: u64,
+        (from, to): (Address, Address),
+        value: u128,
+    ) -> Result<Word, Revert> {
+        let value = Uint::from(value);
+        check_plain(&self.state, from, to, value)?;
+        self.change(token, now_s, Change::Plain { from, to, value })
+    }
+
+    /// Sends what was scheduled up to now. What the token refuses then is never sent.
+    pub(super) fn send_due(&mut self, token: &Token, now_s: u64) -> usize {
+        let due = self.scheduled.partition_point(|scheduled| scheduled.at_s <= now_s);
+        let due: Vec<_> = self.scheduled.drain(..due).collect();
+        let sent = due.into_iter().filter(|Scheduled { at_s, from, to, value }| {
+            let sent = self.transfer(token, *at_s, (*from, *to), *value);
+            if let Err(revert) = &sent {
+                tracing::warn!(%revert, %from, %to, value, "a scheduled transfer is not sent");
+            }
+            sent.is_ok()
+        });
+        sent.count()
     }
 
     /// The balance after money is made.
@@ -108,6 +140,19 @@ impl Books {
                 self.transfers.push(Transfer { from, to, value, nonce, transaction, block, timestamp_s });
                 Ok(transaction)
             }
+            Change::Plain { from, to, value } => {
+                let (from, to) = (*from, *to);
+                let (atomic, left, more) = state.moved(from, to, *value)?;
+                let subject = [from.to_word().0, to.to_word().0, value.to_word().0].concat();
+                let transaction = transaction_hash(b"plain", &subject, head);
+                let event = transfer_event(from, to, *value);
+                let block = state.mine(at_s, Some((transaction, vec![event])));
+                state.set_balance(from, block, left);
+                state.set_balance(to, block, more);
+                let timestamp_s = state.head_time_s();
+                self.plain.push(PlainTransfer { from, to, value: atomic, transaction, block, timestamp_s });
+                Ok(transaction)
+            }
             Change::Cancel { authorizer, nonce, .. } => {
                 let digest = cancel_digest(token, *authorizer, *nonce);
                 let transaction = transaction_hash(b"cancel", &digest.0, head);
@@ -143,6 +188,14 @@ pub(super) fn check(
         return Err(Revert::InvalidSignature);
     }
     state.moved(*from, *to, *value)
+}
+
+/// The contract's checks of `transfer`.
+fn check_plain(state: &State, from: Address, to: Address, value: Uint) -> Result<(u128, u128, u128), Revert> {
+    if state.is_blacklisted(from) || state.is_blacklisted(to) {
+        return Err(Revert::Blacklisted);
+    }
+    state.moved(from, to, value)
 }
 
 fn transaction_hash(kind: &[u8], subject: &[u8], head: u64) -> Word {

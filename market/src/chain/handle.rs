@@ -5,6 +5,8 @@ use super::{
     kept::{Change, Kept, StateFileError},
     revert::Revert,
     state::State,
+    token::Token,
+    transfers::{PlainTransfer, Scheduled, Transfer},
 };
 use crate::{
     clock::TimeSource,
@@ -12,72 +14,10 @@ use crate::{
     primitives::{Address, Uint, Word},
     signing::{Authorization, Signature, cancel_digest},
 };
-use serde::Serialize;
 use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-
-/// The token everybody pays with, and the fields of its EIP-712 domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Token {
-    /// Its contract.
-    pub address: Address,
-    /// Name in the domain.
-    pub name: String,
-    /// Version in the domain.
-    pub version: String,
-    /// What people call it.
-    pub symbol: String,
-    /// Digits after the point.
-    pub decimals: u8,
-    /// The chain it lives on.
-    pub chain_id: u64,
-}
-
-impl Default for Token {
-    /// A look-alike of USDC on chain 31337, where its signatures are worth nothing anywhere else.
-    fn default() -> Self {
-        Self {
-            address: Address::new([
-                0x5f, 0xbd, 0xb2, 0x31, 0x56, 0x78, 0xaf, 0xec, 0xb3, 0x67, 0xf0, 0x32, 0xd9, 0x3f, 0x64,
-                0x2f, 0x64, 0x18, 0x0a, 0xa3,
-            ]),
-            name: "USD Coin".to_owned(),
-            version: "2".to_owned(),
-            symbol: "USDC".to_owned(),
-            decimals: 6,
-            chain_id: 31_337,
-        }
-    }
-}
-
-impl Token {
-    /// The CAIP-2 name of its chain.
-    #[must_use]
-    pub fn network(&self) -> String {
-        format!("eip155:{}", self.chain_id)
-    }
-}
-
-/// One transfer by authorization that the chain has mined.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transfer {
-    /// The payer.
-    pub from: Address,
-    /// The payee.
-    pub to: Address,
-    /// Atomic units.
-    pub value: u128,
-    /// The authorization's nonce.
-    pub nonce: Word,
-    /// The transaction.
-    pub transaction: Word,
-    /// The block.
-    pub block: u64,
-    /// The block's time, in Unix seconds.
-    pub timestamp_s: u64,
-}
 
 /// How the chain is to be.
 #[derive(Debug, Clone)]
@@ -124,7 +64,13 @@ impl Chain {
 
     fn begin(settings: ChainSettings, first_s: u64, kept: Option<Kept>) -> Self {
         let state = State::new(settings.token.address, settings.token.chain_id, first_s);
-        let books = Mutex::new(Books { state, transfers: Vec::new(), kept });
+        let books = Mutex::new(Books {
+            state,
+            transfers: Vec::new(),
+            plain: Vec::new(),
+            scheduled: Vec::new(),
+            kept,
+        });
         Self { shared: Arc::new(Shared { settings, faults: Faults::for_rpc(), books }) }
     }
 
@@ -246,6 +192,36 @@ impl Chain {
         check(&self.lock().state, now_s, authorization, signer).map(|_| ())
     }
 
+    /// Moves money as its owner would, by a transaction of its own, and mines the block it is in. Its only event is
+    /// `Transfer`.
+    ///
+    /// # Errors
+    ///
+    /// [`Revert`]; then nothing moved and no block was mined.
+    pub fn transfer(
+        &self,
+        from: impl Into<Address>,
+        to: impl Into<Address>,
+        value: u128,
+    ) -> Result<Word, Revert> {
+        let (from, to) = (from.into(), to.into());
+        let now_s = self.clock().now_s();
+        self.lock().transfer(self.token(), now_s, (from, to), value)
+    }
+
+    /// Moves money as [`Chain::transfer`] does, in a block of the time `at_s`, once the clock is there.
+    pub(crate) fn schedule(&self, at_s: u64, from: Address, to: Address, value: u128) {
+        let mut books = self.lock();
+        let place = books.scheduled.partition_point(|earlier| earlier.at_s <= at_s);
+        books.scheduled.insert(place, Scheduled { at_s, from, to, value });
+    }
+
+    /// Mines the scheduled transfers whose time has come. Answers how many moved money.
+    pub(crate) fn send_due(&self) -> usize {
+        let now_s = self.clock().now_s();
+        self.lock().send_due(self.token(), now_s)
+    }
+
     /// Burns a nonce without moving money.
     ///
     /// # Errors
@@ -274,11 +250,19 @@ impl Chain {
         self.lock().transfers.clone()
     }
 
+    /// All transfers without authorization so far, oldest first. Those still to come are not among them, even if their
+    /// time has come, until the chain was read or [they were sent](crate::Market::send_due_refunds).
+    #[must_use]
+    pub fn plain_transfers(&self) -> Vec<PlainTransfer> {
+        self.lock().plain.clone()
+    }
+
     /// Reads the state after catching up with the clock.
     pub(super) fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
         let settings = &self.shared.settings;
         let now_s = settings.clock.now_s();
         let mut books = self.lock();
+        books.send_due(&settings.token, now_s);
         for at_s in books.state.due(now_s, settings.block_time_s, settings.finality_depth) {
             if books.change(&settings.token, at_s, Change::Empty).is_err() {
                 break;

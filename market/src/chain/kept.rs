@@ -93,6 +93,8 @@ pub(super) enum Change {
     Mint { to: Address, value: Uint },
     /// Money moved by authorization.
     Transfer { authorization: Authorization, signature: String },
+    /// Money was moved by its owner.
+    Plain { from: Address, to: Address, value: Uint },
     /// A nonce was burnt.
     Cancel { authorizer: Address, nonce: Word, signature: String },
     /// An account was put on the issuer's list, or taken off. Makes no block.

@@ -8,10 +8,14 @@ mod kept;
 mod revert;
 mod rpc;
 mod state;
+mod token;
+mod transfers;
 
+pub use handle::Chain;
 pub(crate) use handle::ChainSettings;
-pub use handle::{Chain, Token, Transfer};
 pub use kept::StateFileError;
 pub use revert::Revert;
 pub(crate) use rpc::Rpc;
 pub use state::ChainLog;
+pub use token::Token;
+pub use transfers::{PlainTransfer, Transfer};

@@ -18,6 +18,8 @@ pub enum Place {
     Settlement,
     /// Seller: the answer to a request whose payment has been settled.
     Answer,
+    /// Seller: a claim for a refund that is right.
+    Refund,
     /// Facilitator: `/verify`.
     Verify,
     /// Facilitator: `/settle`.
@@ -31,9 +33,13 @@ impl Place {
     #[must_use]
     pub const fn is_seller(self) -> bool {
         match self {
-            Self::Request | Self::Terms | Self::Quote | Self::Arrival | Self::Settlement | Self::Answer => {
-                true
-            }
+            Self::Request
+            | Self::Terms
+            | Self::Quote
+            | Self::Arrival
+            | Self::Settlement
+            | Self::Answer
+            | Self::Refund => true,
             Self::Verify | Self::Settle | Self::Rpc => false,
         }
     }
@@ -165,6 +171,12 @@ pub enum Fault {
         /// How long.
         ms: u64,
     },
+    // Seller, refund.
+    /// Answers a claim with 500 before anything is decided or sent.
+    #[serde(rename = "refund_500_before")]
+    Refund500Before,
+    /// Accepts a claim; the answer is lost on the way.
+    RefundAnswerLost,
     // Facilitator, verify.
     /// Verification answers 500.
     #[serde(rename = "verify_500")]
@@ -245,6 +257,7 @@ impl Fault {
             | Self::GarbledReceipt
             | Self::ForeignReceipt
             | Self::SlowBody { .. } => Place::Answer,
+            Self::Refund500Before | Self::RefundAnswerLost => Place::Refund,
             Self::Verify500 | Self::VerifyRefuses { .. } => Place::Verify,
             Self::SettleAnswerLost
             | Self::SettleLostBefore

@@ -94,6 +94,12 @@ impl Market {
         }
     }
 
+    /// Sends the refunds whose time has come, as the chain also does when it is asked anything over its JSON-RPC. Answers
+    /// how many moved money.
+    pub fn send_due_refunds(&self) -> usize {
+        self.chain.send_due()
+    }
+
     /// The balance at the newest block.
     #[must_use]
     pub fn balance_of(&self, who: impl Into<Address>) -> u128 {

@@ -1,5 +1,6 @@
 //! What a seller sells, for how much, and how it speaks.
 
+use super::refund::RefundRule;
 use crate::{
     faults::FaultRule,
     library::{Document, Library, SourceDocument},
@@ -7,6 +8,9 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// How long after a settlement its money may be asked back, unless the seller says otherwise: a day.
+const REFUND_WITHIN_S: u64 = 86_400;
 
 /// Which version of x402 a seller speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -158,6 +162,9 @@ pub struct SellerConfig {
     pub(crate) port: u16,
     pub(crate) faults: Vec<FaultRule>,
     pub(crate) listed: bool,
+    pub(crate) refunds: RefundRule,
+    /// Within how many seconds of the settlement, and whether in part.
+    pub(crate) refund_terms: (u64, bool),
 }
 
 impl SellerConfig {
@@ -179,6 +186,8 @@ impl SellerConfig {
             port: 0,
             faults: Vec::new(),
             listed: true,
+            refunds: RefundRule::default(),
+            refund_terms: (REFUND_WITHIN_S, true),
         }
     }
 
@@ -249,6 +258,21 @@ impl SellerConfig {
     #[must_use]
     pub fn fault(mut self, rule: impl Into<FaultRule>) -> Self {
         self.faults.push(rule.into());
+        self
+    }
+
+    /// Sets what it does with claims for refunds; by default there are none.
+    #[must_use]
+    pub fn refunds(mut self, rule: RefundRule) -> Self {
+        self.refunds = rule;
+        self
+    }
+
+    /// Sets within how many seconds of a settlement its money may be asked back, and whether also a part of it; by default
+    /// within a day, and also a part.
+    #[must_use]
+    pub const fn refund_terms(mut self, within_s: u64, partial: bool) -> Self {
+        self.refund_terms = (within_s, partial);
         self
     }
 

@@ -4,6 +4,7 @@ use super::{
     config::{SellerConfig, WireVersion},
     purchase::Cached,
     record::{Record, SellerLog, Violation},
+    refund::Desk,
 };
 use crate::{
     chain::Chain,
@@ -51,6 +52,7 @@ struct Shared {
     changed: Mutex<HashMap<String, Changed>>,
     cache: Mutex<HashMap<String, Cached>>,
     till: Mutex<()>,
+    desk: Mutex<Desk>,
 }
 
 impl Seller {
@@ -87,6 +89,7 @@ impl Seller {
             changed: Mutex::default(),
             cache: Mutex::default(),
             till: Mutex::default(),
+            desk: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -201,6 +204,10 @@ impl Seller {
 
     pub(super) fn till(&self) -> MutexGuard<'_, ()> {
         self.shared.till.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.shared.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn current_price(&self, item: &Item) -> u128 {

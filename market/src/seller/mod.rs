@@ -6,10 +6,12 @@ mod handle;
 mod offer;
 mod purchase;
 mod record;
+mod refund;
 mod service;
 
 pub(crate) use config::address_of;
 pub use config::{AmountRule, OfferTemplate, PaymentIdentifier, Pricing, SellerConfig, WireVersion};
 pub use handle::Seller;
 pub use record::{LogEntry, SellerLog, Violation, ViolationKind};
+pub use refund::{RefundClaim, RefundError, RefundRule};
 pub(crate) use service::SellerService;

@@ -3,6 +3,7 @@
 use super::{
     config::{AmountRule, PaymentIdentifier, WireVersion, address_of},
     handle::{Item, Seller},
+    refund::{self, RefundRule},
 };
 use crate::{
     faults::{self, Fault},
@@ -69,6 +70,10 @@ impl Seller {
             let info = json!({ "required": rule == PaymentIdentifier::Required });
             let offered = json!({ "info": info, "schema": identifier_schema() });
             extensions.insert(PAYMENT_IDENTIFIER.to_owned(), offered);
+        }
+        if self.config().refunds != RefundRule::None {
+            let (within_s, partial) = self.config().refund_terms;
+            extensions.insert(refund::EXTENSION.to_owned(), refund::offer(self.url(), within_s, partial));
         }
         extensions
     }

@@ -298,7 +298,13 @@ impl Seller {
         answer
     }
 
-    fn strike(&self, place: Place, entry: &mut LogEntry, wanted: impl Fn(&Fault) -> bool) -> Option<Fault> {
+    /// Takes a fault that strikes here, and notes it.
+    pub(super) fn strike(
+        &self,
+        place: Place,
+        entry: &mut LogEntry,
+        wanted: impl Fn(&Fault) -> bool,
+    ) -> Option<Fault> {
         let fault = self.faults().strike(place, &entry.target, wanted)?;
         entry.faults.push(fault.name());
         Some(fault)
@@ -330,7 +336,8 @@ fn identifier(payment: &Payment) -> Option<&Value> {
     payment.extensions.get(PAYMENT_IDENTIFIER)?.get("info")?.get("id")
 }
 
-fn is_identifier(id: &str) -> bool {
+/// Whether a text may name a payment or a claim.
+pub(super) fn is_identifier(id: &str) -> bool {
     (16..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 

@@ -56,6 +56,12 @@ pub enum ViolationKind {
     UnreadablePayment,
     /// One payment identifier for two different payments.
     IdentifierReused,
+    /// A refund claim that cannot be read.
+    UnreadableClaim,
+    /// One id for two different refund claims.
+    RefundIdReused,
+    /// A second refund claim, under another id, for one settlement.
+    RefundClaimedTwice,
 }
 
 /// One violation.
@@ -111,6 +117,11 @@ impl Record {
     /// Binds an authorization to the first request it was shown with; false if this is another one.
     pub(super) fn bind(&mut self, payer: Address, nonce: Word, key: &RequestKey) -> bool {
         self.requests.entry((payer, nonce)).or_insert_with(|| key.clone()) == key
+    }
+
+    /// The path and query of the request that an authorization was first shown with.
+    pub(super) fn bound(&self, payer: Address, nonce: Word) -> Option<String> {
+        self.requests.get(&(payer, nonce)).map(|key| key.target.clone())
     }
 
     /// Remembers an authorization for a document. Returns an earlier one that `is_open` says was settled or

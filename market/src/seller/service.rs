@@ -1,6 +1,10 @@
 //! The seller over HTTP.
 
-use super::{handle::Seller, record::LogEntry};
+use super::{
+    handle::Seller,
+    record::LogEntry,
+    refund::{self, RefundRule},
+};
 use crate::{
     admin,
     server::{Answer, Delivery, Request, Service},
@@ -46,6 +50,12 @@ fn route(seller: &Seller, request: &Request, entry: &mut LogEntry) -> Answer {
         return match request.method.as_str() {
             "GET" | "POST" => seller.document(item, request, entry),
             _ => Answer::json(405, &json!({ "error": "documents are read with GET" })),
+        };
+    }
+    if request.path == refund::PATH && seller.config().refunds != RefundRule::None {
+        return match request.method.as_str() {
+            "POST" => seller.refund(request, entry),
+            _ => Answer::json(405, &json!({ "error": "refunds are claimed with POST" })),
         };
     }
     if request.method != "GET" {

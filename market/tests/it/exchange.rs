@@ -1,43 +1,14 @@
 //! The market without sockets, tasks or a runtime.
 
-use crate::support::{FUNDS, NOW_S, Shop, documents, encode};
+use crate::{
+    calls::{get, now, open, present, quote, rpc},
+    support::{FUNDS, NOW_S, Shop, documents},
+};
 use axum::http::{Request, Response};
 use bursar_market::{Broken, Fault, FaultRule, HostileKind, Market};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use std::{
-    future::Future,
-    pin::pin,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
-
-/// What a future comes to that waits for nothing.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("it waits for something"),
-    }
-}
-
-fn open() -> Shop {
-    now(Shop::open_with(|market| market.in_process()))
-}
-
-fn get(market: &Market, url: &str) -> Result<Response<Bytes>, Broken> {
-    now(market.exchange(Request::get(url).body(Bytes::new()).unwrap()))
-}
-
-fn quote(market: &Market, url: &str) -> Value {
-    let answer = get(market, url).unwrap();
-    assert_eq!(answer.status(), 402);
-    crate::support::decode(answer.headers()["payment-required"].to_str().unwrap()).unwrap()
-}
-
-fn present(market: &Market, url: &str, payment: &Value) -> Result<Response<Bytes>, Broken> {
-    let request = Request::get(url).header("payment-signature", encode(payment));
-    now(market.exchange(request.body(Bytes::new()).unwrap()))
-}
+use std::sync::Arc;
 
 fn buy(shop: &Shop, nonce: &str) -> Result<Response<Bytes>, Broken> {
     let mut payment = shop.buyer.payment(&quote(&shop.market, &shop.url()), nonce);
@@ -45,14 +16,9 @@ fn buy(shop: &Shop, nonce: &str) -> Result<Response<Bytes>, Broken> {
     present(&shop.market, &shop.url(), &payment)
 }
 
-fn post(market: &Market, url: &str, body: &Value) -> Value {
-    let request = Request::post(url).body(Bytes::from(body.to_string())).unwrap();
-    serde_json::from_slice(now(market.exchange(request)).unwrap().body()).unwrap()
-}
-
 #[test]
 fn a_document_is_bought_without_a_socket_or_a_runtime() {
-    let shop = open();
+    let shop = open(|market| market);
     assert_eq!(shop.market.rpc_url(), "http://rpc.market.test");
     assert_eq!(shop.market.facilitator_url(), "http://facilitator.market.test");
     assert_eq!(shop.market.seller_urls(), ["http://seller-0.market.test", "http://seller-1.market.test"]);
@@ -64,15 +30,14 @@ fn a_document_is_bought_without_a_socket_or_a_runtime() {
     assert_eq!((answer.status().as_u16(), answer.body().as_ref()), (200, documents()[0].text.as_bytes()));
     assert_eq!(answer.headers()["content-length"], answer.body().len().to_string());
     assert!(answer.headers().contains_key("payment-response"));
-    let head = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": [] });
-    assert_eq!(post(&shop.market, shop.market.rpc_url(), &head)["result"], "0x2");
+    assert_eq!(rpc(&shop.market, "eth_blockNumber", json!([])), "0x2");
     assert_eq!((shop.paid(), shop.seller().violations()), (6_000, vec![]));
     now(shop.market.stop());
 }
 
 #[test]
 fn a_dropped_answer_was_processed_and_comes_back_under_its_identifier() {
-    let shop = open();
+    let shop = open(|market| market);
     shop.seller().faults().arm(FaultRule::new(Fault::SettleThenDrop).times(1)).unwrap();
     assert!(matches!(buy(&shop, "one"), Err(Broken::Dropped)));
     assert_eq!(shop.paid(), 6_000);
@@ -82,7 +47,7 @@ fn a_dropped_answer_was_processed_and_comes_back_under_its_identifier() {
 
 #[test]
 fn half_a_body_comes_with_its_head_and_no_more_than_half() {
-    let shop = open();
+    let shop = open(|market| market);
     shop.seller().faults().arm(FaultRule::new(Fault::HalfBody).times(1)).unwrap();
     let Err(Broken::BrokeOff { head, body }) = buy(&shop, "one") else { panic!("it arrived whole") };
     let whole = documents()[0].text.clone();
@@ -94,7 +59,7 @@ fn half_a_body_comes_with_its_head_and_no_more_than_half() {
 
 #[test]
 fn nobody_waits_where_there_is_nothing_to_wait_for() {
-    let shop = open();
+    let shop = open(|market| market);
     shop.seller().faults().arm(Fault::SlowQuote { ms: u64::MAX }).unwrap();
     shop.seller().faults().arm(Fault::SlowBody { ms: u64::MAX }).unwrap();
     let answer = buy(&shop, "one").unwrap();
@@ -105,7 +70,7 @@ fn nobody_waits_where_there_is_nothing_to_wait_for() {
 
 #[test]
 fn a_host_that_is_not_of_this_market_is_not_found() {
-    let shop = open();
+    let shop = open(|market| market);
     for url in [
         "http://seller-7.market.test/",
         "http://127.0.0.1:9/elsewhere",
@@ -146,9 +111,7 @@ fn story() -> String {
         }
         seen += &format!("{:?} {:?}\n", seller.log(), seller.violations());
     }
-    let logs = json!({ "fromBlock": "earliest", "toBlock": "latest" });
-    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_getLogs", "params": [logs] });
-    seen += &post(&market, market.rpc_url(), &call).to_string();
+    seen += &rpc(&market, "eth_getLogs", json!([{ "fromBlock": "earliest" }])).to_string();
     seen + &format!("{:?} {:?}", market.chain().transfers(), market.facilitator().log())
 }
 

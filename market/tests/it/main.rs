@@ -1,5 +1,7 @@
-//! The market over real HTTP on loopback.
+//! The market over real HTTP on loopback, and without it.
 
+#[cfg(test)]
+mod calls;
 #[cfg(test)]
 mod support;
 
@@ -17,6 +19,8 @@ mod faults;
 mod folder;
 #[cfg(test)]
 mod purchase;
+#[cfg(test)]
+mod refunds;
 #[cfg(test)]
 mod rpc;
 #[cfg(test)]
