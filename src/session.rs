@@ -92,6 +92,8 @@ impl Session {
             principal: self.purse.principal().clone(),
             events: self.sender.clone(),
             cancel: self.cancel.clone(),
+            worker: format!("process {}", std::process::id()),
+            after: None,
         }
     }
 

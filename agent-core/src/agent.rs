@@ -3,6 +3,7 @@
 use crate::context::RunContext;
 use crate::driver;
 use crate::model::Model;
+use crate::person::PersonAnswer;
 use crate::report::{RunError, RunReport};
 use crate::tool::ToolSet;
 use bursar_types::{Amount, Digest, Effect, RunId};
@@ -19,8 +20,15 @@ pub struct Limits {
     pub calls: u32,
     /// Tokens read and written, all turns together. A model that does not report them is stopped after its first turn.
     pub tokens: Option<u64>,
-    /// Milliseconds from the start of the run, crashes included.
+    /// Milliseconds from the start of the run, without those in which nobody worked on it: after a crash, and while it stood still.
     pub time_ms: Option<u64>,
+    /// Milliseconds that one try of one turn of the model may take; one that takes longer has failed, and may be tried again.
+    #[serde(default)]
+    pub model_turn_ms: Option<u64>,
+    /// Milliseconds that one call of a tool may take. A `Read` is then dropped; a `Write` is told and given five seconds, and if it
+    /// has no result then, its tool or a person has to say whether it happened. A `Spend` has the bounds of its payment instead.
+    #[serde(default)]
+    pub call_ms: Option<u64>,
     /// What any budget of the same asset may show as spent and held before the next turn, or the next call of a tool that may
     /// spend. The hard caps are the ledger's; this one ends the run.
     pub spend: Option<Amount>,
@@ -29,13 +37,16 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 40 turns, 200 calls, 30 minutes, 4 tries a turn; tokens and spending are left to their own budgets.
+    /// 40 turns, 200 calls, 30 minutes, 10 minutes a turn, 20 minutes a call, 4 tries a turn; tokens and spending are left to
+    /// their own budgets.
     fn default() -> Self {
         Self {
             turns: 40,
             calls: 200,
             tokens: None,
             time_ms: Some(30 * 60 * 1_000),
+            model_turn_ms: Some(10 * 60 * 1_000),
+            call_ms: Some(20 * 60 * 1_000),
             spend: None,
             model_tries: 4,
         }
@@ -120,15 +131,48 @@ impl Agent {
         driver::start(self, context, run, question).await
     }
 
-    /// Goes on with a run after a crash.
+    /// Goes on with a run after a crash, or after a stop that [can go on](crate::StopCause::can_go_on).
+    ///
+    /// A turn of the model or a call whose result is known is not repeated. A `Read` may run again, a `Spend` is called
+    /// again and joins its payment, and of a `Write` without a result its tool is asked ([`Tool::reconcile`](crate::Tool::reconcile))
+    /// or a person ([`resume_with`](Self::resume_with)).
     ///
     /// # Errors
     /// [`RunError`].
     ///
     /// # Idempotency
-    /// A run that has ended gives its report again. Of two workers that resume the same run one is fenced off.
+    /// A run that has ended gives its report again. Of two workers that resume the same run one is fenced off, and begins
+    /// nothing after that.
     pub async fn resume(&self, context: RunContext, run: RunId) -> Result<RunReport, RunError> {
-        driver::resume(self, context, run).await
+        driver::resume(self, context, run, Vec::new()).await
+    }
+
+    /// The same with what a person says of calls that nobody knows the end of.
+    ///
+    /// # Errors
+    /// [`RunError::NotOpen`] if a call does not wait for a person; nothing was recorded then.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example(agent: bursar_agent_core::Agent, context: bursar_agent_core::RunContext, run: bursar_types::RunId)
+    /// # -> Result<(), bursar_agent_core::RunError> {
+    /// use bursar_agent_core::{PersonAnswer, RunOutcome, StopCause};
+    /// let mut report = agent.resume(context.clone(), run).await?;
+    /// if let RunOutcome::Stopped { cause: StopCause::WriteUnknown { call, .. } } = report.outcome {
+    ///     let answer = PersonAnswer::did_not_happen(call, "ada").note("nothing in the outbox");
+    ///     report = agent.resume_with(context, run, vec![answer]).await?;
+    /// }
+    /// # let _ = report;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn resume_with(
+        &self,
+        context: RunContext,
+        run: RunId,
+        answers: Vec<PersonAnswer>,
+    ) -> Result<RunReport, RunError> {
+        driver::resume(self, context, run, answers).await
     }
 
     /// Its limits.
@@ -212,12 +256,15 @@ impl AgentBuilder {
         if let (true, Some(tool)) = (self.no_purse, spender(&self.tools)) {
             return Err(BuildError::SpendWithoutPurse { tool: tool.to_owned() });
         }
-        let Limits { turns, calls, tokens, time_ms, spend: _, model_tries } = &self.limits;
+        let Limits { turns, calls, tokens, time_ms, model_turn_ms, call_ms, spend: _, model_tries } =
+            &self.limits;
         let zeros = [
             ("turns", *turns == 0),
             ("calls", *calls == 0 && !self.tools.is_empty()),
             ("tokens", *tokens == Some(0)),
             ("time", *time_ms == Some(0)),
+            ("time of a turn", *model_turn_ms == Some(0)),
+            ("time of a call", *call_ms == Some(0)),
             ("model tries", *model_tries == 0),
         ];
         if let Some((limit, _)) = zeros.into_iter().find(|(_, zero)| *zero) {

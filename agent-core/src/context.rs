@@ -2,11 +2,27 @@
 
 use crate::cancel::Cancel;
 use crate::event::{Delta, EventSender, RunEvent};
+use crate::report::RunOutcome;
 use crate::tool::ToolError;
+use async_trait::async_trait;
 use bursar_types::{
     CallId, Clock, Entropy, Gate, Journal, Principal, PurchaseKey, Purse, RunId, SessionId, Timestamp,
 };
+use std::fmt;
 use std::sync::Arc;
+
+/// Hears of the end of runs.
+///
+/// For what has to follow from an end whatever it was, such as letting go of what the run had set aside. The driver calls
+/// it once for each end or stop that it records, after the record. A crash between the two loses the call, so what
+/// must not be lost is also looked for when a process starts.
+#[async_trait]
+pub trait AfterRun: Send + Sync + fmt::Debug {
+    /// A run ended, or stands still: see [`StopCause::can_go_on`](crate::StopCause::can_go_on). The report is given after this.
+    async fn ended(&self, run: RunId, outcome: &RunOutcome);
+}
+
+const _: Option<&dyn AfterRun> = None;
 
 /// What a run works with. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -27,6 +43,10 @@ pub struct RunContext {
     pub events: EventSender,
     /// Stops new work.
     pub cancel: Cancel,
+    /// Who works on it, such as `process 4711`: told to a worker that is fenced off.
+    pub worker: String,
+    /// Who hears of its end.
+    pub after: Option<Arc<dyn AfterRun>>,
 }
 
 /// What one tool call may use: a struct of real abilities.
@@ -143,13 +163,13 @@ impl ToolContext {
             .map_err(|error| ToolError::not_executed(format!("cannot name the purchase: {error}")))
     }
 
-    /// Says that nobody waits any more. A call that has begun to pay goes on regardless.
+    /// Says that nobody waits any more, or that the call has had its time. A call that has begun to pay goes on regardless.
     #[must_use]
     pub const fn cancel(&self) -> &Cancel {
         &self.cancel
     }
 
-    /// When the run's time is over.
+    /// When the run's time is over. A call may have less: see [`Limits::call_ms`](crate::Limits::call_ms).
     #[must_use]
     pub const fn deadline(&self) -> Option<Timestamp> {
         self.deadline

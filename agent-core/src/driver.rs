@@ -2,13 +2,17 @@
 
 mod calls;
 mod chat;
+mod reconcile;
+mod work;
 
 use crate::agent::Agent;
 use crate::context::RunContext;
 use crate::event::RunEvent;
-use crate::record::{Record, RecordEntry, StopCause};
-use crate::report::{RunError, RunReport, read_run};
+use crate::person::PersonAnswer;
+use crate::record::{Record, RecordEntry};
+use crate::report::{RunError, RunOutcome, RunReport, read_run};
 use crate::run::{Command, Run};
+use crate::stop::StopCause;
 use bursar_types::{Effect, JournalError, RunId};
 use std::future::Future;
 use std::time::Duration;
@@ -44,24 +48,55 @@ pub(crate) async fn start(
     driver.drive_in_span().await
 }
 
-/// Goes on with a run.
-pub(crate) async fn resume(agent: &Agent, context: RunContext, id: RunId) -> Result<RunReport, RunError> {
+/// Goes on with a run, first with what people say of its calls.
+///
+/// The first thing is a record: whoever writes it goes on, and every other worker is fenced off before a tool is asked.
+pub(crate) async fn resume(
+    agent: &Agent,
+    context: RunContext,
+    id: RunId,
+    answers: Vec<PersonAnswer>,
+) -> Result<RunReport, RunError> {
     let (run, entries) = read_run(context.journal.as_ref(), id).await?;
-    if run.outcome().is_none() {
-        check_purse(agent, &context)?;
-        let difference = if run.settings() != agent.settings {
-            Some("model, instructions or tools")
-        } else if run.session() != context.principal.session {
-            Some("session")
-        } else {
-            None
-        };
-        if let Some(difference) = difference {
-            return Err(RunError::OtherSettings { run: id, difference });
-        }
+    let waits = |call| run.open_write().is_some_and(|open| open.id == call);
+    if let Some(answer) = answers.iter().find(|answer| !waits(answer.call)) {
+        return Err(RunError::NotOpen { run: id, call: answer.call });
     }
-    let sequence = entries.last().map_or(0, |entry| entry.sequence.saturating_add(1));
-    Driver { agent, context, run, sequence }.drive_in_span().await
+    let stays = run.has_ended() || (context.cancel.is_cancelled() && answers.is_empty());
+    if let (true, Some(outcome)) = (stays, run.outcome()) {
+        return Ok(report(&run, outcome));
+    }
+    check_purse(agent, &context)?;
+    let difference = if run.settings() != agent.settings {
+        Some("model, instructions or tools")
+    } else if run.session() != context.principal.session {
+        Some("session")
+    } else {
+        None
+    };
+    if let Some(difference) = difference {
+        return Err(RunError::OtherSettings { run: id, difference });
+    }
+    let now = context.clock.now().unix_ms();
+    let (sequence, idle_ms) = entries
+        .last()
+        .map_or((0, 0), |last| (last.sequence.saturating_add(1), now.saturating_sub(last.at.unix_ms())));
+    let worker = context.worker.clone();
+    let mut driver = Driver { agent, context, run, sequence };
+    let mut records = vec![Record::Resumed { worker, idle_ms }];
+    records.extend(answers.into_iter().map(PersonAnswer::into_record));
+    driver.append(records).await?;
+    driver.drive_in_span().await
+}
+
+fn report(run: &Run, outcome: &RunOutcome) -> RunReport {
+    RunReport {
+        run: run.id(),
+        outcome: outcome.clone(),
+        turns: run.turns(),
+        calls: run.calls_made(),
+        usage: run.usage(),
+    }
 }
 
 fn check_purse(agent: &Agent, context: &RunContext) -> Result<(), RunError> {
@@ -85,17 +120,14 @@ impl Driver<'_> {
         self.drive().instrument(span).await
     }
 
-    /// The loop. It ends because every pass appends a record, and turns, tries and calls are limited.
+    /// The loop. It ends because every pass appends a record or was interrupted, and turns, tries and calls are limited.
     async fn drive(mut self) -> Result<RunReport, RunError> {
         loop {
             if let Some(outcome) = self.run.outcome() {
-                return Ok(RunReport {
-                    run: self.run.id(),
-                    outcome: outcome.clone(),
-                    turns: self.run.turns(),
-                    calls: self.run.calls_made(),
-                    usage: self.run.usage(),
-                });
+                if let Some(after) = &self.context.after {
+                    after.ended(self.run.id(), outcome).await;
+                }
+                return Ok(report(&self.run, outcome));
             }
             let commands = self.run.next();
             match self.interrupted(&commands).await {
@@ -115,6 +147,7 @@ impl Driver<'_> {
                         return Ok(());
                     }
                 }
+                Command::Reconcile { call } => self.reconcile(call).await?,
                 Command::CallTool { .. } | Command::Settle { .. } => calls.push(command),
                 Command::Finish { answer } => self.append(vec![Record::Finished { answer }]).await?,
                 Command::Stop { cause } => self.append(vec![Record::Stopped { cause }]).await?,
@@ -219,12 +252,28 @@ impl Driver<'_> {
         let first = self.sequence;
         self.sequence = match self.context.journal.append(run, first, encoded).await {
             Ok(next) => next,
-            Err(JournalError::Fenced { .. }) => return Err(RunError::Fenced { run }),
+            Err(JournalError::Fenced { .. }) => {
+                return Err(RunError::Fenced { run, by: self.other_worker().await });
+            }
             Err(error @ JournalError::Store(_)) => return Err(RunError::Journal(error)),
         };
         for (sequence, record) in (first..).zip(records) {
-            self.context.events.send(RunEvent::Record { run, sequence, at, record: record.clone() });
+            self.context.events.send(RunEvent::Record {
+                run,
+                sequence,
+                at,
+                record: Box::new(record.clone()),
+            });
         }
         Ok(())
+    }
+
+    /// Who took the run up last, if that can be read.
+    async fn other_worker(&self) -> Option<String> {
+        let (_, entries) = read_run(self.context.journal.as_ref(), self.run.id()).await.ok()?;
+        entries.into_iter().rev().find_map(|entry| match entry.record {
+            Record::Resumed { worker, .. } => Some(worker),
+            _ => None,
+        })
     }
 }

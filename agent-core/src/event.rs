@@ -26,7 +26,7 @@ pub enum RunEvent {
         /// When it was made.
         at: Timestamp,
         /// The record.
-        record: Record,
+        record: Box<Record>,
     },
     /// Something to show at once: streamed, never stored.
     Delta {

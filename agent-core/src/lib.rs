@@ -3,7 +3,8 @@
 //! Settings ([`Agent`]), run state ([`Run`]) and driver are three things. [`Run::apply`] folds records, [`Run::next`]
 //! says what is outstanding, and the driver does it: it calls the model, asks the gate, calls tools, appends each
 //! [`Record`] to the journal with the expected sequence number, and feeds it back. A crash loses nothing: the same
-//! records give the same state, and the same state the same next step.
+//! records give the same state, and the same state the same next step. [`Agent::resume`] goes on from the last record; what is
+//! known is not asked again, and a `Write` of which nobody knows whether it happened waits for its tool or a person to say.
 //!
 //! What is absent: chains, rules, HTTP, and any way to make a payment other than the [`Purse`](bursar_types::Purse)
 //! that a run is given.
@@ -16,23 +17,28 @@ mod event;
 mod message;
 mod model;
 pub mod models;
+mod person;
 mod record;
 mod report;
 mod run;
+mod stop;
 mod tool;
 
 pub use agent::{Agent, AgentBuilder, BuildError, Limits};
 pub use cancel::Cancel;
-pub use context::{Progress, RunContext, ToolContext};
+pub use context::{AfterRun, Progress, RunContext, ToolContext};
 pub use event::{Delta, EventSender, EventStream, RunEvent, events};
 pub use message::{Message, Part, Role};
 pub use model::{
     Arguments, FoldError, Model, ModelDescriptor, ModelError, ModelErrorKind, ModelEvent, ModelRequest,
     ModelStream, ModelTurn, ProposedCall, Retry, StopReason, TurnFold, Usage, fold_turn,
 };
-pub use record::{Answer, CallResult, Record, RecordEntry, RecordError, StopCause};
+pub use person::{PersonAnswer, PersonVerdict};
+pub use record::{Answer, CallResult, Record, RecordEntry, RecordError};
 pub use report::{NoAnswer, RunError, RunOutcome, RunReport, read_run};
 pub use run::{ApplyError, CallState, CallView, Command, Run, UsageTotal};
+pub use stop::StopCause;
 pub use tool::{
-    DuplicateTool, DynTool, Executed, IntoToolOutput, Tool, ToolError, ToolOutput, ToolSet, ToolSpec,
+    DuplicateTool, DynTool, Executed, IntoToolOutput, Reconciled, Tool, ToolError, ToolOutput, ToolSet,
+    ToolSpec,
 };

@@ -151,6 +151,8 @@ pub enum ModelErrorKind {
     Provider,
     /// The network failed.
     Network,
+    /// The turn took longer than its limit.
+    TimedOut,
     /// The answer did not follow the protocol.
     Protocol,
     /// A scripted or recorded model has nothing more to say.

@@ -2,9 +2,11 @@
 
 use crate::agent::Limits;
 use crate::model::{ModelErrorKind, ModelTurn, Retry};
+use crate::person::PersonVerdict;
+use crate::stop::StopCause;
 use crate::tool::{Executed, ToolError, ToolOutput};
 use bursar_types::{
-    Amount, CallId, Decision, Digest, Effect, JournalRecord, RunId, SessionId, StoredRecord, Timestamp,
+    CallId, Decision, Digest, Effect, JournalRecord, RunId, SessionId, StoredRecord, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,6 +36,13 @@ pub enum Record {
         tools: BTreeMap<String, Effect>,
         /// When it began; its time counts from here.
         at: Timestamp,
+    },
+    /// A worker took the run up again. From here on every other worker is fenced off.
+    Resumed {
+        /// Who, as the worker names itself.
+        worker: String,
+        /// For how long nobody had worked on it. This is not the run's time.
+        idle_ms: u64,
     },
     /// The model is about to be called.
     ModelRequested {
@@ -74,6 +83,23 @@ pub enum Record {
         /// The try, from 0: more than one only for what may be called again after a crash.
         attempt: u32,
     },
+    /// The tool proved that a call that was started did not happen, so it may be started again.
+    CallCleared {
+        /// The call.
+        call: CallId,
+    },
+    /// A person said what came of a call that was started and has no result.
+    CallSettledByPerson {
+        /// The call.
+        call: CallId,
+        /// Who said it.
+        by: String,
+        /// What they said.
+        verdict: PersonVerdict,
+        /// What they added, for whoever reads it later; the model does not see it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
     /// A call has its result, whether or not a tool ran.
     CallFinished {
         /// The call.
@@ -86,7 +112,7 @@ pub enum Record {
         /// The answer.
         answer: Answer,
     },
-    /// The run ended without one.
+    /// The run ended without one, or stands still until it is taken up again: see [`StopCause::can_go_on`].
     Stopped {
         /// Why.
         cause: StopCause,
@@ -99,11 +125,14 @@ impl Record {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Started { .. } => "run_started",
+            Self::Resumed { .. } => "run_resumed",
             Self::ModelRequested { .. } => "model_requested",
             Self::ModelReplied { .. } => "model_replied",
             Self::ModelFailed { .. } => "model_failed",
             Self::CallDecided { .. } => "call_decided",
             Self::CallStarted { .. } => "call_started",
+            Self::CallCleared { .. } => "call_cleared",
+            Self::CallSettledByPerson { .. } => "call_settled_by_person",
             Self::CallFinished { .. } => "call_finished",
             Self::Finished { .. } => "run_finished",
             Self::Stopped { .. } => "run_stopped",
@@ -148,71 +177,6 @@ impl From<Result<ToolOutput, ToolError>> for CallResult {
             },
         }
     }
-}
-
-/// Why a run ended without an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
-#[serde(tag = "cause", rename_all = "snake_case")]
-pub enum StopCause {
-    /// The model had its turns.
-    #[error("all {limit} turns were used")]
-    Turns {
-        /// The limit.
-        limit: u32,
-    },
-    /// The tools were called as often as they may be.
-    #[error("all {limit} tool calls were used")]
-    Calls {
-        /// The limit.
-        limit: u32,
-    },
-    /// The tokens are used up.
-    #[error("{used} tokens were used where {limit} were allowed")]
-    Tokens {
-        /// The limit.
-        limit: u64,
-        /// How many were used.
-        used: u64,
-    },
-    /// There is a limit on tokens and the model does not report them. Unknown is not zero.
-    #[error("tokens are limited and the model did not report how many it used")]
-    TokensUnreported,
-    /// The time is over.
-    #[error("time was over after {limit_ms} ms")]
-    Time {
-        /// The limit in milliseconds.
-        limit_ms: u64,
-    },
-    /// A budget shows as much spending as the run may see.
-    #[error("budget `{budget}` shows {} of at most {} atomic units spent or held", .used.atomic(), .limit.atomic())]
-    Spend {
-        /// The budget that shows it.
-        budget: String,
-        /// The limit.
-        limit: Amount,
-        /// Spent and held.
-        used: Amount,
-    },
-    /// There is a limit on spending and the purse cannot say how much was spent.
-    #[error("spending is limited and the purse cannot say how much was spent: {problem}")]
-    SpendUnknown {
-        /// What the purse said.
-        problem: String,
-    },
-    /// Someone cancelled it.
-    #[error("it was cancelled")]
-    Cancelled,
-    /// The model failed for good.
-    #[error("the model failed: {message}")]
-    Model {
-        /// What kind of failure.
-        kind: ModelErrorKind,
-        /// In words.
-        message: String,
-    },
-    /// The model answered with nothing: no text, no call.
-    #[error("the model answered with nothing")]
-    EmptyReply,
 }
 
 /// A record with its place.

@@ -1,8 +1,9 @@
 //! What a run gives back.
 
-use crate::record::{Answer, RecordEntry, RecordError, StopCause};
+use crate::record::{Answer, RecordEntry, RecordError};
 use crate::run::{ApplyError, Run, UsageTotal};
-use bursar_types::{Journal, JournalError, RunId};
+use crate::stop::StopCause;
+use bursar_types::{CallId, Journal, JournalError, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -24,7 +25,7 @@ pub enum RunOutcome {
     },
 }
 
-/// A run that has ended.
+/// A run that has ended, or stands still.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
     /// The run.
@@ -61,6 +62,15 @@ impl RunReport {
         }
     }
 
+    /// Whether `resume` goes on from here.
+    #[must_use]
+    pub const fn can_go_on(&self) -> bool {
+        match &self.outcome {
+            RunOutcome::Answered { .. } => false,
+            RunOutcome::Stopped { cause } => cause.can_go_on(),
+        }
+    }
+
     /// What the tool that ended the run added, such as citations.
     #[must_use]
     pub const fn details(&self) -> Option<&Value> {
@@ -81,10 +91,20 @@ pub enum RunError {
         tool: String,
     },
     /// Another worker continues this run; this one must stop.
-    #[error("another worker continues run {run}")]
+    #[error("another worker goes on with run {run}{}", .by.as_ref().map(|by| format!(": {by}")).unwrap_or_default())]
     Fenced {
         /// The run.
         run: RunId,
+        /// Who, if that could be read.
+        by: Option<String>,
+    },
+    /// A person answered for a call that does not wait for a person. Nothing was recorded.
+    #[error("call {call} of run {run} does not wait for a person")]
+    NotOpen {
+        /// The run.
+        run: RunId,
+        /// The call.
+        call: CallId,
     },
     /// The journal failed.
     #[error(transparent)]

@@ -42,6 +42,7 @@ pub struct Run {
     limits: Limits,
     tools: BTreeMap<String, Effect>,
     started_at: Timestamp,
+    idle_ms: u64,
     messages: Vec<Message>,
     turns: u32,
     calls_made: u32,
@@ -60,6 +61,8 @@ enum Step {
     Answer { answer: crate::record::Answer },
     /// The last turn had neither text nor calls.
     Empty,
+    /// To be taken up again where it stood.
+    Paused { outcome: RunOutcome, before: Box<Step> },
     /// Nothing.
     Done { outcome: RunOutcome },
 }
@@ -98,6 +101,13 @@ pub enum CallState {
         /// How many times it was started.
         attempts: u32,
     },
+    /// It was started before and did not happen, as its tool or a person found out; it may be started again.
+    Cleared {
+        /// How many times it was started.
+        attempts: u32,
+    },
+    /// A person said what came of it, which has to be recorded as its result.
+    Told(CallResult),
     /// It has its result.
     Finished(CallResult),
 }
@@ -181,7 +191,11 @@ impl Run {
     /// The calls of the current turn; empty while the model thinks and at the end.
     #[must_use]
     pub fn calls(&self) -> &[CallView] {
-        match &self.step {
+        let step = match &self.step {
+            Step::Paused { before, .. } => before,
+            step => step,
+        };
+        match step {
             Step::Act { calls } => calls,
             _ => &[],
         }
@@ -193,18 +207,33 @@ impl Run {
         self.calls().iter().find(|call| call.id == id)
     }
 
-    /// How it ended, if it did.
+    /// The call that was started and has no result, if it is one that may not simply run again: nobody knows whether it
+    /// happened. There is one at most, because writes come alone.
+    #[must_use]
+    pub fn open_write(&self) -> Option<&CallView> {
+        self.calls().iter().find(|call| {
+            call.effect == Some(Effect::Write) && matches!(call.state, CallState::Started { .. })
+        })
+    }
+
+    /// How it ended, or why it stands still; `None` while something is outstanding.
     #[must_use]
     pub const fn outcome(&self) -> Option<&RunOutcome> {
         match &self.step {
-            Step::Done { outcome } => Some(outcome),
+            Step::Done { outcome } | Step::Paused { outcome, .. } => Some(outcome),
             _ => None,
         }
     }
 
-    /// When its time is over.
+    /// Whether it has ended for good: resuming it only gives its report again.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.step, Step::Done { .. })
+    }
+
+    /// When its time is over. The time in which nobody worked on it does not count.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.limits.time_ms.map(|ms| self.started_at.plus_ms(ms))
+        self.limits.time_ms.map(|ms| self.started_at.plus_ms(ms).plus_ms(self.idle_ms))
     }
 }

@@ -1,9 +1,11 @@
 //! Tools: typed outside, erased inside.
 
 mod output;
+mod reconcile;
 mod set;
 
 pub use output::{Executed, IntoToolOutput, ToolError, ToolOutput};
+pub use reconcile::Reconciled;
 pub use set::{DuplicateTool, ToolSet};
 
 use crate::context::ToolContext;
@@ -36,8 +38,9 @@ pub struct ToolSpec {
 /// of the thing bought), so that a second call joins the first payment. An error says truthfully whether the work was done.
 ///
 /// # Cancellation
-/// `call` runs on its own task. When the run is cancelled a `Read` is dropped, a `Write` is given five seconds to
-/// notice [`ToolContext::cancel`], and a `Spend` is always awaited.
+/// `call` runs on its own task. When the run is cancelled, or the call takes longer than
+/// [`Limits::call_ms`](crate::Limits::call_ms), a `Read` is dropped and a `Write` is given five seconds to notice
+/// [`ToolContext::cancel`]. A `Spend` is always awaited.
 ///
 /// # Example
 /// ```
@@ -96,6 +99,14 @@ pub trait Tool: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// [`ToolError`], with a message that the model can act on.
     async fn call(&self, context: &ToolContext, args: Self::Args) -> Result<Self::Output, ToolError>;
+
+    /// Says what came of an earlier `call` of a `Write` that has no result: see [`Reconciled`].
+    ///
+    /// Context and arguments are those of that call. It is asked after a crash, and after a call that took too long.
+    async fn reconcile(&self, context: &ToolContext, args: Self::Args) -> Reconciled {
+        let _ = (context, args);
+        Reconciled::Unknown
+    }
 }
 
 /// A tool whose schema is known only at run time, such as one of an MCP server. Every [`Tool`] becomes one inside a [`ToolSet`].
@@ -118,6 +129,12 @@ pub trait DynTool: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`ToolError`].
     async fn call(&self, context: &ToolContext, arguments: Value) -> Result<ToolOutput, ToolError>;
+
+    /// Says what came of an earlier `call` of a `Write` that has no result, as [`Tool::reconcile`] does.
+    async fn reconcile(&self, context: &ToolContext, arguments: Value) -> Reconciled {
+        let _ = (context, arguments);
+        Reconciled::Unknown
+    }
 }
 
 const _: Option<&dyn DynTool> = None;

@@ -1,40 +1,21 @@
 //! Tool calls: asking the gate, running side by side, recording in order.
 
 use super::Driver;
+use super::work::{Ended, Running};
 use crate::context::ToolContext;
 use crate::model::Arguments;
 use crate::record::{CallResult, Record};
 use crate::report::RunError;
 use crate::run::{CallView, Command};
-use crate::tool::{ToolError, ToolOutput};
-use bursar_types::{Action, CallId, Decision, Digest, Effect, Reason, Verdict, canonical_digest};
-use serde_json::Value;
+use crate::stop::StopCause;
+use crate::tool::ToolError;
+use bursar_types::{Action, CallId, Decision, Digest, Reason, Verdict, canonical_digest};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::task::JoinHandle;
-use tracing::Instrument;
-
-/// How long a `Write` may take to notice that the run was cancelled.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// A call at work, or one whose result is known without it.
 enum Pending {
     Known(CallResult),
     Running(Running),
-}
-
-/// A tool's task. A `Read` ends with whoever waits for it; anything else goes on by itself.
-struct Running {
-    effect: Effect,
-    task: JoinHandle<Result<ToolOutput, ToolError>>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.effect == Effect::Read {
-            self.task.abort();
-        }
-    }
 }
 
 impl Driver<'_> {
@@ -107,14 +88,23 @@ impl Driver<'_> {
         for (command, view) in commands.into_iter().zip(views) {
             match (command, view) {
                 (Command::Settle { call, result }, _) => pending.push((call, Pending::Known(result))),
-                (Command::CallTool { call, .. }, Some(view)) => pending.push((call, self.spawn(view))),
+                (Command::CallTool { call, .. }, Some(view)) => pending.push((call, self.start(view))),
                 _ => {}
             }
         }
         for (call, pending) in pending {
-            let result = match pending {
-                Pending::Known(result) => result,
+            let ended = match pending {
+                Pending::Known(result) => Ended::With(result),
                 Pending::Running(running) => self.wait(running).await,
+            };
+            let result = match ended {
+                Ended::With(result) => result,
+                Ended::Interrupted => return Ok(()),
+                Ended::Unknown => {
+                    let tool = self.run.call(call).map(|view| view.tool.clone()).unwrap_or_default();
+                    let cause = StopCause::WriteUnknown { call, tool };
+                    return self.append(vec![Record::Stopped { cause }]).await;
+                }
             };
             let ends = result.answer.is_some();
             self.append(vec![Record::CallFinished { call, result }]).await?;
@@ -125,27 +115,17 @@ impl Driver<'_> {
         Ok(())
     }
 
-    fn spawn(&self, view: CallView) -> Pending {
+    fn start(&self, view: CallView) -> Pending {
         let known = |message: &str| Pending::Known(CallResult::from(Err(ToolError::not_executed(message))));
         let Some(tool) = self.agent.tools.get(&view.tool).map(Arc::clone) else {
             return known("the tool is not there any more");
         };
         let Arguments::Parsed { value } = view.arguments else { return known("arguments are not JSON") };
-        let effect = tool.spec().effect;
-        let context = self.tool_context(view.id);
-        let span = tracing::info_span!(
-            "execute_tool",
-            gen_ai.operation.name = "execute_tool",
-            gen_ai.tool.name = %tool.spec().name,
-            gen_ai.tool.call.id = %view.id,
-            gen_ai.tool.r#type = "function",
-        );
-        let work = async move { tool.call(&context, value).await };
-        Pending::Running(Running { effect, task: tokio::spawn(work.instrument(span)) })
+        Pending::Running(self.work(view.id, tool, value))
     }
 
     /// Every tool sees the purse: asking prices and proposing plans is no spending, and the purse decides what is.
-    fn tool_context(&self, call: CallId) -> ToolContext {
+    pub(super) fn tool_context(&self, call: CallId) -> ToolContext {
         let session = self.context.principal.session;
         let mut context = ToolContext::new(session, self.run.id(), call, Arc::clone(&self.context.clock))
             .with_cancel(self.context.cancel.child())
@@ -157,48 +137,6 @@ impl Driver<'_> {
             Some(purse) => context.with_purse(purse.clone()),
             None => context,
         }
-    }
-
-    /// Waits for a tool, as patiently as its effect demands.
-    async fn wait(&self, mut running: Running) -> CallResult {
-        let ended = match running.effect {
-            Effect::Spend => Some(settled((&mut running.task).await)),
-            Effect::Read => self.until_interrupted(&mut running.task).await.map(settled),
-            Effect::Write => {
-                let patience = async {
-                    self.interruption().await;
-                    tokio::time::sleep(GRACE).await;
-                };
-                tokio::select! {
-                    biased;
-                    ended = &mut running.task => Some(settled(ended)),
-                    () = patience => None,
-                }
-            }
-        };
-        ended.unwrap_or_else(|| {
-            running.task.abort();
-            let message = "the run was interrupted while this ran";
-            CallResult::from(Err(match running.effect {
-                Effect::Read => ToolError::not_executed(message),
-                Effect::Write | Effect::Spend => ToolError::unknown(message),
-            }))
-        })
-    }
-}
-
-fn settled(ended: Result<Result<ToolOutput, ToolError>, tokio::task::JoinError>) -> CallResult {
-    ended.map_or_else(crashed, CallResult::from)
-}
-
-/// A tool that panicked may have done anything. The panic's text stays in the log.
-fn crashed(error: tokio::task::JoinError) -> CallResult {
-    tracing::error!(error = &error as &dyn std::error::Error, "tool crashed");
-    CallResult {
-        content: Value::from("the tool crashed; look whether it happened before doing it again"),
-        is_error: true,
-        executed: crate::tool::Executed::Unknown,
-        answer: None,
     }
 }
 

@@ -2,12 +2,15 @@
 
 use super::Driver;
 use crate::event::{Delta, RunEvent};
-use crate::model::{ModelError, ModelEvent, ModelRequest, ModelTurn, TurnFold};
+use crate::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelTurn, Retry, TurnFold};
 use crate::record::Record;
 use crate::report::RunError;
 use bursar_types::Digest;
 use std::time::Duration;
 use tracing::Instrument;
+
+/// How long to wait before a turn that took too long is tried again.
+const AFTER_TIME_OUT_MS: u64 = 1_000;
 
 impl Driver<'_> {
     /// Calls the model and records what came of it; nothing, if the run was interrupted.
@@ -29,7 +32,7 @@ impl Driver<'_> {
             gen_ai.usage.output_tokens = tracing::field::Empty,
             error.kind = tracing::field::Empty,
         );
-        let replied = self.until_interrupted(self.turn(turn).instrument(span.clone())).await;
+        let replied = self.until_interrupted(self.turn_in_time(turn).instrument(span.clone())).await;
         let record = match replied {
             None => return Ok(()),
             Some(Ok(reply)) => {
@@ -44,6 +47,16 @@ impl Driver<'_> {
             }
         };
         self.append(vec![record]).await
+    }
+
+    /// A turn that takes longer than its limit is dropped, and has failed like any other.
+    async fn turn_in_time(&self, turn: u32) -> Result<ModelTurn, ModelError> {
+        let Some(ms) = self.run.limits().model_turn_ms else { return self.turn(turn).await };
+        tokio::time::timeout(Duration::from_millis(ms), self.turn(turn)).await.unwrap_or_else(|_| {
+            let error =
+                ModelError::new(ModelErrorKind::TimedOut, format!("the turn took longer than {ms} ms"));
+            Err(error.retry(Retry::After { ms: AFTER_TIME_OUT_MS }))
+        })
     }
 
     async fn turn(&self, turn: u32) -> Result<ModelTurn, ModelError> {

@@ -3,9 +3,11 @@
 use super::{CallState, CallView, Failure, Run, Step, UsageTotal};
 use crate::message::{Message, Part, Role};
 use crate::model::{Arguments, ModelTurn, ProposedCall};
+use crate::person::{PersonVerdict, happened};
 use crate::record::{Answer, CallResult, Record};
 use crate::report::RunOutcome;
-use bursar_types::CallId;
+use crate::stop::StopCause;
+use bursar_types::{CallId, Effect};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -34,6 +36,7 @@ impl Run {
             limits: limits.clone(),
             tools: tools.clone(),
             started_at: *at,
+            idle_ms: 0,
             messages: vec![Message::text(Role::User, question)],
             turns: 0,
             calls_made: 0,
@@ -54,22 +57,64 @@ impl Run {
             Record::ModelFailed { turn, kind, message, retry } => {
                 self.model_failed(*turn, Failure { kind: *kind, message: message.clone(), retry: *retry })
             }
-            Record::CallDecided { call, decision } => self.with_call(*call, |state| match state {
+            Record::Resumed { idle_ms, .. } => self.resumed(*idle_ms),
+            Record::CallDecided { call, decision } => self.with_call(*call, |view| match &view.state {
                 CallState::Proposed => Ok(CallState::Decided(decision.clone())),
                 _ => Err("the call was decided before"),
             }),
             Record::CallStarted { call, attempt } => self.call_started(*call, *attempt),
+            Record::CallCleared { call } => {
+                self.with_call(*call, |view| Ok(CallState::Cleared { attempts: started_write(view)? }))
+            }
+            Record::CallSettledByPerson { call, verdict, .. } => self.with_call(*call, |view| {
+                let attempts = started_write(view)?;
+                Ok(match verdict {
+                    PersonVerdict::Happened { outcome } => CallState::Told(happened(outcome)),
+                    PersonVerdict::DidNotHappen => CallState::Cleared { attempts },
+                })
+            }),
             Record::CallFinished { call, result } => self.call_finished(*call, result),
             Record::Finished { answer } => self.finished(answer),
-            Record::Stopped { cause } => match &self.step {
-                Step::Done { .. } => Err("the run has ended"),
-                _ => {
-                    self.step = Step::Done { outcome: RunOutcome::Stopped { cause: cause.clone() } };
-                    Ok(())
-                }
-            },
+            Record::Stopped { cause } => self.stopped(cause),
         };
         problem.map_err(|problem| ApplyError { kind: record.kind(), problem })
+    }
+
+    fn stopped(&mut self, cause: &StopCause) -> Result<(), &'static str> {
+        if self.outcome().is_some() {
+            return Err("the run has ended, or stands still");
+        }
+        if let StopCause::WriteUnknown { call, .. } = cause
+            && self.open_write().is_none_or(|open| open.id != *call)
+        {
+            return Err("the call's end is known");
+        }
+        let outcome = RunOutcome::Stopped { cause: cause.clone() };
+        let before = std::mem::replace(&mut self.step, Step::Empty);
+        self.step = if cause.can_go_on() {
+            Step::Paused { outcome, before: Box::new(before) }
+        } else {
+            Step::Done { outcome }
+        };
+        Ok(())
+    }
+
+    /// What stood still goes on where it was; a model that failed for good is asked anew.
+    fn resumed(&mut self, idle_ms: u64) -> Result<(), &'static str> {
+        match &mut self.step {
+            Step::Done { .. } => return Err("the run has ended"),
+            Step::Paused { outcome, before } => {
+                let mut step = std::mem::replace(before.as_mut(), Step::Empty);
+                let model_failed = matches!(outcome, RunOutcome::Stopped { cause: StopCause::Model { .. } });
+                if let (true, Step::Think { failures, last, .. }) = (model_failed, &mut step) {
+                    (*failures, *last) = (0, None);
+                }
+                self.step = step;
+            }
+            _ => {}
+        }
+        self.idle_ms = self.idle_ms.saturating_add(idle_ms);
+        Ok(())
     }
 
     fn model_requested(&mut self, turn: u32, attempt: u32) -> Result<(), &'static str> {
@@ -129,22 +174,25 @@ impl Run {
     fn with_call(
         &mut self,
         id: CallId,
-        change: impl FnOnce(&CallState) -> Result<CallState, &'static str>,
+        change: impl FnOnce(&CallView) -> Result<CallState, &'static str>,
     ) -> Result<(), &'static str> {
         let Step::Act { calls } = &mut self.step else { return Err("no calls are open") };
         let call = calls.iter_mut().find(|call| call.id == id).ok_or("there is no such call")?;
-        call.state = change(&call.state)?;
+        call.state = change(call)?;
         Ok(())
     }
 
     fn call_started(&mut self, id: CallId, attempt: u32) -> Result<(), &'static str> {
-        self.with_call(id, |state| match state {
+        self.with_call(id, |view| match &view.state {
             CallState::Decided(decision)
                 if decision.verdict == bursar_types::Verdict::Allow && attempt == 0 =>
             {
                 Ok(CallState::Started { attempts: 1 })
             }
-            CallState::Started { attempts } if attempt == *attempts => {
+            CallState::Started { .. } if view.effect == Some(Effect::Write) => {
+                Err("nobody knows whether the call happened")
+            }
+            CallState::Started { attempts } | CallState::Cleared { attempts } if attempt == *attempts => {
                 Ok(CallState::Started { attempts: attempts.saturating_add(1) })
             }
             _ => Err("the call may not start"),
@@ -187,6 +235,14 @@ impl Run {
             }
             _ => Err("nobody gave that answer"),
         }
+    }
+}
+
+/// How often a `Write` was started that has no result.
+const fn started_write(view: &CallView) -> Result<u32, &'static str> {
+    match (view.effect, &view.state) {
+        (Some(Effect::Write), CallState::Started { attempts }) => Ok(*attempts),
+        _ => Err("the call's end is no question"),
     }
 }
 

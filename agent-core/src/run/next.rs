@@ -2,7 +2,8 @@
 
 use super::{CallState, CallView, Run, Step};
 use crate::model::{Arguments, Retry};
-use crate::record::{Answer, CallResult, StopCause};
+use crate::record::{Answer, CallResult};
+use crate::stop::StopCause;
 use crate::tool::Executed;
 use bursar_types::{CallId, Decision, Effect, Verdict};
 use serde_json::{Value, json};
@@ -31,6 +32,11 @@ pub enum Command {
         /// The try, from 0.
         attempt: u32,
     },
+    /// Ask the tool what came of a call that was started and has no result.
+    Reconcile {
+        /// The call.
+        call: CallId,
+    },
     /// Record this result without calling the tool.
     Settle {
         /// The call.
@@ -51,10 +57,10 @@ pub enum Command {
 }
 
 impl Run {
-    /// What is outstanding; empty once the run has ended.
+    /// What is outstanding; empty once the run has ended, and while it stands still.
     ///
     /// Reads of one turn that stand side by side come together. A `Write` or a `Spend` comes alone, when everything before it has
-    /// its result. After a crash a `Write` that was started is not started again: nobody can say whether it happened.
+    /// its result. After a crash a `Write` that was started is not started again: its tool is asked whether it happened.
     #[must_use]
     pub fn next(&self) -> Vec<Command> {
         match &self.step {
@@ -62,7 +68,7 @@ impl Run {
             Step::Act { calls } => self.next_calls(calls),
             Step::Answer { answer } => vec![Command::Finish { answer: answer.clone() }],
             Step::Empty => vec![Command::Stop { cause: StopCause::EmptyReply }],
-            Step::Done { .. } => Vec::new(),
+            Step::Done { .. } | Step::Paused { .. } => Vec::new(),
         }
     }
 
@@ -157,11 +163,11 @@ fn next_of_call(view: &CallView) -> Option<Command> {
             Some(Command::CallTool { call, attempt: 0 })
         }
         CallState::Decided(decision) => settle(refusal(decision), Executed::No),
-        CallState::Started { .. } if effect == Effect::Write => settle(
-            "the run was interrupted while this ran; look whether it happened before doing it again".into(),
-            Executed::Unknown,
-        ),
-        CallState::Started { attempts } => Some(Command::CallTool { call, attempt: *attempts }),
+        CallState::Started { .. } if effect == Effect::Write => Some(Command::Reconcile { call }),
+        CallState::Started { attempts } | CallState::Cleared { attempts } => {
+            Some(Command::CallTool { call, attempt: *attempts })
+        }
+        CallState::Told(result) => Some(Command::Settle { call, result: result.clone() }),
         CallState::Finished(_) => None,
     }
 }

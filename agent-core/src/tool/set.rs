@@ -1,6 +1,6 @@
 //! The tools of an agent.
 
-use super::{DynTool, IntoToolOutput, Tool, ToolError, ToolOutput, ToolSpec};
+use super::{DynTool, IntoToolOutput, Reconciled, Tool, ToolError, ToolOutput, ToolSpec};
 use crate::context::ToolContext;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -133,5 +133,13 @@ impl<T: Tool> DynTool for Typed<T> {
     async fn call(&self, context: &ToolContext, arguments: Value) -> Result<ToolOutput, ToolError> {
         let args = self.parse(&arguments)?;
         self.tool.call(context, args).await?.into_tool_output()
+    }
+
+    async fn reconcile(&self, context: &ToolContext, arguments: Value) -> Reconciled {
+        match self.parse(&arguments) {
+            Ok(args) => self.tool.reconcile(context, args).await,
+            // The call had arguments that fitted; what another version of the tool did with them is not known.
+            Err(_) => Reconciled::Unknown,
+        }
     }
 }

@@ -7,6 +7,10 @@ mod market;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod resume;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod time;

@@ -1,26 +1,47 @@
 //! Fakes: a strict journal, gates, tools, and a world to run them in.
 
 use async_trait::async_trait;
-use bursar_agent_core::{Cancel, EventSender, Record, RecordEntry, RunContext, Tool, ToolContext, ToolError};
+use bursar_agent_core::{
+    AfterRun, Cancel, EventSender, Reconciled, Record, RecordEntry, RunContext, Tool, ToolContext, ToolError,
+};
 use bursar_types::{
-    Action, AgentId, Buyer, Decision, Digest, Effect, FetchError, Fetched, Gate, GateError, HttpRequest,
-    Journal, JournalError, JournalRecord, ManualClock, PlanOutcome, PlanProposal, Principal, PurchaseKey,
-    Purse, QuoteOutcome, Reason, RunId, SeededEntropy, SessionId, Standing, StoredRecord, Timestamp, Verdict,
+    Action, AgentId, Buyer, CallId, Decision, Digest, Effect, FetchError, Fetched, Gate, GateError,
+    HttpRequest, Journal, JournalError, JournalRecord, ManualClock, PlanOutcome, PlanProposal, Principal,
+    PurchaseKey, Purse, QuoteOutcome, Reason, RunId, SeededEntropy, SessionId, Standing, StoredRecord,
+    Timestamp, Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// A journal that refuses gaps, empty appends and records it cannot read back, and that can die after so many records.
+/// A journal that refuses gaps, empty appends and records it cannot read back. It can die after so many records, which the
+/// writer hears of, or let the writer wait once it holds so many.
 #[derive(Debug, Default)]
 pub(crate) struct StrictJournal {
     runs: Mutex<BTreeMap<RunId, Vec<StoredRecord>>>,
     dies_at: Mutex<Option<u64>>,
+    parks_at: Mutex<Option<u64>>,
+    parked: tokio::sync::Notify,
+    released: tokio::sync::Notify,
 }
 
 impl StrictJournal {
     pub(crate) fn dying_at(records: u64) -> Self {
         Self { dies_at: Mutex::new(Some(records)), ..Self::default() }
+    }
+
+    pub(crate) fn parking_at(records: u64) -> Self {
+        Self { parks_at: Mutex::new(Some(records)), ..Self::default() }
+    }
+
+    /// Waits until a writer waits: what it wrote is durable, and it does not know yet.
+    pub(crate) async fn parked(&self) {
+        self.parked.notified().await;
+    }
+
+    /// Lets the writer go on.
+    pub(crate) fn release(&self) {
+        self.released.notify_one();
     }
 
     pub(crate) fn heal(&self) {
@@ -42,15 +63,8 @@ impl StrictJournal {
     }
 }
 
-#[async_trait]
-impl Journal for StrictJournal {
-    async fn append(
-        &self,
-        run: RunId,
-        expected: u64,
-        records: Vec<JournalRecord>,
-    ) -> Result<u64, JournalError> {
-        assert!(!records.is_empty(), "an append says something");
+impl StrictJournal {
+    fn keep(&self, run: RunId, expected: u64, records: Vec<JournalRecord>) -> Result<u64, JournalError> {
         let mut runs = self.runs.lock().unwrap();
         let kept = runs.entry(run).or_default();
         let found = kept.len() as u64;
@@ -67,6 +81,25 @@ impl Journal for StrictJournal {
             kept.push(stored);
         }
         Ok(kept.len() as u64)
+    }
+}
+
+#[async_trait]
+impl Journal for StrictJournal {
+    async fn append(
+        &self,
+        run: RunId,
+        expected: u64,
+        records: Vec<JournalRecord>,
+    ) -> Result<u64, JournalError> {
+        assert!(!records.is_empty(), "an append says something");
+        let length = self.keep(run, expected, records)?;
+        let parks = self.parks_at.lock().unwrap().take_if(|at| length >= *at).is_some();
+        if parks {
+            self.parked.notify_one();
+            self.released.notified().await;
+        }
+        Ok(length)
     }
 
     async fn read(&self, run: RunId, from: u64) -> Result<Vec<StoredRecord>, JournalError> {
@@ -143,6 +176,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) events: EventSender,
     pub(crate) cancel: Cancel,
+    pub(crate) worker: &'static str,
+    pub(crate) after: Option<Arc<dyn AfterRun>>,
 }
 
 impl World {
@@ -158,6 +193,8 @@ impl World {
             clock: Arc::new(ManualClock::new(Timestamp::from_unix_ms(1_000_000))),
             events: EventSender::nobody(),
             cancel: Cancel::new(),
+            worker: "worker 1",
+            after: None,
         }
     }
 
@@ -181,6 +218,8 @@ impl World {
             },
             events: self.events.clone(),
             cancel: self.cancel.clone(),
+            worker: self.worker.into(),
+            after: self.after.clone(),
         }
     }
 }
@@ -191,6 +230,17 @@ pub(crate) struct Number {
     pub(crate) n: u32,
 }
 
+/// What a tool says of a call that has no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looks {
+    /// It cannot tell.
+    Blind,
+    /// It says what is true.
+    Sees,
+    /// It panics.
+    Stumbles,
+}
+
 /// A tool that counts its calls and answers with its name and number; `n` = 13 panics, `n` = 99 waits for ever.
 #[derive(Debug, Clone)]
 pub(crate) struct Counting {
@@ -198,16 +248,31 @@ pub(crate) struct Counting {
     pub(crate) effect: Effect,
     pub(crate) calls: Arc<AtomicU32>,
     pub(crate) delay_ms_per_n: u64,
+    looks: Looks,
+    done: Arc<Mutex<Vec<CallId>>>,
     started: Arc<tokio::sync::Notify>,
 }
 
 impl Counting {
     pub(crate) fn new(name: &'static str, effect: Effect) -> Self {
-        Self { name, effect, calls: Arc::default(), delay_ms_per_n: 0, started: Arc::default() }
+        Self {
+            name,
+            effect,
+            calls: Arc::default(),
+            delay_ms_per_n: 0,
+            looks: Looks::Blind,
+            done: Arc::default(),
+            started: Arc::default(),
+        }
     }
 
     pub(crate) fn slow(mut self, delay_ms_per_n: u64) -> Self {
         self.delay_ms_per_n = delay_ms_per_n;
+        self
+    }
+
+    pub(crate) fn looks(mut self, looks: Looks) -> Self {
+        self.looks = looks;
         self
     }
 
@@ -218,6 +283,11 @@ impl Counting {
 
     pub(crate) fn count(&self) -> u32 {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// How often this call was done.
+    pub(crate) fn done(&self, call: CallId) -> usize {
+        self.done.lock().unwrap().iter().filter(|done| **done == call).count()
     }
 }
 
@@ -244,6 +314,17 @@ impl Tool for Counting {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(std::time::Duration::from_millis(self.delay_ms_per_n * u64::from(args.n))).await;
+        self.done.lock().unwrap().push(context.call());
         Ok(serde_json::json!({"tool": self.name, "n": args.n}))
+    }
+    async fn reconcile(&self, context: &ToolContext, args: Number) -> Reconciled {
+        match self.looks {
+            Looks::Blind => Reconciled::Unknown,
+            Looks::Stumbles => panic!("nothing to be seen"),
+            Looks::Sees if self.done(context.call()) > 0 => {
+                Reconciled::done(serde_json::json!({"tool": self.name, "n": args.n}))
+            }
+            Looks::Sees => Reconciled::NotDone,
+        }
     }
 }

@@ -61,6 +61,8 @@ async fn run(world: &World, seed: u64, question: &str) -> RunReport {
         principal,
         events: EventSender::nobody(),
         cancel: Cancel::new(),
+        worker: "test".into(),
+        after: None,
     };
     agent.run(context, question).await.unwrap()
 }

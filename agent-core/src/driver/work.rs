@@ -1,0 +1,156 @@
+//! One tool at work: on a task of its own, awaited as patiently as its effect demands.
+
+use super::Driver;
+use crate::cancel::Cancel;
+use crate::record::CallResult;
+use crate::tool::{DynTool, Executed, Reconciled, ToolError, ToolOutput};
+use bursar_types::{CallId, Effect};
+use serde_json::Value;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::Sleep;
+use tracing::Instrument;
+
+/// How long a `Write` may take to notice that nobody waits for it any more.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A tool's task. A `Read` ends with whoever waits for it; anything else goes on by itself.
+pub(super) struct Running {
+    effect: Effect,
+    tool: Arc<dyn DynTool>,
+    arguments: Value,
+    call: CallId,
+    cancel: Cancel,
+    task: JoinHandle<Result<ToolOutput, ToolError>>,
+    /// Ends when the call has had its time; never for a `Spend`.
+    time: Option<Pin<Box<Sleep>>>,
+}
+
+/// How waiting for a tool ended.
+pub(super) enum Ended {
+    /// With a result.
+    With(CallResult),
+    /// The run was interrupted first, and nothing is recorded: a `Read` may run again, and of a `Write` its tool is asked.
+    Interrupted,
+    /// Nobody knows whether it happened.
+    Unknown,
+}
+
+/// Why a `Write` is not waited for any longer.
+enum Over {
+    Run,
+    Call,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.effect == Effect::Read {
+            self.task.abort();
+        }
+    }
+}
+
+impl Driver<'_> {
+    /// Starts a call.
+    pub(super) fn work(&self, call: CallId, tool: Arc<dyn DynTool>, arguments: Value) -> Running {
+        let effect = tool.spec().effect;
+        let context = self.tool_context(call);
+        let cancel = context.cancel().clone();
+        let span = tracing::info_span!(
+            "execute_tool",
+            gen_ai.operation.name = "execute_tool",
+            gen_ai.tool.name = %tool.spec().name,
+            gen_ai.tool.call.id = %call,
+            gen_ai.tool.r#type = "function",
+        );
+        let (worker, given) = (Arc::clone(&tool), arguments.clone());
+        let work = async move { worker.call(&context, given).await };
+        let time = self.run.limits().call_ms.filter(|_| effect != Effect::Spend);
+        Running {
+            effect,
+            tool,
+            arguments,
+            call,
+            cancel,
+            task: tokio::spawn(work.instrument(span)),
+            time: time.map(|ms| Box::pin(tokio::time::sleep(Duration::from_millis(ms)))),
+        }
+    }
+
+    /// Waits for a call.
+    pub(super) async fn wait(&self, mut running: Running) -> Ended {
+        match running.effect {
+            Effect::Spend => Ended::With(settled((&mut running.task).await)),
+            Effect::Read => {
+                let Running { task, time, .. } = &mut running;
+                tokio::select! {
+                    biased;
+                    ended = task => Ended::With(settled(ended)),
+                    () = self.interruption() => Ended::Interrupted,
+                    () = run_out(time) => Ended::With(self.too_long("nothing was changed; try something smaller")),
+                }
+            }
+            Effect::Write => self.wait_for_write(running).await,
+        }
+    }
+
+    async fn wait_for_write(&self, mut running: Running) -> Ended {
+        let Running { task, time, cancel, .. } = &mut running;
+        let over = tokio::select! {
+            biased;
+            ended = &mut *task => return Ended::With(settled(ended)),
+            () = self.interruption() => Over::Run,
+            () = run_out(time) => Over::Call,
+        };
+        cancel.cancel();
+        if let Ok(ended) = tokio::time::timeout(GRACE, &mut *task).await {
+            return Ended::With(settled(ended));
+        }
+        // The abort takes hold where the tool waits next; a tool that never waits cannot be stopped.
+        task.abort();
+        match tokio::time::timeout(GRACE, &mut *task).await {
+            Ok(Err(error)) if error.is_cancelled() => {}
+            Ok(ended) => return Ended::With(settled(ended)),
+            Err(_) => return Ended::Unknown,
+        }
+        match over {
+            Over::Run => Ended::Interrupted,
+            Over::Call => match self.ask_tool(running.call, &running.tool, running.arguments.clone()).await {
+                None => Ended::Interrupted,
+                Some(Reconciled::Done(output)) => Ended::With(CallResult::from(Ok(output))),
+                Some(Reconciled::NotDone) => Ended::With(self.too_long("it was not done")),
+                Some(Reconciled::Unknown) => Ended::Unknown,
+            },
+        }
+    }
+
+    fn too_long(&self, and: &str) -> CallResult {
+        let ms = self.run.limits().call_ms.unwrap_or_default();
+        CallResult::from(Err(ToolError::not_executed(format!("the call took longer than {ms} ms; {and}"))))
+    }
+}
+
+/// Ends when the time has run out; never if there is no limit.
+async fn run_out(time: &mut Option<Pin<Box<Sleep>>>) {
+    match time {
+        Some(time) => time.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn settled(ended: Result<Result<ToolOutput, ToolError>, JoinError>) -> CallResult {
+    ended.map_or_else(crashed, CallResult::from)
+}
+
+/// A tool that panicked may have done anything. The panic's text stays in the log.
+fn crashed(error: JoinError) -> CallResult {
+    tracing::error!(error = &error as &dyn std::error::Error, "tool crashed");
+    CallResult {
+        content: Value::from("the tool crashed; look whether it happened before doing it again"),
+        is_error: true,
+        executed: Executed::Unknown,
+        answer: None,
+    }
+}

@@ -1,0 +1,107 @@
+//! Why a run has no answer.
+
+use crate::model::ModelErrorKind;
+use bursar_types::{Amount, CallId};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Why a run has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum StopCause {
+    /// The model had its turns.
+    #[error("all {limit} turns were used")]
+    Turns {
+        /// The limit.
+        limit: u32,
+    },
+    /// The tools were called as often as they may be.
+    #[error("all {limit} tool calls were used")]
+    Calls {
+        /// The limit.
+        limit: u32,
+    },
+    /// The tokens are used up.
+    #[error("{used} tokens were used where {limit} were allowed")]
+    Tokens {
+        /// The limit.
+        limit: u64,
+        /// How many were used.
+        used: u64,
+    },
+    /// There is a limit on tokens and the model does not report them. Unknown is not zero.
+    #[error("tokens are limited and the model did not report how many it used")]
+    TokensUnreported,
+    /// The time is over.
+    #[error("time was over after {limit_ms} ms")]
+    Time {
+        /// The limit in milliseconds.
+        limit_ms: u64,
+    },
+    /// A budget shows as much spending as the run may see.
+    #[error("budget `{budget}` shows {} of at most {} atomic units spent or held", .used.atomic(), .limit.atomic())]
+    Spend {
+        /// The budget that shows it.
+        budget: String,
+        /// The limit.
+        limit: Amount,
+        /// Spent and held.
+        used: Amount,
+    },
+    /// There is a limit on spending and the purse cannot say how much was spent.
+    #[error("spending is limited and the purse cannot say how much was spent: {problem}")]
+    SpendUnknown {
+        /// What the purse said.
+        problem: String,
+    },
+    /// Someone cancelled it.
+    #[error("it was cancelled")]
+    Cancelled,
+    /// The model failed for good.
+    #[error("the model failed: {message}")]
+    Model {
+        /// What kind of failure.
+        kind: ModelErrorKind,
+        /// In words.
+        message: String,
+    },
+    /// The model answered with nothing: no text, no call.
+    #[error("the model answered with nothing")]
+    EmptyReply,
+    /// A `Write` was started and has no result, and its tool cannot tell whether it happened. A person has to say.
+    #[error("nobody knows whether `{tool}` did its work (call {call}); a person has to say")]
+    WriteUnknown {
+        /// The call.
+        call: CallId,
+        /// The tool.
+        tool: String,
+    },
+}
+
+impl StopCause {
+    /// Whether `resume` goes on from here: the run stands still and has not ended.
+    ///
+    /// A limit that is used up stays used up. What may be different the next time is tried again: a cancellation is over, a model
+    /// or a purse may answer now, and a person may know what came of a call.
+    ///
+    /// ```
+    /// use bursar_agent_core::StopCause;
+    /// assert!(StopCause::Cancelled.can_go_on());
+    /// assert!(!StopCause::Turns { limit: 40 }.can_go_on());
+    /// ```
+    #[must_use]
+    pub const fn can_go_on(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::WriteUnknown { .. } | Self::Model { .. } | Self::SpendUnknown { .. } => {
+                true
+            }
+            Self::Turns { .. }
+            | Self::Calls { .. }
+            | Self::Tokens { .. }
+            | Self::TokensUnreported
+            | Self::Time { .. }
+            | Self::Spend { .. }
+            | Self::EmptyReply => false,
+        }
+    }
+}
