@@ -2,10 +2,11 @@
 
 use crate::show::{ReasonView, integer, reasons, refused, unpaid_line};
 use async_trait::async_trait;
-use bursar_agent_core::{Tool, ToolContext, ToolError};
+use bursar_agent_core::{Reconciled, Tool, ToolContext, ToolError};
 use bursar_memory::clean_line;
 use bursar_types::{
-    AssetRegistry, Effect, PlanItem, PlanOutcome, PlanProposal, PlanView, Provenance, QuoteId, Untrusted,
+    AssetRegistry, Effect, Phase, PlanItem, PlanOutcome, PlanProposal, PlanView, Provenance, QuoteId,
+    Untrusted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,17 @@ impl Tool for ProposePlan {
             reasons,
         })
     }
+
+    /// In `Explore` no plan of the session was ever approved, so this one was not: it may be proposed, and a person asked, anew.
+    /// After that a plan stands there, and the purse does not say which quotes it was made of. A plan pays nothing, so a worker that
+    /// was overtaken while its person still thought does no harm: what is bought is named by its document.
+    async fn reconcile(&self, context: &ToolContext, _: PlanArgs) -> Reconciled {
+        let Ok(purse) = context.purse() else { return Reconciled::Unknown };
+        match purse.standing().await {
+            Ok(standing) if standing.phase == Phase::Explore => Reconciled::NotDone,
+            _ => Reconciled::Unknown,
+        }
+    }
 }
 
 /// The typed check between what a model wrote and a plan.
@@ -154,7 +166,8 @@ fn written(text: &str) -> Untrusted<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testkit::{DOC, Verdicts, World, assets, call};
+    use crate::testkit::{DOC, Verdicts, World, assets, call, standing};
+    use bursar_types::Standing;
     use serde_json::{Value, json};
 
     fn tool() -> ProposePlan {
@@ -179,6 +192,22 @@ mod tests {
             let result = call(tool(), &world, plan(&quote.to_string())).await;
             insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(name, result.unwrap()); });
         }
+    }
+
+    #[tokio::test]
+    async fn a_proposal_without_a_result_is_made_again_only_where_no_plan_was_ever_approved() {
+        let world = World::new().await;
+        let args =
+            || serde_json::from_value::<PlanArgs>(plan(&QuoteId::derived(&[b"q"]).to_string())).unwrap();
+        for (phase, expected) in [
+            (Phase::Explore, Reconciled::NotDone),
+            (Phase::Acquire, Reconciled::Unknown),
+            (Phase::Produce, Reconciled::Unknown),
+        ] {
+            world.buyer.stand(Standing { phase, ..standing(&[]) });
+            assert_eq!(tool().reconcile(&world.context(), args()).await, expected, "{phase}");
+        }
+        assert_eq!(world.buyer.proposed(), 0, "looking proposes nothing");
     }
 
     #[tokio::test]

@@ -1,7 +1,12 @@
 use super::*;
 use crate::testkit::{DOC, Ends, GAS, Reply, World, assets, call};
+use bursar_types::{
+    Buyer, CallId, FetchError, HttpRequest, PlanOutcome, PlanProposal, Purse, QuoteOutcome, RunId, SessionId,
+    Standing,
+};
 use bytes::Bytes;
 use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
 
 async fn fetch(world: &World, url: &str) -> Value {
     call(Fetch::new(world.library.clone(), assets()), world, json!({"url": url})).await.unwrap()
@@ -107,4 +112,51 @@ async fn a_hostile_document_is_bounded_and_shown_without_hidden_characters() {
     let world = World::new().await;
     world.buyer.ends(DOC, Ends::Delivers { media_type: "image/png", body: Bytes::from_static(b"\0\x89PNG") });
     assert_eq!(fetch(&world, DOC).await["reasons"][0]["code"], json!("NOT_READABLE"));
+}
+
+/// A buyer that keeps what it was asked to buy, and under which key.
+#[derive(Debug, Default)]
+struct Keys(Mutex<Vec<String>>);
+
+#[async_trait]
+impl Buyer for Keys {
+    async fn fetch(&self, request: HttpRequest, key: PurchaseKey) -> Result<Fetched, FetchError> {
+        let (method, uri) = (request.method(), request.uri());
+        let asked = format!("{} {method} {uri} {:?} {:?}", key.as_str(), request.headers(), request.body());
+        self.0.lock().unwrap().push(asked);
+        Err(FetchError::Closing)
+    }
+    async fn quote(&self, _: HttpRequest) -> Result<QuoteOutcome, FetchError> {
+        Err(FetchError::Closing)
+    }
+    async fn propose(&self, _: PlanProposal) -> Result<PlanOutcome, FetchError> {
+        Err(FetchError::Closing)
+    }
+    async fn standing(&self) -> Result<Standing, FetchError> {
+        Err(FetchError::Closing)
+    }
+}
+
+/// The purse knows a purchase by session, key and request: all three must be the same after a crash, whatever else changed.
+#[tokio::test]
+async fn every_tool_that_may_spend_names_its_purchase_the_same_after_a_crash() {
+    let keys = Arc::new(Keys::default());
+    let session = SessionId::derived(&[b"session"]);
+    for (life, at) in [(b"one", 0), (b"two", 86_400_000)] {
+        // Another process: an empty library, another clock, another run and call.
+        let world = World::new().await;
+        world.clock.advance_ms(at);
+        let tools = crate::research(["https://market.example"], &world.library, &assets()).unwrap();
+        let spending: Vec<_> = tools.specs().filter(|spec| spec.effect == Effect::Spend).collect();
+        let names: Vec<_> = spending.iter().map(|spec| spec.name.as_str()).collect();
+        assert_eq!(names, ["fetch"], "a tool that is new here needs its arguments below");
+        let (run, call) = (RunId::derived(&[life]), CallId::derived(&[life]));
+        let context = ToolContext::new(session, run, call, world.clock.clone())
+            .with_purse(Purse::new(Arc::clone(&keys) as Arc<dyn Buyer>));
+        let fetch = tools.get("fetch").unwrap();
+        fetch.call(&context, json!({"url": DOC})).await.unwrap();
+    }
+    let asked = keys.0.lock().unwrap();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(asked[0], asked[1]);
 }
