@@ -15,6 +15,7 @@ mod purse;
 mod rail;
 mod reasons;
 mod recovery;
+mod refunds;
 mod session;
 mod transport;
 mod wallet;
@@ -34,8 +35,8 @@ pub use policy::{
     RuleView,
 };
 pub use purse::{
-    Clearance, OpenError, Payments, PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable,
-    VoidClearance,
+    ClaimStanding, Clearance, DeskError, GivenUp, OpenError, OpenObligation, Payments, PaymentsParts,
+    Recovered, SessionHooks, SessionPurse, Signable, Stray, VoidClearance, Watch,
 };
 pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,

@@ -218,6 +218,11 @@ pub enum ObligationEvent {
         /// Where the dispute file is kept.
         file: Option<Commitment>,
     },
+    /// Nothing comes of asking, and the goods are here: they are kept, and nothing is asked back any more.
+    ClaimDropped {
+        /// Why.
+        problem: String,
+    },
     /// Money came back.
     RefundSeen {
         /// What was seen, and who credited it.
@@ -279,6 +284,11 @@ pub enum Next {
         /// Which try.
         attempt: u32,
     },
+    /// Keep the goods and ask nothing back any more.
+    DropClaim {
+        /// Why.
+        problem: String,
+    },
     /// Hand it to a person.
     Park {
         /// Why.
@@ -337,6 +347,20 @@ impl Obligation {
         self.refunds.iter().try_fold(0_u128, |sum, refund| sum.checked_add(refund.transfer.amount.atomic()))
     }
 
+    /// What may still come back: of the claim, or of `price` where nothing was asked back. `None` if nothing may, because
+    /// it came already, or because the goods are here and nothing was asked back.
+    #[must_use]
+    pub fn left(&self, price: &Amount) -> Option<Amount> {
+        let dropped = matches!(self.state, ObligationState::Delivered);
+        let wanted = match &self.claim {
+            Some(claim) => &claim.amount,
+            None if dropped => return None,
+            None => price,
+        };
+        let left = wanted.atomic().checked_sub(self.refunded()?)?;
+        (left > 0).then(|| Amount::from_atomic(price.asset().clone(), left))
+    }
+
     /// Whether this event was credited here.
     #[must_use]
     pub fn credits(&self, event: &ChainEvent) -> bool {
@@ -374,6 +398,11 @@ impl Obligation {
                 Step::Failed { again_at, .. } => return Next::Watch { until: Some(*again_at) },
                 Step::NotTried | Step::Running { .. } | Step::GivenUp { .. } => {}
             }
+        }
+        // Whoever delivered what was asked for owes nothing, and was only asked.
+        let only_asked = claim.reason == ClaimReason::FailedLater && self.has_goods();
+        if let (true, Step::GivenUp { problem }) = (only_asked, &claim.refund) {
+            return Next::DropClaim { problem: problem.clone() };
         }
         if let Some(attempt) = claim.dispute.due(now) {
             return Next::WriteDispute { attempt };
@@ -425,6 +454,13 @@ impl Obligation {
                 if let (Some(claim), Some(file)) = (&mut self.claim, file) {
                     claim.file = Some(file);
                 }
+            }
+            E::ClaimDropped { .. } => {
+                if !matches!(self.state, ObligationState::Claimed) || !self.has_goods() {
+                    return None;
+                }
+                self.state = ObligationState::Delivered;
+                self.due = None;
             }
             E::RefundSeen { refund } => return self.refund_seen(refund, price),
             E::Parked { problem, owner, due } => {
@@ -531,6 +567,7 @@ impl ObligationEvent {
             Self::StepStarted { remedy: Remedy::Dispute, .. } => "dispute_started",
             Self::StepEnded { remedy: Remedy::Refund, .. } => "refund_ended",
             Self::StepEnded { remedy: Remedy::Dispute, .. } => "dispute_ended",
+            Self::ClaimDropped { .. } => "claim_dropped",
             Self::RefundSeen { .. } => "refund_seen",
             Self::Parked { .. } => "parked",
             Self::Extended { .. } => "extended",
@@ -548,6 +585,7 @@ impl ObligationEvent {
             Self::StepStarted { remedy: Remedy::Dispute, .. } => "obligation.dispute_started",
             Self::StepEnded { remedy: Remedy::Refund, .. } => "obligation.refund_ended",
             Self::StepEnded { remedy: Remedy::Dispute, .. } => "obligation.dispute_ended",
+            Self::ClaimDropped { .. } => "obligation.claim_dropped",
             Self::RefundSeen { .. } => "obligation.refund_seen",
             Self::Parked { .. } => "obligation.parked",
             Self::Extended { .. } => "obligation.extended",

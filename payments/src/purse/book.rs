@@ -1,10 +1,10 @@
 //! Booking: a payment's events, the money move that follows from them, and the links that others look at, in one transaction.
 
 use super::decide::{unknown_prefix, vendor_link};
+use super::join::Loaded;
 use super::pay::{close_link, unavailable_event};
-use super::recover::Loaded;
 use super::{SessionPurse, unavailable};
-use crate::obligation::ObligationEvent;
+use crate::obligation::{ObligationEvent, ObligationState};
 use crate::payment::{Held, Payment, PaymentEvent};
 use bursar_ledger::{AccountOp, CommitError, Line, LinkWrite, Refusal, SealedEvent, StreamId, Transaction};
 use bursar_types::{Amount, ArtifactRecord, AssetId, FetchError};
@@ -87,7 +87,8 @@ impl SessionPurse {
                 named(matches!(state, Payment::Unknown { .. })),
             ),
             (format!("claimed/{payment}"), named(paid && !observed)),
-            (owed_link(&payment), named(owed)),
+            (format!("owed/{payment}"), named(owed)),
+            (format!("refund/{payment}"), named(awaits_money(held, state))),
         ];
         if paid {
             wanted.push((vendor_link(&quote.host, &quote.payee), Some("paid".to_owned())));
@@ -132,9 +133,12 @@ impl SessionPurse {
     }
 }
 
-/// Where a payment is found whose payee still owes something, or whose money is asked back.
-pub(super) fn owed_link(payment: &str) -> String {
-    format!("owed/{payment}")
+/// Whether money was asked back and may still come, also after a person ended the obligation.
+fn awaits_money(held: &Held, state: &Payment) -> bool {
+    state.obligation().is_some_and(|obligation| {
+        let dropped = matches!(obligation.state, ObligationState::Delivered);
+        obligation.claim.is_some() && !dropped && obligation.left(held.amount()).is_some()
+    })
 }
 
 /// Where the payment of a bought thing is found.

@@ -2,7 +2,7 @@
 
 use super::ask::{host_of, is_secure, parse_url};
 use super::budgets::{BudgetUse, Counts, fullest, hold_lines};
-use super::recover::{Loaded, open_link};
+use super::join::{Loaded, open_link};
 use super::{SessionPurse, unavailable};
 use crate::events::MoneyEvent;
 use crate::mandate::PlanApproval;

@@ -13,17 +13,25 @@ pub(crate) struct Flights(Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>);
 impl Flights {
     /// Waits for the turn.
     pub(crate) async fn enter(&self, request: Digest) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(turn) = flights.get(&request).and_then(Weak::upgrade) {
-                turn
-            } else {
-                flights.retain(|_, turn| turn.strong_count() > 0);
-                let turn = Arc::new(tokio::sync::Mutex::new(()));
-                flights.insert(request, Arc::downgrade(&turn));
-                turn
-            }
-        };
-        turn.lock_owned().await
+        self.turn(request).lock_owned().await
+    }
+
+    /// Takes the turn if nobody has it.
+    pub(crate) fn try_enter(&self, request: Digest) -> Option<OwnedMutexGuard<()>> {
+        self.turn(request).try_lock_owned().ok()
+    }
+
+    fn turn(&self, request: Digest) -> Arc<tokio::sync::Mutex<()>> {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = flights.get(&request).and_then(Weak::upgrade) {
+            return turn;
+        }
+        // Looked through only when it has doubled, so that many requests at once stay cheap.
+        if flights.len() == flights.capacity() {
+            flights.retain(|_, turn| turn.strong_count() > 0);
+        }
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        flights.insert(request, Arc::downgrade(&turn));
+        turn
     }
 }

@@ -8,18 +8,28 @@ mod book;
 mod budgets;
 mod clearance;
 mod decide;
+mod desk;
+mod dispute;
 mod flight;
 mod goods;
+mod inflow;
+mod join;
 mod open;
 mod pay;
 mod propose;
 mod recover;
+mod remedy;
 mod settle;
 mod told;
+mod watch;
 
 pub use clearance::{Clearance, Signable, VoidClearance};
+pub use desk::{DeskError, OpenObligation};
+pub use inflow::Stray;
 pub use open::{OpenError, PaymentsParts, SessionHooks};
 pub use recover::Recovered;
+pub use remedy::{ClaimStanding, GivenUp};
+pub use watch::Watch;
 
 use crate::events::MoneyEvent;
 use crate::payment::Ask;
@@ -53,6 +63,7 @@ struct Shared {
     entropy: Arc<dyn Entropy>,
     limits: Limits,
     recovery: RecoveryRules,
+    schedule: Mutex<recover::Schedule>,
     flights: Flights,
     tasks: TaskTracker,
 }
@@ -112,9 +123,9 @@ impl SessionPurse {
         let _turn = self.shared.flights.enter(ask.request).await;
         for _ in 0..decide::TRIES {
             let bought = match self.join(ask, &request).await? {
-                recover::Joined::Found(fetched) => return Ok(fetched),
-                recover::Joined::Nothing { bought } => bought,
-                recover::Joined::Overtaken => continue,
+                join::Joined::Found(fetched) => return Ok(fetched),
+                join::Joined::Nothing { bought } => bought,
+                join::Joined::Overtaken => continue,
             };
             // gate and quote: no request leaves without leave; every alternative is read.
             let (request, response) = self.ask_unpaid(request.clone()).await?;
@@ -177,7 +188,7 @@ impl SessionPurse {
         if payment.receipt.as_ref().is_some_and(|receipt| !receipt.observed) {
             let (purse, id) = (self.clone(), payment.id);
             self.shared.tasks.spawn(async move {
-                if let Err(error) = purse.recover_one(id).await {
+                if let Err(error) = purse.observe(id).await {
                     tracing::warn!(payment = %id, %error, "claim could not be checked on the chain yet");
                 }
             });
@@ -213,7 +224,7 @@ impl Buyer for TaskBuyer {
             // The task panicked. A signature may exist, so the honest answer is read back from the ledger.
             Err(_) => match self.0.after_panic(&ask).await {
                 Err(error @ FetchError::Ledger(_)) => {
-                    Ok(Fetched::Unknown(recover::unreadable(ask.payment, &error)))
+                    Ok(Fetched::Unknown(join::unreadable(ask.payment, &error)))
                 }
                 told => told,
             },

@@ -131,6 +131,7 @@ impl Payments {
             entropy: parts.entropy,
             limits: parts.limits,
             recovery: parts.recovery,
+            schedule: Mutex::default(),
             flights: Flights::default(),
             tasks: TaskTracker::new(),
         }))

@@ -1,13 +1,13 @@
 //! Preparing, signing, presenting, and settling.
 
 use super::decide::denied;
+use super::join::{Loaded, open_link};
 use super::open::fold_session;
-use super::recover::{Loaded, open_link};
 use super::settle::Seen;
 use super::{Clearance, SessionPurse, unavailable};
 use crate::events::MoneyEvent;
 use crate::payment::{Held, Payment, PaymentEvent, Signed};
-use crate::rail::{Order, Outcome, Rail};
+use crate::rail::{Authorization, Order, Outcome, Rail};
 use crate::reasons;
 use bursar_ledger::{
     AccountOp, CommitError, LinkWrite, Refusal, Require, SealedEvent, StreamId, Transaction,
@@ -184,22 +184,24 @@ impl SessionPurse {
         Ok(payer.map_err(unavailable)?.frozen.is_none() && self.state().await?.frozen.is_none())
     }
 
+    /// Signs, presents once, settles the answer, and asks the rail where the answer says nothing.
     async fn present(
         &self,
         signed: &Signed,
         request: &HttpRequest,
         presenting: Presenting,
     ) -> Result<(Payment, Option<Bytes>), FetchError> {
+        // A worker that stood still may find that others went on: then what they left is the answer.
+        if let Some(state) = self.overtaken(signed, presenting).await? {
+            return Ok((state, None));
+        }
         let rail = self.rail(&signed.held)?;
-        // INVARIANT: `signed` is what the signing transaction made durable, here or before a crash.
-        let clearance = Clearance::after_signing_record(signed.order.clone(), signed.prepared.clone());
-        let authorization = match rail.authorize(clearance, &*self.shared.wallet).await {
+        let authorization = match self.authorize(&*rail, signed, presenting).await {
             Ok(authorization) => authorization,
-            Err(error) => {
-                let text = format!("no authorization was made: {}", causes(&error));
+            Err(problem) => {
                 return match presenting {
-                    Presenting::First => Ok((self.settle(signed, Seen::Unsigned(text)).await?, None)),
-                    Presenting::Again => Err(FetchError::Wallet(text)),
+                    Presenting::First => Ok((self.settle(signed, Seen::Unsigned(problem)).await?, None)),
+                    Presenting::Again => Err(FetchError::Wallet(problem)),
                 };
             }
         };
@@ -210,12 +212,71 @@ impl SessionPurse {
         let answer = self.shared.transport.send(paid_request, self.shared.limits).await;
         drop(authorization);
         let outcome = rail.outcome(&signed.prepared, answer.as_ref());
-        let mut state = self.settle(signed, Seen::Answer { outcome, answer: &answer }).await?;
+        let state = self.settle(signed, Seen::Answer { outcome, answer: &answer }).await?;
         // Whoever takes an old payment up has waited already.
         let waits: &[u64] = match presenting {
             Presenting::First => &ASK_AGAIN_MS,
             Presenting::Again => &[0],
         };
+        let state = self.poll(&*rail, signed, state, waits).await?;
+        Ok((state, answer.ok().map(HttpResponse::into_body)))
+    }
+
+    /// What became of the payment if it is not this worker's to present any more; `None` if it is.
+    async fn overtaken(
+        &self,
+        signed: &Signed,
+        presenting: Presenting,
+    ) -> Result<Option<Payment>, FetchError> {
+        let current = Loaded::read(&self.shared.ledger, signed.held.ask.payment).await?.payment;
+        let own = match (&current, presenting) {
+            (Some(Payment::Signing(current)), Presenting::First) => **current == *signed,
+            (Some(Payment::Unknown { signed: current, void: None, .. }), Presenting::Again) => {
+                **current == *signed
+            }
+            (Some(paid @ Payment::Paid { signed: current, .. }), Presenting::Again) => {
+                **current == *signed && paid.is_owed()
+            }
+            _ => false,
+        };
+        match current {
+            Some(_) if own => Ok(None),
+            Some(payment) => Ok(Some(payment)),
+            None => Err(FetchError::Ledger("the record of the signature is gone".into())),
+        }
+    }
+
+    /// Makes the authorization of durable terms. The error is why none was made.
+    async fn authorize(
+        &self,
+        rail: &dyn Rail,
+        signed: &Signed,
+        presenting: Presenting,
+    ) -> Result<Authorization, String> {
+        if presenting == Presenting::First {
+            // Between the record and the signature a worker may have slept, and somebody may have frozen spending.
+            if self.shared.clock.now() >= signed.prepared.expires_at {
+                return Err("its time ran out before it was signed".to_owned());
+            }
+            let state = self.state().await.map_err(|error| causes(&error))?;
+            if let Some(reason) = &state.frozen {
+                return Err(format!("spending was frozen before it was signed: {reason}"));
+            }
+        }
+        // INVARIANT: `signed` is what the signing transaction made durable, here or before a crash.
+        let clearance = Clearance::after_signing_record(signed.order.clone(), signed.prepared.clone());
+        let authorized = rail.authorize(clearance, &*self.shared.wallet).await;
+        authorized.map_err(|error| format!("no authorization was made: {}", causes(&error)))
+    }
+
+    /// Asks the rail while nobody can say what became of it, after each of the waits.
+    async fn poll(
+        &self,
+        rail: &dyn Rail,
+        signed: &Signed,
+        mut state: Payment,
+        waits: &[u64],
+    ) -> Result<Payment, FetchError> {
         for &wait_ms in waits {
             if !matches!(state, Payment::Unknown { .. }) {
                 break;
@@ -228,10 +289,10 @@ impl SessionPurse {
                 outcome => state = self.settle(signed, Seen::Rail(outcome)).await?,
             }
         }
-        Ok((state, answer.ok().map(HttpResponse::into_body)))
+        Ok(state)
     }
 
-    fn rail(&self, held: &Held) -> Result<Arc<dyn Rail>, FetchError> {
+    pub(super) fn rail(&self, held: &Held) -> Result<Arc<dyn Rail>, FetchError> {
         let name = &held.offer.quote.rail;
         let found = self.shared.rails.iter().find(|rail| rail.name() == name);
         found.cloned().ok_or_else(|| FetchError::Wallet(format!("there is no rail `{name}`")))

@@ -1,62 +1,25 @@
-//! Joining and recovering payments that are not final.
+//! Recovery: taking up what is not final, without its buyer. On start, on a timer, and when somebody asks.
 
+use super::book::Booked;
+use super::join::Loaded;
 use super::open::fold_session;
-use super::pay::{LetGo, Presenting, unavailable_event, unknown};
+use super::pay::LetGo;
 use super::settle::Seen;
 use super::{Payments, SessionHooks, SessionPurse, unavailable};
-use crate::payment::{Ask, Payment, PaymentEvent, Signed};
-use crate::rail::Outcome;
-use bursar_ledger::{Ledger, Require, StreamId};
-use bursar_types::{Digest, FetchError, Fetched, HttpRequest, PaymentId, UnknownOutcome, causes};
-use std::collections::BTreeSet;
+use crate::obligation::{Obligation, ObligationState};
+use crate::payment::{Held, Payment, PaymentEvent, Signed};
+use crate::rail::{Outcome, Prepared};
+use bursar_ledger::Transaction;
+use bursar_types::{FetchError, HttpRequest, PaymentId, SessionId, Timestamp};
+use http::{HeaderName, HeaderValue};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError};
+use tokio::task::JoinSet;
 
-/// Where the payment that is open for a request is found.
-pub(super) fn open_link(request: Digest) -> String {
-    format!("open/{request}")
-}
+/// How many payments are taken up side by side.
+const AT_ONCE: usize = 64;
 
-/// A payment as folded from its journal.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) payment: Option<Payment>,
-    stream: StreamId,
-    length: u64,
-}
-
-impl Loaded {
-    pub(super) async fn read(ledger: &Ledger, id: PaymentId) -> Result<Self, FetchError> {
-        let stream = StreamId::of("payment", id);
-        let events = ledger.events::<PaymentEvent>(&stream, 0).await.map_err(unavailable)?;
-        let length = u64::try_from(events.len()).unwrap_or(u64::MAX);
-        let mut payment = None;
-        for event in events {
-            payment = Some(Payment::apply(payment, event).map_err(|error| unavailable_event(&error))?);
-        }
-        Ok(Self { payment, stream, length })
-    }
-
-    /// The condition that nobody took the payment up since it was read.
-    pub(super) fn unmoved(&self) -> Require {
-        Require::StreamAt { stream: self.stream.clone(), length: self.length }
-    }
-}
-
-/// What was found for a request.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is returned once and matched at once")]
-pub(super) enum Joined {
-    /// Its payment, and what became of it.
-    Found(Fetched),
-    /// Nothing that is open or owned, and what stood under this user, key and request then.
-    Nothing {
-        /// The value of [`SessionPurse::bought_link`].
-        bought: Option<String>,
-    },
-    /// Another worker moved it meanwhile: it must be looked for again.
-    Overtaken,
-}
-
-/// What a recovery found.
+/// What one pass of recovery found and did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// Holds given back because nothing was signed under them.
@@ -67,197 +30,407 @@ pub struct Recovered {
     pub not_paid: u64,
     /// Payments that nobody can tell about yet.
     pub unknown: u64,
+    /// Payments that nobody could tell about for so long that they count as spent now.
+    pub presumed: u64,
+    /// Goods that came after all.
+    pub delivered: u64,
+    /// Payments that moved, whose goods may still come.
+    pub owed: u64,
+    /// Payments whose money is asked back and did not come yet.
+    pub claimed: u64,
+    /// Refunds that were seen and credited.
+    pub refunded: u64,
+    /// Payments that a person looks after.
+    pub parked: u64,
+    /// Payments that somebody here is working on now; they were left alone.
+    pub busy: u64,
+    /// Payments that could not be taken up: their record or the rail is not there.
+    pub failed: u64,
 }
 
-impl SessionPurse {
-    /// Joins a payment that is open for this request, or gives what was bought under this key.
-    pub(super) async fn join(&self, ask: &Ask, request: &HttpRequest) -> Result<Joined, FetchError> {
-        let ledger = &self.shared.ledger;
-        let bought = ledger.link(&self.bought_link(ask)).await.map_err(unavailable)?;
-        let open = ledger.link(&open_link(ask.request)).await.map_err(unavailable)?;
-        for text in [&bought, &open].into_iter().flatten() {
-            // A link that cannot be read is not "nothing": something may be open behind it.
-            let id = PaymentId::parse(text).map_err(|error| FetchError::Ledger(Box::new(error)))?;
-            match self.take_up(id, request).await {
-                Ok(Joined::Nothing { .. }) => {}
-                Ok(joined) => return Ok(joined),
-                // Something is open for the request and cannot be read: a signature may be out.
-                Err(error) if open.as_ref() == Some(text) => {
-                    return Ok(Joined::Found(Fetched::Unknown(unreadable(id, &error))));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Joined::Nothing { bought })
+impl Recovered {
+    /// Whether everything is over or with a person: nothing here can change by asking again.
+    #[must_use]
+    pub const fn is_quiet(&self) -> bool {
+        self.unknown == 0 && self.owed == 0 && self.claimed == 0 && self.busy == 0 && self.failed == 0
     }
 
-    /// Takes a payment up from its last durable event. `Nothing` if it is over and a new attempt may be decided on.
-    async fn take_up(&self, id: PaymentId, request: &HttpRequest) -> Result<Joined, FetchError> {
-        let nothing = Joined::Nothing { bought: None };
-        let Some(payment) = Loaded::read(&self.shared.ledger, id).await?.payment else { return Ok(nothing) };
-        match payment {
-            Payment::NotPaid { .. } => Ok(nothing),
-            // Nothing was signed: let go, and decide under today's rules. A live worker is fenced by this.
-            Payment::Held(held) => match self.let_go(&held, "taken up before anything was signed").await? {
-                LetGo::Done => Ok(nothing),
-                LetGo::Overtaken => Ok(Joined::Overtaken),
-            },
-            Payment::Signing(signed) | Payment::Unknown { signed, .. } => {
-                Ok(self.resume(*signed, request).await)
-            }
-            Payment::Paid { ref signed, .. } if payment.is_owed() => {
-                self.ask_for_goods(signed, request, &payment).await.map(Joined::Found)
-            }
-            Payment::Paid { .. } => match self.fetched(&payment, None).await? {
-                Fetched::Delivered(delivery) => Ok(Joined::Found(Fetched::Owned(delivery))),
-                other => Ok(Joined::Found(other)),
-            },
-        }
-    }
-
-    /// Asks the rail what became of a signed payment; if it can still be used and was not, the same bytes are presented
-    /// again, never new ones.
-    ///
-    /// A signature may be out, so no trouble here is an error: errors say that no money moved.
-    async fn resume(&self, signed: Signed, request: &HttpRequest) -> Joined {
-        match self.try_resume(&signed, request).await {
-            Ok(joined) => joined,
-            Err(error) => Joined::Found(Fetched::Unknown(unknown(&signed, &causes(&error)))),
-        }
-    }
-
-    async fn try_resume(&self, signed: &Signed, request: &HttpRequest) -> Result<Joined, FetchError> {
-        let found = |fetched| Ok(Joined::Found(fetched));
-        let Some(rail) = self.shared.rails.iter().find(|rail| rail.name() == signed.prepared.rail) else {
-            return found(Fetched::Unknown(unknown(signed, "the rail it was signed for is not there")));
+    fn count(&mut self, done: Done) {
+        let counter = match done {
+            Done::Final => return,
+            Done::LetGo => &mut self.let_go,
+            Done::Paid => &mut self.paid,
+            Done::NotPaid => &mut self.not_paid,
+            Done::Unknown => &mut self.unknown,
+            Done::Presumed => &mut self.presumed,
+            Done::Delivered => &mut self.delivered,
+            Done::Owed => &mut self.owed,
+            Done::Claimed => &mut self.claimed,
+            Done::Parked => &mut self.parked,
+            Done::Busy => &mut self.busy,
+            Done::Failed => &mut self.failed,
         };
-        // Booked before it is presented, so that a wallet failing in another worker proves nothing any more.
-        let state = self.settle(signed, Seen::Rail(rail.recover(&signed.prepared).await)).await?;
-        match &state {
-            Payment::NotPaid { .. } => Ok(Joined::Nothing { bought: None }),
-            Payment::Held(_) => Ok(Joined::Overtaken),
-            Payment::Unknown { signed: current, problem, void, .. }
-                if current.held.attempt == signed.held.attempt =>
-            {
-                if void.is_some() || !self.may_present_again(signed).await? {
-                    return found(Fetched::Unknown(unknown(signed, problem)));
-                }
-                self.present_and_settle(signed.clone(), request, Presenting::Again).await.map(Joined::Found)
-            }
-            state => self.fetched(state, None).await.map(Joined::Found),
-        }
-    }
-
-    /// A payment's task panicked: what it left in the ledger is the answer, whichever payment it was at.
-    pub(super) async fn after_panic(&self, ask: &Ask) -> Result<Fetched, FetchError> {
-        let mut ids = vec![ask.payment];
-        for key in [open_link(ask.request), self.bought_link(ask)] {
-            let joined = self.shared.ledger.link(&key).await.map_err(unavailable)?;
-            ids.extend(joined.and_then(|text| PaymentId::parse(&text).ok()));
-        }
-        for id in ids {
-            match Loaded::read(&self.shared.ledger, id).await?.payment {
-                Some(Payment::Signing(signed) | Payment::Unknown { signed, .. }) => {
-                    let problem = "its worker stopped half way; fetch again to take it up";
-                    let outcome = Outcome::Unknown { problem: problem.to_owned() };
-                    if let Err(error) = self.settle(&signed, Seen::Rail(outcome)).await {
-                        tracing::warn!(payment = %id, %error, "that it is not known could not be booked");
-                    }
-                    return Ok(Fetched::Unknown(unknown(&signed, problem)));
-                }
-                Some(payment @ Payment::Paid { .. }) => return self.fetched(&payment, None).await,
-                None | Some(Payment::Held(_) | Payment::NotPaid { .. }) => {}
-            }
-        }
-        Err(FetchError::NotPaid("the worker stopped before anything was signed".to_owned()))
-    }
-
-    /// Takes up one payment without its buyer: asks the rail, books what it says, presents nothing.
-    pub(super) async fn recover_one(&self, id: PaymentId) -> Result<Recovery, FetchError> {
-        let signed = match Loaded::read(&self.shared.ledger, id).await?.payment {
-            None | Some(Payment::NotPaid { .. }) => return Ok(Recovery::Final),
-            Some(Payment::Paid { evidence, .. }) if evidence.is_observed() => return Ok(Recovery::Final),
-            Some(Payment::Held(held)) => {
-                return match self.let_go(&held, "left by a worker that stopped before signing").await? {
-                    LetGo::Done => Ok(Recovery::LetGo),
-                    // It has another worker, who will see to it.
-                    LetGo::Overtaken => Ok(Recovery::Final),
-                };
-            }
-            Some(
-                Payment::Signing(signed) | Payment::Unknown { signed, .. } | Payment::Paid { signed, .. },
-            ) => *signed,
-        };
-        let Some(rail) = self.shared.rails.iter().find(|rail| rail.name() == signed.prepared.rail) else {
-            return Ok(Recovery::Unknown);
-        };
-        let outcome = rail.recover(&signed.prepared).await;
-        let unknown = matches!(outcome, Outcome::Unknown { .. });
-        // Not to know is booked too: until it is known, nothing new is signed for that vendor.
-        match self.settle(&signed, Seen::Rail(outcome)).await? {
-            _ if unknown => Ok(Recovery::Unknown),
-            Payment::Paid { .. } => Ok(Recovery::Paid),
-            Payment::NotPaid { .. } => Ok(Recovery::NotPaid),
-            Payment::Held(_) | Payment::Signing(_) | Payment::Unknown { .. } => Ok(Recovery::Unknown),
-        }
+        *counter = counter.saturating_add(1);
     }
 }
 
-/// A payment may have been made, and its record cannot be read.
-pub(super) fn unreadable(id: PaymentId, error: &FetchError) -> UnknownOutcome {
-    UnknownOutcome { id, payment: None, problem: causes(error), decidable_from: None }
-}
-
-/// What the recovery of one payment found.
+/// What was done about one payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Recovery {
+enum Done {
     Final,
     LetGo,
     Paid,
     NotPaid,
     Unknown,
+    Presumed,
+    Delivered,
+    Owed,
+    Claimed,
+    Parked,
+    Busy,
+    Failed,
+}
+
+impl Done {
+    /// Whether asking again later can change anything.
+    const fn is_over(self) -> bool {
+        matches!(self, Self::Final | Self::LetGo | Self::NotPaid | Self::Delivered)
+    }
+}
+
+/// When each open payment is asked about again. In memory: after a start everything is asked at once.
+pub(super) type Schedule = HashMap<PaymentId, (u32, Timestamp)>;
+
+/// One payment of a pass.
+struct Case {
+    id: PaymentId,
+    purse: Arc<SessionPurse>,
+    payment: Payment,
 }
 
 impl Payments {
-    /// Takes up every payment that is not final, of every session: gives back holds under which nothing was signed, and asks
-    /// the rails about the others. Signs and presents nothing.
+    /// Takes up every payment that is not final, of every session, from its last durable event:
+    ///
+    /// - nothing signed: its hold is given back;
+    /// - signed, and nobody knows whether money moved: the rail is asked; what stays unknown long after the authorization ran
+    ///   out counts as spent, and a person looks after it;
+    /// - paid and not delivered: the goods are asked for again while the authorization lives, then the money is asked back,
+    ///   then all evidence is written down and a person looks after it;
+    /// - money that came back is credited to the claim it belongs to.
+    ///
+    /// Signs no payment: what it presents again are the bytes of a payment that was seen to have moved.
     ///
     /// # Errors
-    /// [`FetchError::Ledger`] if the open payments cannot be listed. One that cannot be taken up is counted as unknown.
+    /// [`FetchError::Ledger`] if the open payments cannot be listed. One that cannot be taken up is counted as failed, and
+    /// does not keep the others from being settled.
     ///
     /// # Idempotency
-    /// A second call asks again about what is still unknown.
+    /// A second call asks again about what is still open, whatever the waits between two asks say.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves what was booked so far.
     pub async fn recover(&self) -> Result<Recovered, FetchError> {
+        self.pass(false).await
+    }
+
+    /// The same, leaving alone what was asked about so recently that it is not due yet.
+    ///
+    /// # Errors
+    /// As for [`Payments::recover`].
+    pub async fn recover_due(&self) -> Result<Recovered, FetchError> {
+        self.pass(true).await
+    }
+
+    async fn pass(&self, only_due: bool) -> Result<Recovered, FetchError> {
         let mut found = Recovered::default();
-        let mut payments = BTreeSet::new();
-        for prefix in ["open/", "claimed/"] {
-            for (_, value) in self.ledger().links(prefix).await.map_err(unavailable)? {
-                payments.extend(PaymentId::parse(&value).ok());
+        let mut ids = self.open_payments().await?;
+        let now = self.0.clock.now();
+        self.0.scheduled(|schedule| {
+            schedule.retain(|id, _| ids.contains(id));
+            if only_due {
+                ids.retain(|id| schedule.get(id).is_none_or(|(_, due)| *due <= now));
             }
+        });
+        let cases = self.read_cases(ids, &mut found).await;
+        let outcomes = self.ask_rails(&cases).await;
+        let mut work = JoinSet::new();
+        for (case, outcome) in cases.into_iter().zip(outcomes) {
+            if work.len() >= AT_ONCE {
+                self.note(work.join_next().await, &mut found);
+            }
+            let payments = self.clone();
+            work.spawn(async move { (case.id, payments.take_care(case, outcome).await) });
         }
-        for id in payments {
-            // One payment that cannot be read does not keep the others from being settled.
-            let recovery = self.recover_payment(id).await.unwrap_or_else(|error| {
-                tracing::warn!(payment = %id, %error, "payment could not be taken up");
-                Recovery::Unknown
-            });
-            let counter = match recovery {
-                Recovery::Final => continue,
-                Recovery::LetGo => &mut found.let_go,
-                Recovery::Paid => &mut found.paid,
-                Recovery::NotPaid => &mut found.not_paid,
-                Recovery::Unknown => &mut found.unknown,
-            };
-            *counter = counter.saturating_add(1);
+        while let Some(joined) = work.join_next().await {
+            self.note(Some(joined), &mut found);
         }
+        found.refunded = found.refunded.saturating_add(self.see_refunds().await?);
         Ok(found)
     }
 
-    async fn recover_payment(&self, id: PaymentId) -> Result<Recovery, FetchError> {
-        let Some(payment) = Loaded::read(self.ledger(), id).await?.payment else {
-            return Ok(Recovery::Final);
+    /// Every payment that is not final.
+    async fn open_payments(&self) -> Result<BTreeSet<PaymentId>, FetchError> {
+        let mut ids = BTreeSet::new();
+        for prefix in ["open/", "claimed/", "owed/"] {
+            for (_, value) in self.ledger().links(prefix).await.map_err(unavailable)? {
+                ids.extend(PaymentId::parse(&value).ok());
+            }
+        }
+        Ok(ids)
+    }
+
+    async fn read_cases(&self, ids: BTreeSet<PaymentId>, found: &mut Recovered) -> Vec<Case> {
+        let mut read = JoinSet::new();
+        let mut payments = Vec::with_capacity(ids.len());
+        for id in ids {
+            if read.len() >= AT_ONCE {
+                payments.extend(read.join_next().await);
+            }
+            let ledger = self.ledger().clone();
+            read.spawn(async move { (id, Loaded::read(&ledger, id).await) });
+        }
+        payments.extend(read.join_all().await.into_iter().map(Ok));
+        let mut purses: BTreeMap<SessionId, Arc<SessionPurse>> = BTreeMap::new();
+        let mut cases = Vec::with_capacity(payments.len());
+        for joined in payments {
+            let (id, loaded) = match joined {
+                Ok((id, Ok(loaded))) => (id, loaded),
+                Ok((id, Err(error))) => {
+                    tracing::warn!(payment = %id, %error, "payment cannot be read");
+                    found.count(Done::Failed);
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "payment cannot be read");
+                    found.count(Done::Failed);
+                    continue;
+                }
+            };
+            let Some(payment) = loaded.payment else { continue };
+            let session = payment.ask().session;
+            let purse = match purses.get(&session) {
+                Some(purse) => purse.clone(),
+                None => match fold_session(self.ledger(), session, None).await {
+                    Ok(state) => {
+                        let purse = self.purse_of(state, SessionHooks::default());
+                        purses.insert(session, purse.clone());
+                        purse
+                    }
+                    Err(error) => {
+                        tracing::warn!(payment = %id, %error, "session of a payment cannot be read");
+                        found.count(Done::Failed);
+                        continue;
+                    }
+                },
+            };
+            cases.push(Case { id, purse, payment });
+        }
+        cases.sort_by_key(|case| case.id);
+        cases
+    }
+
+    /// Asks each rail once about all its payments. `None` where there is nothing to ask, or no such rail.
+    async fn ask_rails(&self, cases: &[Case]) -> Vec<Option<Outcome>> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; cases.len()];
+        for rail in &self.0.rails {
+            let asked: Vec<(usize, Prepared)> = cases
+                .iter()
+                .enumerate()
+                .filter_map(|(index, case)| {
+                    let signed = unobserved(&case.payment)?;
+                    (signed.prepared.rail == rail.name()).then(|| (index, signed.prepared.clone()))
+                })
+                .collect();
+            if asked.is_empty() {
+                continue;
+            }
+            let (indexes, prepared): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+            for (index, outcome) in indexes.into_iter().zip(rail.recover_all(&prepared).await) {
+                if let Some(slot) = outcomes.get_mut(index) {
+                    *slot = Some(outcome);
+                }
+            }
+        }
+        outcomes
+    }
+
+    async fn take_care(&self, case: Case, outcome: Option<Outcome>) -> Done {
+        let ask = case.payment.ask();
+        // Whoever fetches it in this process goes on with it; only one at a time does.
+        let Some(_turn) = self.0.flights.try_enter(ask.request) else { return Done::Busy };
+        match case.purse.take_care(case.id, &case.payment, outcome).await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::warn!(payment = %case.id, %error, "payment could not be taken up");
+                Done::Failed
+            }
+        }
+    }
+
+    fn note(&self, joined: Option<Result<(PaymentId, Done), tokio::task::JoinError>>, found: &mut Recovered) {
+        match joined {
+            Some(Ok((id, done))) => {
+                found.count(done);
+                let (rules, now) = (&self.0.recovery, self.0.clock.now());
+                self.0.scheduled(|schedule| {
+                    if done.is_over() {
+                        schedule.remove(&id);
+                    } else {
+                        let asked = schedule.get(&id).map_or(0, |(asked, _)| *asked).saturating_add(1);
+                        schedule.insert(id, (asked, rules.ask_again_at(now, asked)));
+                    }
+                });
+            }
+            Some(Err(error)) => {
+                tracing::error!(%error, "recovery of a payment broke off");
+                found.count(Done::Failed);
+            }
+            None => {}
+        }
+    }
+}
+
+impl super::Shared {
+    fn scheduled<T>(&self, change: impl FnOnce(&mut Schedule) -> T) -> T {
+        change(&mut self.schedule.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The terms of a payment whose money nobody has seen move, or not move, yet.
+fn unobserved(payment: &Payment) -> Option<&Signed> {
+    match payment {
+        Payment::Signing(signed) | Payment::Unknown { signed, .. } => Some(signed),
+        Payment::Paid { signed, evidence, .. } if !evidence.is_observed() => Some(signed),
+        Payment::Paid { .. } | Payment::Held(_) | Payment::NotPaid { .. } => None,
+    }
+}
+
+impl SessionPurse {
+    /// Asks the rail what became of a signed payment, and books what it says. Not to know is booked too: until it is known,
+    /// nothing new is signed for that vendor.
+    pub(super) async fn ask_rail(&self, signed: &Signed) -> Result<Payment, FetchError> {
+        let rail = self.shared.rails.iter().find(|rail| rail.name() == signed.prepared.rail);
+        let outcome = match rail {
+            Some(rail) => rail.recover(&signed.prepared).await,
+            None => Outcome::Unknown { problem: "the rail it was signed for is not there".to_owned() },
         };
-        let state = fold_session(self.ledger(), payment.ask().session, None).await.map_err(unavailable)?;
-        self.purse_of(state, SessionHooks::default()).recover_one(id).await
+        self.settle(signed, Seen::Rail(outcome)).await
+    }
+
+    /// Checks a payee's claim on the chain.
+    pub(super) async fn observe(&self, id: PaymentId) -> Result<(), FetchError> {
+        if let Some(payment) = Loaded::read(&self.shared.ledger, id).await?.payment
+            && let Some(signed) = unobserved(&payment)
+        {
+            self.ask_rail(signed).await?;
+        }
+        Ok(())
+    }
+
+    /// Does what is due about one payment. `outcome` is what the rail said about it as it was read.
+    async fn take_care(
+        &self,
+        id: PaymentId,
+        read: &Payment,
+        outcome: Option<Outcome>,
+    ) -> Result<Done, FetchError> {
+        if let Payment::Held(held) = read {
+            return Ok(match self.let_go(held, "left by a worker that stopped before signing").await? {
+                LetGo::Done => Done::LetGo,
+                // It has another worker, who will see to it.
+                LetGo::Overtaken => Done::Busy,
+            });
+        }
+        let state = match unobserved(read) {
+            Some(signed) => {
+                let outcome = outcome.unwrap_or(Outcome::Unknown {
+                    problem: "the rail it was signed for is not there".to_owned(),
+                });
+                self.settle(signed, Seen::Rail(outcome)).await?
+            }
+            None => read.clone(),
+        };
+        match &state {
+            Payment::NotPaid { .. } => Ok(Done::NotPaid),
+            Payment::Held(_) | Payment::Signing(_) => Ok(Done::Busy),
+            Payment::Unknown { signed, void, .. } => {
+                if let Some(void) = void {
+                    self.take_back(signed, &void.reason).await?;
+                }
+                self.presume(id, signed).await
+            }
+            Payment::Paid { signed, obligation, .. } => {
+                let had_goods = obligation.has_goods();
+                self.ask_again(signed, &state).await?;
+                let loaded = Loaded::read(&self.shared.ledger, id).await?;
+                let state = self.pursue(&loaded, signed).await?;
+                let newly_seen = unobserved(read).is_some() && unobserved(&state).is_none();
+                Ok(match state.obligation() {
+                    None => Done::NotPaid,
+                    Some(obligation) => paid(obligation, had_goods, newly_seen),
+                })
+            }
+        }
+    }
+
+    /// What stayed unknown for long counts as spent, and a person looks after it.
+    async fn presume(&self, id: PaymentId, signed: &Signed) -> Result<Done, FetchError> {
+        let (rules, now) = (&self.shared.recovery, self.shared.clock.now());
+        if now < signed.prepared.expires_at.plus_ms(rules.presume_after_ms) {
+            return Ok(Done::Unknown);
+        }
+        let loaded = Loaded::read(&self.shared.ledger, id).await?;
+        if !matches!(&loaded.payment, Some(Payment::Unknown { .. })) {
+            return Ok(Done::Unknown);
+        }
+        let presumed = PaymentEvent::Presumed { owner: self.owner(), due: now.plus_ms(rules.park_for_ms) };
+        Ok(match self.book(&loaded, &signed.held, &[presumed], Transaction::default()).await? {
+            Booked::Done(_) => Done::Presumed,
+            Booked::Overtaken => Done::Unknown,
+        })
+    }
+
+    /// Asks for goods that were paid for once more, if the money was seen to move and the authorization still lives.
+    async fn ask_again(&self, signed: &Signed, state: &Payment) -> Result<(), FetchError> {
+        if !state.is_owed() || unobserved(state).is_some() || !self.may_present_again(signed).await? {
+            return Ok(());
+        }
+        if let Some(request) = self.request_of(&signed.held).await? {
+            // What came is booked; nobody waits for it here.
+            let _booked = self.ask_for_goods(signed, &request, state).await?;
+        }
+        Ok(())
+    }
+
+    /// The request of a purchase as it was made; `None` if it cannot be made again, since a credential of the caller's is
+    /// kept nowhere.
+    async fn request_of(&self, held: &Held) -> Result<Option<HttpRequest>, FetchError> {
+        let ask = &held.ask;
+        let body = match ask.body {
+            None => Some(bytes::Bytes::new()),
+            Some(body) => self.shared.ledger.payload(body).await.map_err(unavailable)?,
+        };
+        let Some(body) = body else { return Ok(None) };
+        let mut request = http::Request::new(body);
+        let (Ok(method), Ok(uri)) = (ask.method.parse(), ask.url.parse()) else { return Ok(None) };
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        for (name, value) in &ask.headers {
+            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+                request.headers_mut().append(name, value);
+            }
+        }
+        Ok(Some(request))
+    }
+}
+
+const fn paid(obligation: &Obligation, had_goods: bool, newly_seen: bool) -> Done {
+    match &obligation.state {
+        ObligationState::Delivered if !had_goods => Done::Delivered,
+        ObligationState::Claimed => Done::Claimed,
+        ObligationState::Parked { .. } => Done::Parked,
+        ObligationState::Owed { .. } if !newly_seen => Done::Owed,
+        _ if newly_seen => Done::Paid,
+        _ => Done::Final,
     }
 }

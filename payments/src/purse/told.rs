@@ -142,6 +142,7 @@ fn told_of_obligation(event: &ObligationEvent, payment: PaymentView) -> Vec<Mone
         }
         ObligationEvent::StepStarted { .. }
         | ObligationEvent::StepEnded { .. }
+        | ObligationEvent::ClaimDropped { .. }
         | ObligationEvent::Extended { .. }
         | ObligationEvent::Settled { .. }
         | ObligationEvent::WrittenOff { .. } => vec![],
