@@ -34,7 +34,7 @@ mod server;
 mod signing;
 mod wire;
 
-pub use chain::{Chain, ChainLog, PlainTransfer, Revert, StateFileError, Token, Transfer};
+pub use chain::{Chain, ChainLog, PlainTransfer, Revert, SendError, StateFileError, Token, Transfer};
 pub use clock::{ManualClock, TimeSource};
 pub use facilitator::{Facilitator, FacilitatorCall};
 pub use faults::{Fault, FaultError, FaultRule, Faults, Malformation, Place};

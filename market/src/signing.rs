@@ -228,7 +228,12 @@ impl Key {
         self.sign_digest(cancel_digest(token, self.address(), nonce))
     }
 
-    fn sign_digest(&self, digest: Word) -> Result<Signature, KeyError> {
+    /// Signs a digest, of whatever it is. The last byte is 27 or 28.
+    ///
+    /// # Errors
+    ///
+    /// As [`Key::sign`].
+    pub fn sign_digest(&self, digest: Word) -> Result<Signature, KeyError> {
         let (signature, id) = self.0.sign_prehash_recoverable(&digest.0).map_err(|_| KeyError)?;
         let mut bytes = signature.to_bytes().to_vec();
         bytes.push(27 + u8::from(id.is_y_odd()));

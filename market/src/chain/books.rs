@@ -3,11 +3,14 @@
 use super::{
     kept::{Change, Kept, Line},
     revert::Revert,
-    state::{State, nonce_event, transfer_event},
+    sending::{CancelCall, SendError, admit},
+    state::{Made, State, nonce_event, transfer_event},
     token::Token,
+    transaction::Transaction,
     transfers::{PlainTransfer, Scheduled, Transfer},
 };
 use crate::{
+    facilitator::signer_address,
     primitives::{Address, Uint, Word, keccak},
     signing::{Authorization, Signature, SignatureError, cancel_digest},
 };
@@ -45,7 +48,18 @@ impl Books {
         }
         let signature = |text: &str| Signature::parse(text).map_err(|error| error.to_string());
         let checked = match &line.change {
-            Change::Empty | Change::Blacklist { .. } => Ok(()),
+            Change::Empty | Change::Blacklist { .. } | Change::BaseFee { .. } => Ok(()),
+            Change::Gas { to, wei } => self.with_gas(*to, *wei).map(|_| ()),
+            Change::Sent { raw, .. } => {
+                let raw = hex::decode(raw).map_err(|error| error.to_string())?;
+                let read = Transaction::read(&raw, token.chain_id).map_err(|error| error.to_string())?;
+                let cancel = CancelCall::read(token, &read.input);
+                let change = admit(&self.state, token, &raw, &read, cancel.as_ref());
+                if change.map_err(|error| error.to_string())? != line.change {
+                    return Err("it is not what its transaction does".to_owned());
+                }
+                Ok(())
+            }
             Change::Mint { to, value } => {
                 let value = value.to_u128().ok_or_else(|| "its amount is too large".to_owned())?;
                 self.minted(*to, value).map(|_| ())
@@ -94,6 +108,24 @@ impl Books {
         sent.count()
     }
 
+    /// Checks, keeps and applies a raw transaction, as read.
+    pub(super) fn send(
+        &mut self,
+        token: &Token,
+        now_s: u64,
+        (raw, read): (&[u8], &Transaction),
+        cancel: Option<&CancelCall>,
+    ) -> Result<Word, SendError> {
+        let change = admit(&self.state, token, raw, read, cancel)?;
+        self.change(token, now_s, change).map_err(SendError::NotKept)
+    }
+
+    /// What an account has to pay gas with after it is given more.
+    pub(super) fn with_gas(&self, to: Address, wei: Uint) -> Result<u128, Revert> {
+        let more = wei.to_u128().ok_or(Revert::BalanceTooBig)?;
+        self.state.accounts.balance(to, self.state.head()).checked_add(more).ok_or(Revert::BalanceTooBig)
+    }
+
     /// The balance after money is made.
     pub(super) fn minted(&self, to: Address, atomic: u128) -> Result<u128, Revert> {
         if to == Address::ZERO {
@@ -115,12 +147,42 @@ impl Books {
                 state.set_blacklisted(*who, *listed);
                 Ok(Word::default())
             }
+            Change::BaseFee { wei } => {
+                state.set_base_fee(*wei);
+                Ok(Word::default())
+            }
+            Change::Gas { to, wei } => {
+                let wei = self.with_gas(*to, *wei)?;
+                self.state.accounts.set_balance(*to, head, wei);
+                Ok(Word::default())
+            }
+            Change::Sent { raw, from, to, gas_used, price, cancels } => {
+                // It was read when it was checked.
+                let hash = keccak(&hex::decode(raw).unwrap_or_default());
+                let price = price.to_u128().unwrap_or(u128::MAX);
+                let success = cancels.is_some();
+                let event = |(authorizer, nonce)| {
+                    nonce_event("AuthorizationCanceled(address,bytes32)", authorizer, nonce)
+                };
+                let events = cancels.map(event).into_iter().collect();
+                let made = Made { hash, from: *from, to: *to, gas_used: *gas_used, price, success };
+                let cost = price.saturating_mul(u128::from(*gas_used));
+                let (left, count) = (state.accounts.balance(*from, head), state.accounts.count(*from, head));
+                let block = state.mine(at_s, Some((made, events)));
+                state.accounts.set_balance(*from, block, left.saturating_sub(cost));
+                state.accounts.set_count(*from, block, count.saturating_add(1));
+                if let Some((authorizer, nonce)) = cancels {
+                    state.use_nonce(*authorizer, *nonce, block);
+                }
+                Ok(hash)
+            }
             Change::Mint { to, value } => {
                 let atomic = value.to_u128().ok_or(Revert::BalanceTooBig)?;
                 let balance = state.balance(*to, head).checked_add(atomic).ok_or(Revert::BalanceTooBig)?;
                 let transaction = transaction_hash(b"mint", &to.to_word().0, head);
                 let event = transfer_event(Address::ZERO, *to, *value);
-                let block = state.mine(at_s, Some((transaction, vec![event])));
+                let made = state.usual(transaction, signer_address());
+                let block = state.mine(at_s, Some((made, vec![event])));
                 state.set_balance(*to, block, balance);
                 Ok(transaction)
             }
@@ -132,7 +194,8 @@ impl Books {
                     nonce_event("AuthorizationUsed(address,bytes32)", from, nonce),
                     transfer_event(from, to, authorization.value),
                 ];
-                let block = state.mine(at_s, Some((transaction, events)));
+                let made = state.usual(transaction, signer_address());
+                let block = state.mine(at_s, Some((made, events)));
                 state.use_nonce(from, nonce, block);
                 state.set_balance(from, block, left);
                 state.set_balance(to, block, more);
@@ -146,7 +209,8 @@ impl Books {
                 let subject = [from.to_word().0, to.to_word().0, value.to_word().0].concat();
                 let transaction = transaction_hash(b"plain", &subject, head);
                 let event = transfer_event(from, to, *value);
-                let block = state.mine(at_s, Some((transaction, vec![event])));
+                let made = state.usual(transaction, from);
+                let block = state.mine(at_s, Some((made, vec![event])));
                 state.set_balance(from, block, left);
                 state.set_balance(to, block, more);
                 let timestamp_s = state.head_time_s();
@@ -157,7 +221,8 @@ impl Books {
                 let digest = cancel_digest(token, *authorizer, *nonce);
                 let transaction = transaction_hash(b"cancel", &digest.0, head);
                 let event = nonce_event("AuthorizationCanceled(address,bytes32)", *authorizer, *nonce);
-                let block = state.mine(at_s, Some((transaction, vec![event])));
+                let made = state.usual(transaction, signer_address());
+                let block = state.mine(at_s, Some((made, vec![event])));
                 state.use_nonce(*authorizer, *nonce, block);
                 Ok(transaction)
             }

@@ -4,8 +4,10 @@ use super::{
     books::{Books, check},
     kept::{Change, Kept, StateFileError},
     revert::Revert,
+    sending::{CancelCall, SendError},
     state::State,
     token::Token,
+    transaction::Transaction,
     transfers::{PlainTransfer, Scheduled, Transfer},
 };
 use crate::{
@@ -127,6 +129,66 @@ impl Chain {
         let mut books = self.lock();
         books.minted(to, atomic)?;
         books.change(self.token(), now_s, Change::Mint { to, value: Uint::from(atomic) })
+    }
+
+    /// Gives an account wei to pay gas with. It has none before.
+    ///
+    /// # Errors
+    ///
+    /// [`Revert::BalanceTooBig`] or [`Revert::NotKept`].
+    pub fn give_gas(&self, to: impl Into<Address>, wei: u128) -> Result<(), Revert> {
+        let (to, wei) = (to.into(), Uint::from(wei));
+        let now_s = self.clock().now_s();
+        let mut books = self.lock();
+        books.with_gas(to, wei)?;
+        books.change(self.token(), now_s, Change::Gas { to, wei }).map(|_| ())
+    }
+
+    /// What an account has to pay gas with at the newest block, in wei.
+    #[must_use]
+    pub fn gas_balance_of(&self, who: impl Into<Address>) -> u128 {
+        let books = self.lock();
+        books.state.accounts.balance(who.into(), books.state.head())
+    }
+
+    /// How many raw transactions an account has sent: the number of its next one.
+    #[must_use]
+    pub fn transaction_count(&self, who: impl Into<Address>) -> u64 {
+        let books = self.lock();
+        books.state.accounts.count(who.into(), books.state.head())
+    }
+
+    /// Sets the base fee, in wei, of the blocks to come.
+    pub fn set_base_fee(&self, wei: u64) {
+        let now_s = self.clock().now_s();
+        // As for an empty block.
+        let _ = self.lock().change(self.token(), now_s, Change::BaseFee { wei });
+    }
+
+    /// Takes a signed transaction of type 2 and mines the block it is in. It reverts, and costs its gas all the same, unless
+    /// it is a call of the token's `cancelAuthorization(address,bytes32,uint8,bytes32,bytes32)` that the token accepts.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; then nothing was spent and no block was mined.
+    ///
+    /// # Idempotency
+    ///
+    /// A second call with the same bytes is [`SendError::AlreadyKnown`].
+    pub fn send_raw_transaction(&self, raw: &[u8]) -> Result<Word, SendError> {
+        let token = self.token();
+        let now_s = self.clock().now_s();
+        // Signers are recovered outside the lock, for it takes long.
+        let read = Transaction::read(raw, token.chain_id)?;
+        let cancel = CancelCall::read(token, &read.input);
+        let hash = self.lock().send(token, now_s, (raw, &read), cancel.as_ref())?;
+        tracing::debug!(from = %read.sender, nonce = read.nonce, %hash, "sent");
+        Ok(hash)
+    }
+
+    /// Whether an account was ever given wei to pay gas with.
+    pub(crate) fn was_given_gas(&self, who: Address) -> bool {
+        self.lock().state.accounts.was_given_gas(who)
     }
 
     /// Whether money was ever made for this address.

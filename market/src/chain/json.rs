@@ -1,12 +1,15 @@
 //! Blocks, logs and receipts as nodes write them.
 
-use super::state::{Block, ChainLog, State};
+use super::{
+    sending::BLOCK_GAS,
+    state::{Block, ChainLog, Made, State},
+};
 use crate::primitives::{Address, Word, keccak};
 use serde_json::{Value, json};
 
 /// `0x` and hex digits without leading zeros.
-pub(super) fn quantity(number: u64) -> String {
-    format!("{number:#x}")
+pub(super) fn quantity(number: impl Into<u128>) -> String {
+    format!("{:#x}", number.into())
 }
 
 fn data(bytes: &[u8]) -> String {
@@ -55,11 +58,16 @@ pub(super) fn block(block: &Block, state: &State) -> Value {
         "totalDifficulty": "0x0",
         "extraData": "0x",
         "size": "0x200",
-        "gasLimit": "0x1c9c380",
-        "gasUsed": quantity(if block.transactions.is_empty() { 0 } else { 66_000 }),
-        "baseFeePerGas": "0x7",
+        "gasLimit": quantity(BLOCK_GAS),
+        "gasUsed": quantity(gas_used(block, state)),
+        "baseFeePerGas": quantity(block.base_fee),
         "uncles": [],
     })
+}
+
+/// The gas of all transactions of a block.
+pub(super) fn gas_used(block: &Block, state: &State) -> u64 {
+    block.transactions.iter().filter_map(|hash| state.made(*hash)).map(|made| made.gas_used).sum()
 }
 
 pub(super) fn log(log: &ChainLog, state: &State) -> Value {
@@ -78,21 +86,21 @@ pub(super) fn log(log: &ChainLog, state: &State) -> Value {
     })
 }
 
-pub(super) fn receipt(transaction: Word, block: &Block, token: Address, state: &State) -> Value {
-    let logs: Vec<_> = state.logs().iter().filter(|log| log.transaction == transaction).collect();
+pub(super) fn receipt(made: &Made, block: &Block, state: &State) -> Value {
+    let logs: Vec<_> = state.logs().iter().filter(|log| log.transaction == made.hash).collect();
     json!({
-        "transactionHash": transaction,
+        "transactionHash": made.hash,
         "transactionIndex": "0x0",
         "blockHash": block.hash,
         "blockNumber": quantity(block.number),
-        "from": crate::facilitator::signer_address(),
-        "to": token,
+        "from": made.from,
+        "to": made.to,
         "contractAddress": null,
-        "cumulativeGasUsed": quantity(66_000),
-        "gasUsed": quantity(66_000),
-        "effectiveGasPrice": "0x7",
+        "cumulativeGasUsed": quantity(made.gas_used),
+        "gasUsed": quantity(made.gas_used),
+        "effectiveGasPrice": quantity(made.price),
         "type": "0x2",
-        "status": "0x1",
+        "status": quantity(u8::from(made.success)),
         "logsBloom": bloom(logs.iter().copied()),
         "logs": logs.iter().map(|entry| log(entry, state)).collect::<Vec<_>>(),
     })

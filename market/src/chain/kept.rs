@@ -97,6 +97,19 @@ pub(super) enum Change {
     Plain { from: Address, to: Address, value: Uint },
     /// A nonce was burnt.
     Cancel { authorizer: Address, nonce: Word, signature: String },
+    /// An account was given wei to pay gas with. Makes no block.
+    Gas { to: Address, wei: Uint },
+    /// The next blocks have another base fee. Makes no block.
+    BaseFee { wei: u64 },
+    /// A raw transaction entered a block: who sent it, what it cost, and whose nonce it burnt, if it did not revert.
+    Sent {
+        raw: String,
+        from: Address,
+        to: Address,
+        gas_used: u64,
+        price: Uint,
+        cancels: Option<(Address, Word)>,
+    },
     /// An account was put on the issuer's list, or taken off. Makes no block.
     Blacklist { who: Address, listed: bool },
 }

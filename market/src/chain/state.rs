@@ -1,6 +1,10 @@
 //! Blocks, balances and nonces, each with its history, so that a read at an older block answers as of then.
 
-use super::revert::Revert;
+use super::{
+    accounts::Accounts,
+    revert::Revert,
+    sending::{BASE_FEE, TIP},
+};
 use crate::primitives::{Address, Uint, Word, keccak};
 use std::collections::{HashMap, HashSet};
 
@@ -28,7 +32,24 @@ pub(super) struct Block {
     pub(super) parent: Word,
     pub(super) timestamp_s: u64,
     pub(super) transactions: Vec<Word>,
+    /// In wei.
+    pub(super) base_fee: u64,
 }
+
+/// A transaction in a block.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    pub(super) hash: Word,
+    pub(super) from: Address,
+    pub(super) to: Address,
+    pub(super) gas_used: u64,
+    /// Wei for each gas.
+    pub(super) price: u128,
+    pub(super) success: bool,
+}
+
+/// The gas of every transaction that did not come in raw.
+const GAS: u64 = 66_000;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -38,6 +59,9 @@ pub(super) struct State {
     nonces: HashMap<(Address, Word), u64>,
     blacklist: HashSet<Address>,
     logs: Vec<ChainLog>,
+    made: HashMap<Word, Made>,
+    base_fee: u64,
+    pub(super) accounts: Accounts,
 }
 
 /// An event to be written: topics and data.
@@ -58,8 +82,14 @@ impl State {
     /// A chain with nothing but its first block.
     pub(super) fn new(token: Address, chain_id: u64, now_s: u64) -> Self {
         let hash = keccak(format!("bursar market chain {chain_id} {now_s}").as_bytes());
-        let genesis =
-            Block { number: 0, hash, parent: Word::default(), timestamp_s: now_s, transactions: Vec::new() };
+        let genesis = Block {
+            number: 0,
+            hash,
+            parent: Word::default(),
+            timestamp_s: now_s,
+            transactions: Vec::new(),
+            base_fee: BASE_FEE,
+        };
         Self {
             token,
             blocks: vec![genesis],
@@ -67,7 +97,30 @@ impl State {
             nonces: HashMap::new(),
             blacklist: HashSet::new(),
             logs: Vec::new(),
+            made: HashMap::new(),
+            base_fee: BASE_FEE,
+            accounts: Accounts::default(),
         }
+    }
+
+    /// A transaction in a block.
+    pub(super) fn made(&self, hash: Word) -> Option<&Made> {
+        self.made.get(&hash)
+    }
+
+    /// The base fee of the next block, in wei.
+    pub(super) const fn base_fee(&self) -> u64 {
+        self.base_fee
+    }
+
+    pub(super) const fn set_base_fee(&mut self, wei: u64) {
+        self.base_fee = wei;
+    }
+
+    /// A transaction that somebody sent to the token for usual gas, and that succeeded.
+    pub(super) fn usual(&self, hash: Word, from: Address) -> Made {
+        let price = u128::from(self.base_fee).saturating_add(u128::from(TIP));
+        Made { hash, from, to: self.token, gas_used: GAS, price, success: true }
     }
 
     /// The newest block's number.
@@ -125,7 +178,7 @@ impl State {
     }
 
     /// Mines one block, empty or with one transaction and its events. Returns its number.
-    pub(super) fn mine(&mut self, timestamp_s: u64, transaction: Option<(Word, Vec<Event>)>) -> u64 {
+    pub(super) fn mine(&mut self, timestamp_s: u64, transaction: Option<(Made, Vec<Event>)>) -> u64 {
         let (number, parent) = match self.blocks.last() {
             Some(block) => (block.number + 1, block.hash),
             None => (0, Word::default()),
@@ -134,15 +187,18 @@ impl State {
         let mut seed = parent.0.to_vec();
         seed.extend_from_slice(&timestamp_s.to_be_bytes());
         let mut transactions = Vec::new();
-        if let Some((transaction, events)) = transaction {
+        if let Some((made, events)) = transaction {
+            let transaction = made.hash;
             seed.extend_from_slice(&transaction.0);
             transactions.push(transaction);
             for (index, (topics, data)) in (0..).zip(events) {
                 let (address, block) = (self.token, number);
                 self.logs.push(ChainLog { address, topics, data, block, transaction, index });
             }
+            self.made.insert(transaction, made);
         }
-        self.blocks.push(Block { number, hash: keccak(&seed), parent, timestamp_s, transactions });
+        let (hash, base_fee) = (keccak(&seed), self.base_fee);
+        self.blocks.push(Block { number, hash, parent, timestamp_s, transactions, base_fee });
         number
     }
 

@@ -206,6 +206,8 @@ pub enum Fault {
     // RPC. The path filter is matched against the method's name.
     /// The connection is dropped.
     RpcDown,
+    /// The call is done; the answer is lost on the way.
+    RpcAnswerLost,
     /// HTTP 500.
     #[serde(rename = "rpc_500")]
     Rpc500,
@@ -267,6 +269,7 @@ impl Fault {
             | Self::SettlementPendingForever
             | Self::SettleLies => Place::Settle,
             Self::RpcDown
+            | Self::RpcAnswerLost
             | Self::Rpc500
             | Self::RpcError { .. }
             | Self::RpcGarbage

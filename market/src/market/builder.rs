@@ -73,6 +73,7 @@ pub struct MarketBuilder {
     reseller: bool,
     sellers: Vec<SellerConfig>,
     funds: Vec<(Address, u128)>,
+    gas: Vec<(Address, u128)>,
     chain: ChainSettings,
     ports: Ports,
     admin: bool,
@@ -97,6 +98,7 @@ impl MarketBuilder {
             reseller: true,
             sellers: Vec::new(),
             funds: Vec::new(),
+            gas: Vec::new(),
             chain,
             ports: Ports::default(),
             admin: false,
@@ -145,6 +147,13 @@ impl MarketBuilder {
     #[must_use]
     pub fn buyer_funds(mut self, address: impl Into<Address>, atomic: u128) -> Self {
         self.funds.push((address.into(), atomic));
+        self
+    }
+
+    /// Gives an address that many wei to pay gas with, unless its chain has given it some before. By default nobody has any.
+    #[must_use]
+    pub fn buyer_gas(mut self, address: impl Into<Address>, wei: u128) -> Self {
+        self.gas.push((address.into(), wei));
         self
     }
 
@@ -252,6 +261,10 @@ impl MarketBuilder {
         let new = self.funds.into_iter().zip(funded).filter(|(_, funded)| !funded);
         for ((address, atomic), _) in new {
             chain.mint(address, atomic).map_err(|revert| MarketError::Funds { address, revert })?;
+        }
+        let given: Vec<bool> = self.gas.iter().map(|(address, _)| chain.was_given_gas(*address)).collect();
+        for ((address, wei), _) in self.gas.into_iter().zip(given).filter(|(_, given)| !given) {
+            chain.give_gas(address, wei).map_err(|revert| MarketError::Funds { address, revert })?;
         }
         let admin = self.admin;
         let facilitator = Facilitator::new(chain.clone());

@@ -24,6 +24,8 @@ mod refunds;
 #[cfg(test)]
 mod rpc;
 #[cfg(test)]
+mod sending;
+#[cfg(test)]
 mod state_file;
 #[cfg(test)]
 mod wire;

@@ -3,16 +3,18 @@
 use super::{
     Rpc,
     args::{Failure, address, bytes, word},
+    gas,
     view::View,
 };
 use crate::{
     chain::{
         abi::{self, Returned},
         json,
+        sending::TIP,
     },
     faults::Fault,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 impl Rpc {
     /// What a method answers.
@@ -24,6 +26,12 @@ impl Rpc {
     ) -> Result<Value, Failure> {
         let token = self.chain.token();
         let lag = if let Some(Fault::RpcLag { blocks }) = fault { *blocks } else { 0 };
+        if method == "eth_sendRawTransaction" {
+            let raw = params.first().and_then(Value::as_str);
+            let raw = bytes(raw.ok_or_else(|| Failure::params("missing the transaction"))?)?;
+            let sent = self.chain.send_raw_transaction(&raw);
+            return sent.map(|hash| json!(hash)).map_err(|error| Failure::new(-32000, error.to_string()));
+        }
         self.chain.read(|state| {
             let view = View {
                 state,
@@ -47,7 +55,18 @@ impl Rpc {
                 }
                 "web3_clientVersion" => Ok("bursar-market".into()),
                 "eth_blockNumber" => Ok(json::quantity(view.head).into()),
-                "eth_gasPrice" => Ok("0x7".into()),
+                "eth_gasPrice" => Ok(json::quantity(u128::from(state.base_fee()) + u128::from(TIP)).into()),
+                "eth_maxPriorityFeePerGas" => Ok(json::quantity(TIP).into()),
+                "eth_feeHistory" => gas::fee_history(&view, params),
+                "eth_estimateGas" => gas::estimate(&view, token, params),
+                "eth_getBalance" => {
+                    let (who, at) = (address(params.first())?, view.known(params.get(1))?);
+                    Ok(json::quantity(state.accounts.balance(who, at)).into())
+                }
+                "eth_getTransactionCount" => {
+                    let (who, at) = (address(params.first())?, view.known(params.get(1))?);
+                    Ok(json::quantity(state.accounts.count(who, at)).into())
+                }
                 "eth_getCode" => {
                     let code = if address(params.first())? == token.address { "0xfe" } else { "0x" };
                     Ok(code.into())
@@ -85,8 +104,8 @@ impl Rpc {
                 "eth_getTransactionReceipt" => {
                     let transaction = word(params.first())?;
                     let block = state.block_of(transaction).filter(|block| block.number <= view.head);
-                    Ok(block
-                        .map_or(Value::Null, |block| json::receipt(transaction, block, token.address, state)))
+                    let made = block.zip(state.made(transaction));
+                    Ok(made.map_or(Value::Null, |(block, made)| json::receipt(made, block, state)))
                 }
                 _ => {
                     Err(Failure::new(-32601, format!("the method {method} does not exist/is not available")))
