@@ -16,6 +16,7 @@ mod rail;
 mod reasons;
 mod recovery;
 mod refunds;
+mod saga;
 mod session;
 mod transport;
 mod wallet;
@@ -43,6 +44,13 @@ pub use rail::{
     Order, Outcome, Prepared, PreparedVoid, Rail, RefundAnswer, RefundRequest, RemedyError, Transfer, x402,
 };
 pub use recovery::RecoveryRules;
+pub use saga::{
+    Begun, Bought, Check, CompensationId, Compensator, Compensators, IllegalSagaEvent, OnFailure,
+    ParseSagaIdError, Purchase, Reconciled, Saga, SagaDriver, SagaEnd, SagaError, SagaEvent, SagaId,
+    SagaNext, SagaOptions, SagaPhase, SagaReport, SagaState, SagaStep, SagaWorld, SagasRecovered,
+    StepFailure, StepReport, StepRun, StepTerms, Undo, UndoAnswer, UndoOrder, UndoResult, UndoState, Undone,
+    WantedClaim,
+};
 pub use session::{IllegalSessionEvent, SessionEvent, SessionState, phase};
 pub use transport::{HttpTransport, HttpTransportError};
 pub use wallet::{LocalWallet, Wallet, WalletError};

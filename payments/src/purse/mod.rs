@@ -19,6 +19,7 @@ mod pay;
 mod propose;
 mod recover;
 mod remedy;
+mod sagas;
 mod settle;
 mod told;
 mod watch;
@@ -29,6 +30,7 @@ pub use inflow::Stray;
 pub use open::{OpenError, PaymentsParts, SessionHooks};
 pub use recover::Recovered;
 pub use remedy::{ClaimStanding, GivenUp};
+pub(crate) use sagas::SagaParts;
 pub use watch::Watch;
 
 use crate::events::MoneyEvent;
@@ -64,6 +66,7 @@ struct Shared {
     limits: Limits,
     recovery: RecoveryRules,
     schedule: Mutex<recover::Schedule>,
+    compensators: crate::saga::Compensators,
     flights: Flights,
     tasks: TaskTracker,
 }

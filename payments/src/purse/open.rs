@@ -132,6 +132,7 @@ impl Payments {
             limits: parts.limits,
             recovery: parts.recovery,
             schedule: Mutex::default(),
+            compensators: crate::saga::Compensators::default(),
             flights: Flights::default(),
             tasks: TaskTracker::new(),
         }))

@@ -165,6 +165,8 @@ impl Payments {
             self.note(Some(joined), &mut found);
         }
         found.refunded = found.refunded.saturating_add(self.see_refunds().await?);
+        // Sagas come last: what became of their payments is known now.
+        self.recover_sagas().await?;
         Ok(found)
     }
 

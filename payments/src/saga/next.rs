@@ -1,0 +1,111 @@
+//! What to do about a saga now: a pure function, so that a crash between two steps loses nothing and repeats nothing.
+
+use super::state::{SagaPhase, SagaState, UndoState};
+use crate::recovery::RecoveryRules;
+use bursar_types::Timestamp;
+
+/// How long after its deadline another process takes a saga for abandoned: by then a step that began in time has ended.
+pub(crate) const GRACE_MS: u64 = 15 * 60 * 1_000;
+
+/// What to do about a saga now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SagaNext {
+    /// Nothing: it is over.
+    Over,
+    /// Its steps run, and nobody else may touch it before this moment.
+    Run {
+        /// When it counts as abandoned.
+        until: Timestamp,
+    },
+    /// It was completed, and these steps want money back that could not be claimed yet.
+    Claim {
+        /// The steps.
+        steps: Vec<String>,
+    },
+    /// It was abandoned: it must be taken back.
+    Unwind {
+        /// Why.
+        reason: String,
+    },
+    /// Take this step back.
+    Undo {
+        /// The step.
+        step: String,
+        /// Which try, from 0.
+        attempt: u32,
+    },
+    /// Hand this step to a person.
+    Park {
+        /// The step.
+        step: String,
+        /// Why.
+        problem: String,
+    },
+    /// Look whether what these steps wait for is there. Nothing else is due before `until`.
+    Look {
+        /// The steps, last first.
+        steps: Vec<String>,
+        /// When something is due; `None` if only what is awaited counts.
+        until: Option<Timestamp>,
+    },
+    /// Every step is undone, refunded, kept or parked: say so.
+    End,
+}
+
+impl SagaState {
+    /// What to do now. One step is taken back after the other, last first; the next one begins when the one before is done,
+    /// parked, or waits for somebody else.
+    #[must_use]
+    pub fn next(&self, now: Timestamp, rules: &RecoveryRules) -> SagaNext {
+        match &self.phase {
+            SagaPhase::Ended { .. } => return SagaNext::Over,
+            SagaPhase::Completed => {
+                let wanting = self.steps.iter().filter(|step| step.wants_claim());
+                let steps: Vec<_> = wanting.map(|step| step.name.clone()).collect();
+                return if steps.is_empty() { SagaNext::Over } else { SagaNext::Claim { steps } };
+            }
+            SagaPhase::Running => {
+                let until = self.deadline.plus_ms(GRACE_MS);
+                return match until <= now {
+                    true => SagaNext::Unwind { reason: "it was not complete by its deadline".to_owned() },
+                    false => SagaNext::Run { until },
+                };
+            }
+            SagaPhase::Unwinding { .. } => {}
+        }
+        let (mut steps, mut until) = (Vec::new(), None);
+        for step in self.undoing() {
+            let name = step.name.clone();
+            match &step.undo {
+                UndoState::NotStarted => return SagaNext::Undo { step: name, attempt: 0 },
+                UndoState::Running { attempt } => {
+                    let attempt = attempt.saturating_add(1);
+                    return match attempt < rules.tries {
+                        true => SagaNext::Undo { step: name, attempt },
+                        false => SagaNext::Park {
+                            step: name,
+                            problem: format!("taking it back was begun {attempt} times and never ended"),
+                        },
+                    };
+                }
+                UndoState::Failed { problem, again_at: None, .. } => {
+                    return SagaNext::Park { step: name, problem: problem.clone() };
+                }
+                UndoState::Failed { attempt, again_at: Some(again_at), .. } => {
+                    if *again_at <= now {
+                        return SagaNext::Undo { step: name, attempt: attempt.saturating_add(1) };
+                    }
+                    until = Some(*again_at);
+                    break;
+                }
+                UndoState::Deferred { .. } | UndoState::Awaiting { .. } => steps.push(name),
+                UndoState::Over(_) | UndoState::Parked { .. } => {}
+            }
+        }
+        // What waits for somebody else is looked at also where an earlier step has to be tried again.
+        match (steps.is_empty(), until) {
+            (true, None) => SagaNext::End,
+            _ => SagaNext::Look { steps, until },
+        }
+    }
+}
