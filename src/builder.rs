@@ -10,14 +10,18 @@ use bursar_ledger::{Ledger, SqliteOptions, SqliteStore};
 use bursar_memory::Library;
 use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
 use bursar_payments::{
-    HttpTransport, Mandate, Payments, PaymentsParts, Policy, PolicyFile, Rail, RecoveryRules, Wallet,
+    HttpTransport, Mandate, Payments, PaymentsParts, Policy, PolicyFile, Rail, Recovered, RecoveryRules,
+    Wallet,
 };
-use bursar_types::{Asset, AssetRegistry, Clock, Entropy, Limits, Transport};
+use bursar_types::{Asset, AssetRegistry, Clock, Entropy, FetchError, Limits, Transport};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// How long a quote may be used before it must be asked again.
 const QUOTE_TTL_MS: u64 = 15 * 60 * 1_000;
+/// How often what is open is looked after, beside other work.
+const WATCH_EVERY: Duration = Duration::from_secs(30);
 
 /// Puts Bursar together in code. [`Bursar::open`] does the same from a file.
 #[derive(Debug)]
@@ -35,6 +39,7 @@ pub struct BursarBuilder {
     entropy: Arc<dyn Entropy>,
     limits: Limits,
     recovery: RecoveryRules,
+    watch_every: Option<Duration>,
 }
 
 impl BursarBuilder {
@@ -52,6 +57,7 @@ impl BursarBuilder {
             entropy: Arc::new(SystemEntropy),
             limits: Limits::default(),
             recovery: RecoveryRules::default(),
+            watch_every: Some(WATCH_EVERY),
         }
     }
 
@@ -89,6 +95,7 @@ impl BursarBuilder {
             builder.policies.push(PolicyFile { name: policy.display().to_string(), text });
         }
         builder.discovery = config.discovery;
+        builder.recovery = config.recovery;
         builder.mandate =
             config.mandate.map(|mandate| mandate.into_mandate(&builder.registry)).transpose()?;
         Ok(builder)
@@ -165,6 +172,12 @@ impl BursarBuilder {
         self
     }
 
+    /// How often what is open is looked after beside other work; `None` leaves it to [`Bursar::recover`].
+    pub const fn watch_every(mut self, every: Option<Duration>) -> Self {
+        self.watch_every = every;
+        self
+    }
+
     /// Opens the data file and everything over it, and takes up payments that a crash left open.
     ///
     /// # Errors
@@ -208,6 +221,7 @@ impl BursarBuilder {
             recovery: self.recovery,
         });
         let recovered = payments.recover().await?;
+        let watch = self.watch_every.map(|every| payments.watch(every, log_failure));
         library.sync().await?;
         Ok(Bursar(Arc::new(Inner {
             payments,
@@ -219,7 +233,14 @@ impl BursarBuilder {
             discovery: self.discovery,
             mandate: self.mandate,
             recovered,
+            watch: Mutex::new(watch),
         })))
+    }
+}
+
+fn log_failure(found: &Result<Recovered, FetchError>) {
+    if let Err(error) = found {
+        tracing::warn!(error = error as &dyn std::error::Error, "what is open could not be looked after");
     }
 }
 

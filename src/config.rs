@@ -1,6 +1,6 @@
 //! `bursar.toml`.
 
-use bursar_payments::MandateFile;
+use bursar_payments::{MandateFile, RecoveryRules};
 use bursar_types::{Asset, AssetId, Eip712Name};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -43,6 +43,9 @@ pub struct Config {
     /// Discovery services that agents search.
     #[serde(default)]
     pub discovery: Vec<String>,
+    /// How patiently what is open is looked after; each field has a default.
+    #[serde(default)]
+    pub recovery: RecoveryRules,
     /// What the user authorised.
     pub mandate: Option<MandateFile>,
 }

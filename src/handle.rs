@@ -6,10 +6,11 @@ use crate::event::{EventStream, Tap};
 use crate::session::{Approve, Session};
 use bursar_ledger::Ledger;
 use bursar_memory::Library;
-use bursar_payments::{Mandate, Payments, PlanApproval, Recovered, SessionHooks};
-use bursar_types::{AssetRegistry, Clock, Entropy, SessionId};
+use bursar_payments::{Mandate, OpenObligation, Payments, PlanApproval, Recovered, SessionHooks, Watch};
+use bursar_types::{AssetRegistry, Clock, Entropy, FetchError, SessionId};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -22,6 +23,7 @@ pub(crate) struct Inner {
     pub(crate) discovery: Vec<String>,
     pub(crate) mandate: Option<Mandate>,
     pub(crate) recovered: Recovered,
+    pub(crate) watch: Mutex<Option<Watch>>,
 }
 
 /// One data file with its wallet, rules and library. Cheap to clone.
@@ -86,11 +88,48 @@ impl Bursar {
         self.0.recovered
     }
 
+    /// Takes up everything that is open, now: asks what became of it, asks for goods and money, credits what came back. The
+    /// same happens on opening and on a timer.
+    ///
+    /// # Errors
+    /// [`BursarError::Fetch`] if what is open cannot be listed.
+    ///
+    /// # Idempotency
+    /// A second call asks again about what is still open.
+    pub async fn recover(&self) -> Result<Recovered, BursarError> {
+        Ok(self.0.payments.recover().await?)
+    }
+
+    /// What is owed, the earliest due first. [`Bursar::desk`] is where persons decide about it.
+    ///
+    /// # Errors
+    /// [`BursarError::Fetch`].
+    pub async fn obligations(&self) -> Result<Vec<OpenObligation>, BursarError> {
+        Ok(self.0.payments.obligations().await?)
+    }
+
+    /// Where persons settle, extend and write off what is owed, and say where money belongs that came back.
+    #[must_use]
+    pub fn desk(&self) -> &Payments {
+        &self.0.payments
+    }
+
+    /// Runs recovery every `every` instead of as before; `None` stops it.
+    pub fn watch(
+        &self,
+        every: Option<Duration>,
+        told: impl FnMut(&Result<Recovered, FetchError>) + Send + 'static,
+    ) {
+        let watch = every.map(|every| self.0.payments.watch(every, told));
+        *self.0.watch.lock().unwrap_or_else(PoisonError::into_inner) = watch;
+    }
+
     /// Waits for payments in flight, and closes the data file.
     ///
     /// # Errors
     /// [`BursarError::Ledger`].
     pub async fn close(&self) -> Result<(), BursarError> {
+        drop(self.0.watch.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.0.payments.close().await;
         self.0.ledger.close().await?;
         Ok(())

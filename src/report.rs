@@ -9,12 +9,12 @@ use crate::system::{SystemClock, SystemEntropy};
 use bursar_agent_core::StopCause;
 use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId};
 use bursar_payments::{
-    Held, Obligation, ObligationState, Payment, PaymentEvent, PlanApproval, Scope, SessionEvent,
+    Held, Obligation, ObligationState, Payment, PaymentEvent, Payments, PlanApproval, Scope, SessionEvent,
     SessionState, phase,
 };
 use bursar_types::{
-    Amount, ArtifactRef, AssetId, Clock, PaymentId, Phase, PlanItemId, ReceiptView, RunId, SessionId,
-    Timestamp,
+    Amount, ArtifactRef, AssetId, AssetRegistry, Clock, PaymentId, Phase, PlanItemId, ReceiptView, RunId,
+    SessionId, Timestamp,
 };
 use read::{read, runs, uses};
 use serde::Serialize;
@@ -35,6 +35,16 @@ pub fn open_ledger(data: impl AsRef<Path>) -> Result<Ledger, BursarError> {
         Arc::new(SystemEntropy),
     );
     Ok(Ledger::new(Arc::new(SqliteStore::open(options)?)))
+}
+
+/// What is owed in a data folder, and what persons do about it: without wallet or network, so that nothing can be paid.
+///
+/// # Errors
+/// [`BursarError::Ledger`].
+pub fn open_desk(data: impl AsRef<Path>) -> Result<Payments, BursarError> {
+    let ledger = open_ledger(data)?;
+    let registry = Arc::new(AssetRegistry::pinned());
+    Ok(Payments::offline(ledger, registry, Arc::new(SystemClock), Arc::new(SystemEntropy))?)
 }
 
 /// How a payment stands.

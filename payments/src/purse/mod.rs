@@ -14,6 +14,7 @@ mod flight;
 mod goods;
 mod inflow;
 mod join;
+mod offline;
 mod open;
 mod pay;
 mod propose;

@@ -33,7 +33,7 @@ impl Watch {
 }
 
 impl Payments {
-    /// Runs [`Payments::recover_due`] every `every`, until the returned value is dropped. `told` hears what each pass found.
+    /// Runs [`Payments::recover_due`] every `every`, for the first time after it, until the returned value is dropped. `told` hears what each pass found.
     ///
     /// Aborting in the middle of a pass is a crash at that point, which recovery is made for. It must be called within a
     /// tokio runtime.
@@ -45,7 +45,7 @@ impl Payments {
         let payments = self.clone();
         let (count, passes) = watch::channel(0_u64);
         let task = tokio::spawn(async move {
-            let mut timer = tokio::time::interval(every);
+            let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
             timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 timer.tick().await;

@@ -1,0 +1,63 @@
+//! Payments without a network: for whoever looks at obligations and decides about them, and must not be able to pay.
+
+use super::{Payments, PaymentsParts, Signable};
+use crate::policy::{Policy, PolicyError};
+use crate::recovery::RecoveryRules;
+use crate::wallet::{Wallet, WalletError};
+use async_trait::async_trait;
+use bursar_ledger::Ledger;
+use bursar_types::{
+    AssetRegistry, Clock, Entropy, HttpRequest, HttpResponse, Limits, Transport, TransportError,
+};
+use std::sync::Arc;
+
+/// Signs nothing and reaches nobody.
+#[derive(Debug)]
+struct Nothing;
+
+#[async_trait]
+impl Wallet for Nothing {
+    fn address(&self) -> &'static str {
+        "none"
+    }
+
+    async fn sign(&self, signable: Signable) -> Result<[u8; 65], WalletError> {
+        drop(signable);
+        Err(WalletError::Signer("there is no wallet here".into()))
+    }
+}
+
+#[async_trait]
+impl Transport for Nothing {
+    async fn send(&self, request: HttpRequest, _limits: Limits) -> Result<HttpResponse, TransportError> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        Err(TransportError::NotSent { host, source: "there is no network here".into() })
+    }
+}
+
+impl Payments {
+    /// Over a ledger alone: no rail, no wallet, no network. What persons do about obligations works; nothing can be asked or
+    /// paid.
+    ///
+    /// # Errors
+    /// [`PolicyError`] if the rules that come with this crate cannot be read, which a test rules out.
+    pub fn offline(
+        ledger: Ledger,
+        registry: Arc<AssetRegistry>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, PolicyError> {
+        Ok(Self::new(PaymentsParts {
+            ledger,
+            policy: Arc::new(Policy::shipped()?),
+            rails: Vec::new(),
+            wallet: Arc::new(Nothing),
+            transport: Arc::new(Nothing),
+            registry,
+            clock,
+            entropy,
+            limits: Limits::default(),
+            recovery: RecoveryRules::default(),
+        }))
+    }
+}
