@@ -185,8 +185,17 @@ pub struct RunBrief {
     pub question: String,
     /// Whether it ended with an answer.
     pub answered: bool,
-    /// Why it ended without one; `None` while it goes on or after a crash.
+    /// Why it ended without one, or stands still; `None` while it goes on or after a crash.
     pub stopped: Option<StopCause>,
+}
+
+impl RunBrief {
+    /// Whether it can go on: a crash or an interruption left it, or it waits for a person. A run that another process works on
+    /// looks the same; whoever resumes it takes it over.
+    #[must_use]
+    pub fn can_go_on(&self) -> bool {
+        !self.answered && self.stopped.as_ref().is_none_or(StopCause::can_go_on)
+    }
 }
 
 /// One session, as the ledger tells it.

@@ -1,5 +1,6 @@
 //! What the command line takes.
 
+use bursar::payments::PlanApproval;
 use bursar::types::{Amount, Asset};
 use bursar_market::{Address, WireVersion};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -11,8 +12,8 @@ Exit codes:
   0    done
   1    the run has no answer, or the journal does not verify
   2    bad input or usage: nothing was paid
-  3    something is open: it is not known whether money moved, or what was paid for did not come
-  130  interrupted: payments in flight were waited for; the same command goes on without paying twice";
+  3    something is open: it is not known whether money moved or a tool did its work, or what was paid for did not come
+  130  interrupted: payments in flight were waited for; `bursar resume SESSION` goes on without paying twice";
 
 /// Agents that spend money: governed, durable, provable.
 #[derive(Debug, Parser)]
@@ -27,6 +28,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Research(ResearchArgs),
+    Resume(ResumeArgs),
     Market(MarketArgs),
     Sessions(SessionsArgs),
     Spend(SpendArgs),
@@ -67,6 +69,48 @@ pub(crate) struct ResearchArgs {
     pub(crate) config: Option<PathBuf>,
 }
 
+/// Goes on with a session whose run was interrupted or killed, or waits for a person.
+///
+/// What is known is not asked for, done or paid again. A run that is finished shows its answer again. If another process goes
+/// on with the run, this one stops and exits with 1.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct ResumeArgs {
+    /// The session, or the beginning of its id.
+    #[arg(value_name = "SESSION")]
+    pub(crate) session: String,
+    /// The data folder of the session [default: .bursar].
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub(crate) data: Option<PathBuf>,
+    /// The configuration that the session was begun with, instead of a market in a box.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Prints events as JSON, one object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Who approves plans from here on; never less strict than the session [default: as the session was begun].
+    #[arg(long, value_enum)]
+    pub(crate) approve: Option<ApproveArg>,
+    /// The model that the session was begun with.
+    #[arg(long, value_enum, default_value_t = ModelArg::Extractive)]
+    pub(crate) model: ModelArg,
+    /// Answers what came of this call, which was started and has no result.
+    #[arg(long, value_name = "CALL", requires = "verdict", requires = "by")]
+    pub(crate) call: Option<String>,
+    /// It happened, and this came of it: plain words, or a JSON object as the tool gives it.
+    #[arg(long, value_name = "WHAT CAME OF IT", group = "verdict", requires = "call")]
+    pub(crate) happened: Option<String>,
+    /// It did not happen, and is done now.
+    #[arg(long, group = "verdict", requires = "call")]
+    pub(crate) did_not_happen: bool,
+    /// Who answers.
+    #[arg(long, value_name = "NAME", requires = "call")]
+    pub(crate) by: Option<String>,
+    /// What the one who answers adds, for the record.
+    #[arg(long, value_name = "TEXT", requires = "call")]
+    pub(crate) note: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ApproveArg {
     /// The rules decide alone.
@@ -75,6 +119,26 @@ pub(crate) enum ApproveArg {
     Ask,
     /// No plan is approved; nothing is bought.
     Never,
+}
+
+impl From<PlanApproval> for ApproveArg {
+    fn from(approval: PlanApproval) -> Self {
+        match approval {
+            PlanApproval::Rule => Self::Auto,
+            PlanApproval::Ask => Self::Ask,
+            PlanApproval::Never => Self::Never,
+        }
+    }
+}
+
+impl From<ApproveArg> for PlanApproval {
+    fn from(approve: ApproveArg) -> Self {
+        match approve {
+            ApproveArg::Auto => Self::Rule,
+            ApproveArg::Ask => Self::Ask,
+            ApproveArg::Never => Self::Never,
+        }
+    }
 }
 
 impl ApproveArg {

@@ -1,8 +1,10 @@
 //! How a command ends.
 
 use bursar::BursarError;
+use bursar::agent::RunError;
 use bursar::ledger::StoreError;
 use bursar_market::MarketError;
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use thiserror::Error;
@@ -54,8 +56,27 @@ pub(crate) enum CliError {
     #[error("cannot read back what was done: {0}")]
     Afterwards(BursarError),
     /// The run could not be driven to its end.
-    #[error("the run broke off: {0}")]
-    Run(#[from] bursar::agent::RunError),
+    #[error("the run broke off: {source}")]
+    Run {
+        /// Why not.
+        source: RunError,
+        /// The command that goes on with it.
+        go_on: String,
+    },
+    /// Another process has the market of the data folder open, and so whatever runs there.
+    #[error("another process goes on in `{}`: it has the market there open", path.display())]
+    Elsewhere {
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// The session cannot be resumed.
+    #[error("{problem}{}", listed(.others))]
+    NotResumed {
+        /// Why not.
+        problem: String,
+        /// What can be, a line each.
+        others: Vec<String>,
+    },
     /// The agent could not be put together.
     #[error(transparent)]
     Agent(#[from] bursar::agent::BuildError),
@@ -101,44 +122,61 @@ impl CliError {
     /// 2 for what the user gave, 1 for what failed.
     pub(crate) const fn code(&self) -> u8 {
         match self {
-            Self::Run(_) | Self::Afterwards(_) | Self::Runtime(_) | Self::Agent(_) | Self::Tools(_) => 1,
+            Self::Run { .. }
+            | Self::Elsewhere { .. }
+            | Self::Afterwards(_)
+            | Self::Runtime(_)
+            | Self::Agent(_)
+            | Self::Tools(_) => 1,
             Self::Market(_)
             | Self::Bursar(_)
             | Self::File { .. }
             | Self::Damaged { .. }
             | Self::NoData { .. }
             | Self::NoSession(_)
+            | Self::NotResumed { .. }
             | Self::Address(_) => 2,
         }
     }
 
     /// What to do next, where the message does not say it itself.
-    pub(crate) fn next_step(&self) -> Option<&'static str> {
-        match self {
-            Self::Bursar(BursarError::Ledger(error)) => Some(store_next_step(error)),
+    pub(crate) fn next_step(&self) -> Option<Cow<'static, str>> {
+        let step = match self {
+            Self::Run { source: RunError::Fenced { .. }, .. } => {
+                "nothing is lost or done twice: wait until the other process is done; `bursar sessions` and `bursar spend` show what came of it"
+            }
+            Self::Run { go_on, .. } => {
+                return Some(
+                    format!("what was paid is kept: `{go_on}` goes on without paying for it again").into(),
+                );
+            }
+            Self::Elsewhere { .. } => "wait until it is done, and run this again; nothing was paid",
+            Self::Bursar(BursarError::Ledger(error)) => store_next_step(error),
             Self::Bursar(BursarError::ConfigFile { .. }) => {
-                Some("name a file that exists, or leave --config out to use a market in a box")
+                "name a file that exists, or leave --config out to use a market in a box"
             }
             Self::Bursar(BursarError::Config { .. }) => {
-                Some("correct that line; `bursar market` prints a configuration that works")
+                "correct that line; `bursar market` prints a configuration that works"
             }
             Self::Afterwards(_) => {
-                Some("what was paid is kept: `bursar spend` shows it, `bursar audit verify` checks it")
+                "what was paid is kept: `bursar spend` shows it, `bursar audit verify` checks it"
             }
-            Self::NoData { .. } => Some(
-                "ask something first with `bursar research \"QUESTION\"`, or name another folder with --data",
-            ),
-            Self::NoSession(_) => Some("`bursar sessions` lists them"),
-            Self::Damaged { .. } => Some("restore it from a backup, or use another folder with --data"),
+            Self::NoData { .. } => {
+                "ask something first with `bursar research \"QUESTION\"`, or name another folder with --data"
+            }
+            Self::NoSession(_) => "`bursar sessions` lists them",
+            Self::Damaged { .. } => "restore it from a backup, or use another folder with --data",
             Self::File { .. } => {
-                Some("check that you own the folder and may write there, or name another with --data")
+                "check that you own the folder and may write there, or name another with --data"
             }
-            Self::Run(_) => {
-                Some("what was paid is kept: the same command goes on without paying for it again")
-            }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(step.into())
     }
+}
+
+fn listed(others: &[String]) -> String {
+    others.iter().fold(String::new(), |text, other| text + "\n    " + other)
 }
 
 const fn store_next_step(error: &StoreError) -> &'static str {

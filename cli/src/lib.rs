@@ -1,16 +1,16 @@
-//! The `bursar` command: research, market, sessions, spend and audit.
+//! The `bursar` command: research, resume, market, sessions, spend and audit.
 //!
 //! # Exit codes
 //!
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | the run has no answer, or the journal does not verify |
+//! | 1 | the run has no answer, the journal does not verify, or another process goes on with the run |
 //! | 2 | bad input or usage: nothing was paid |
-//! | 3 | something is open: it is not known whether money moved, or what was paid for did not come |
-//! | 130 | interrupted: payments in flight were waited for; the same command goes on without paying twice |
+//! | 3 | something is open: it is not known whether money moved or a tool did its work, or what was paid for did not come |
+//! | 130 | interrupted: payments in flight were waited for; `bursar resume SESSION` goes on without paying twice |
 //!
-//! # The stream of `bursar research --json`
+//! # The stream of `bursar research --json` and `bursar resume --json`
 //!
 //! One object a line, nothing else on stdout. The first of the keys `cli`, `money` and `event` that a line has says what
 //! it is. Amounts are `{"atomic": "14000", "asset": "<CAIP-19>"}`, times are milliseconds since 1970. Readers pass over
@@ -18,7 +18,7 @@
 //!
 //! | line | when | fields |
 //! |---|---|---|
-//! | `"cli": "session"` | first | `form` (1), `session`, `question`, `place`, `budget`, `approve` (`auto`, `ask`, `never`) |
+//! | `"cli": "session"` | first | `form` (1), `session`, `resumed`, `question`, `place`, `budget`, `approve` (`auto`, `ask`, `never`) |
 //! | `"money": "phase_changed"` | | `from`, `to`: `explore`, `acquire`, `produce` |
 //! | `"money": "quoted"` | prices came in | `quotes`: `id`, `rail`, `resource`, `method`, `host`, `payee`, `network`, `price`, `cost_micro_usd`, `description`, `media_type`, `received_at`, `expires_at`, `blocked` |
 //! | `"money": "plan_decided"` | | `outcome`: `outcome` (`approved`, `awaiting_approval`, `refused`), `plan` (`id`, `digest`, `items`, `total`), `approved_by`, `ticket`, `decision` (`verdict`, `reasons`, `rules`, `facts`) |
@@ -27,12 +27,12 @@
 //! | `"money": "delivered"` | | `payment`, `artifact`: `id`, `digest`, `media_type`, `size_bytes` |
 //! | `"money": "undelivered"`, `"unknown"` | | `payment`, `problem` |
 //! | `"money": "not_paid"` | | `payment` (its id), `proof` |
-//! | `"event": "record"` | a record of the run | `run`, `sequence`, `at`, `record`: `type` (`started`, `model_requested`, `model_replied`, `model_failed`, `call_decided`, `call_started`, `call_finished`, `finished`, `stopped`) and its fields |
+//! | `"event": "record"` | a record of the run | `run`, `sequence`, `at`, `record`: `type` (`started`, `resumed`, `model_requested`, `model_replied`, `model_failed`, `call_decided`, `call_started`, `call_cleared`, `call_settled_by_person`, `call_finished`, `finished`, `stopped`) and its fields |
 //! | `"event": "delta"` | shown, never stored | `run`, `delta`: `type` (`text`, `reasoning`, `tool_call`, `progress`) and its fields |
 //! | `"cli": "brief"` | after the run | `answered`, `answer`, `stopped`, `sources` (`number`, `title`, `heading`, `quote`, `url`, `artifact`, `bought`: `now`, `at`, `amount`, `receipt`), `uses` (`artifact`, `title`, `amount`, `used_for`) |
 //! | `"cli": "spend"` | | `session`, `budget`, `spent`, `payments` of this session and `open` ones (also of earlier sessions, where this one wanted the same): as `bursar spend --json` |
 //! | `"cli": "verification"` | | `verifies`, `entries`, `root`, `problems`, `chain` (`agrees`, `left`, `booked`; null without a market in a box) |
-//! | `"cli": "end"` | last | `exit`, `interrupted` |
+//! | `"cli": "end"` | last | `exit`, `interrupted`, `go_on` (the command that goes on with the run; null once it has ended), `waiting` (`call`, `tool`, `arguments` of the call that a person has to say of; else null) |
 //!
 //! `bursar spend --json` prints a payment a line: `id`, `session`, `at`, `state` (`held`, `signing`, `unknown`,
 //! `delivered`, `undelivered`, `not_paid`, `unreadable`) with its `problem` or `proof`, `amount`, `micro_usd`, `host`,
@@ -63,6 +63,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => block_on(async {
             match cli.command {
                 Command::Research(args) => commands::research::run(args).await,
+                Command::Resume(args) => commands::resume::run(args).await,
                 Command::Market(args) => commands::market::run(args).await,
                 Command::Sessions(args) => commands::sessions::run(args).await,
                 Command::Spend(args) => commands::spend::run(args).await,
@@ -102,7 +103,7 @@ fn block_on(command: impl Future<Output = Result<Exit, CliError>>) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            Notes.error(&bursar::types::causes(&error), error.next_step());
+            Notes.error(&bursar::types::causes(&error), error.next_step().as_deref());
             ExitCode::from(error.code())
         }
     }

@@ -3,6 +3,7 @@
 use crate::exit::CliError;
 use crate::sources;
 use bursar::Asset;
+use bursar::types::SessionId;
 use bursar_market::{Address, Market, MarketBuilder, MarketError, Ports};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 /// 1000 USDC, worth nothing.
 pub(crate) const PLAY_FUNDS: u128 = 1_000_000_000;
+
+/// The name of the market of the documents that come with the command.
+const BUILT_IN: &str = "built in";
 
 /// A market with what a buyer must know of it.
 #[derive(Debug)]
@@ -25,7 +29,7 @@ impl MarketBox {
         let describe = |ports: Ports| {
             builder(sources).state_file(data.join("chain.jsonl")).buyer_funds(buyer, PLAY_FUNDS).ports(ports)
         };
-        let path = data.join("market.json");
+        let path = file(data);
         let mut known = Known::read(&path)?;
         let name = name(sources);
         let wanted = known.markets.get(&name).copied().map(Ports::from);
@@ -41,6 +45,25 @@ impl MarketBox {
         }
         Ok(Self { market, moved })
     }
+}
+
+/// Keeps which market a session buys from, so that the session can be resumed.
+pub(crate) fn remember(data: &Path, session: SessionId, sources: Option<&Path>) -> Result<(), CliError> {
+    let path = file(data);
+    let mut known = Known::read(&path)?;
+    known.sessions.insert(session, name(sources));
+    known.write(&path)
+}
+
+/// The sources of the market that a session bought from; the outer `None` if it was none in a box.
+pub(crate) fn remembered(data: &Path, session: SessionId) -> Result<Option<Option<PathBuf>>, CliError> {
+    let known = Known::read(&file(data))?;
+    let name = known.sessions.get(&session);
+    Ok(name.map(|name| (name != BUILT_IN).then(|| PathBuf::from(name))))
+}
+
+fn file(data: &Path) -> PathBuf {
+    data.join("market.json")
 }
 
 /// A market of a folder, or of the documents that come with the command.
@@ -61,16 +84,19 @@ pub(crate) fn asset(market: &Market) -> Asset {
 /// Sources are told apart by their folder, so that one folder's addresses are never another's.
 fn name(sources: Option<&Path>) -> String {
     sources.map_or_else(
-        || "built in".to_owned(),
+        || BUILT_IN.to_owned(),
         |folder| folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).display().to_string(),
     )
 }
 
-/// `market.json`: the ports of every market of a data folder.
+/// `market.json`: the ports of every market of a data folder, and the sessions that bought there.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Known {
     markets: BTreeMap<String, KnownPorts>,
+    /// Which of them each session bought from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sessions: BTreeMap<SessionId, String>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

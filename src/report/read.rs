@@ -41,6 +41,7 @@ pub(super) async fn runs(ledger: &Ledger) -> Result<Vec<RunRead>, BursarError> {
                     let uses = brief.into_iter().flat_map(|brief| brief.uses);
                     read.uses = uses.map(|used| (used.artifact, used.used_for)).collect();
                 }
+                (Record::Resumed { .. }, Some(read)) => read.brief.stopped = None,
                 (Record::Stopped { cause }, Some(read)) => read.brief.stopped = Some(cause),
                 _ => {}
             }

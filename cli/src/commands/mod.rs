@@ -3,5 +3,6 @@
 pub(crate) mod audit;
 pub(crate) mod market;
 pub(crate) mod research;
+pub(crate) mod resume;
 pub(crate) mod sessions;
 pub(crate) mod spend;

@@ -20,6 +20,7 @@ impl Screen for JsonScreen {
             "cli": "session",
             "form": FORM,
             "session": setting.session,
+            "resumed": setting.resumed,
             "question": setting.question,
             "place": setting.place,
             "budget": setting.budget,
@@ -60,7 +61,13 @@ impl Screen for JsonScreen {
                 "booked": chain.booked,
             })),
         }));
-        put(&json!({ "cli": "end", "exit": outcome.exit.code(), "interrupted": outcome.interrupted }));
+        put(&json!({
+            "cli": "end",
+            "exit": outcome.exit.code(),
+            "interrupted": outcome.interrupted,
+            "go_on": outcome.go_on,
+            "waiting": outcome.waiting,
+        }));
     }
 }
 

@@ -181,7 +181,8 @@ impl TextScreen {
 impl Screen for TextScreen {
     fn begin(&mut self, setting: &Setting) {
         let mut text = format!("{HEAD}question{HEAD:#}  {}\n", line(&setting.question, 1_000));
-        let _ = writeln!(text, "{HEAD}session{HEAD:#}   {}", setting.session);
+        let resumed = if setting.resumed { ", begun before" } else { "" };
+        let _ = writeln!(text, "{HEAD}session{HEAD:#}   {}{resumed}", setting.session);
         let _ = writeln!(text, "{HEAD}market{HEAD:#}    {}", line(&setting.place, 300));
         let budget = setting
             .budget

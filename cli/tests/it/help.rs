@@ -8,6 +8,7 @@ fn help_tells_commands_options_and_exit_codes() {
     for (name, args) in [
         ("bursar", vec!["--help"]),
         ("research", vec!["research", "--help"]),
+        ("resume", vec!["resume", "--help"]),
         ("market", vec!["market", "--help"]),
         ("sessions", vec!["sessions", "--help"]),
         ("spend", vec!["spend", "--help"]),

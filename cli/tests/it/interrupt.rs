@@ -11,14 +11,14 @@ const KEY: &str = "0x00000000000000000000000000000000000000000000000000000000000
 const WALLET: &str = "0xd2431ca38735c2fd438e2caa23f094191d89675b";
 
 /// A market in a process of its own, with faults to be had, and a configuration that buys from it.
-struct Outside {
-    home: Home,
+pub(crate) struct Outside {
+    pub(crate) home: Home,
     _market: Running,
     admin: String,
 }
 
 impl Outside {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::funding(WALLET)
     }
 
@@ -39,14 +39,14 @@ impl Outside {
         Self { home, _market: market, admin }
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = self.home.command(["research", QUESTION, "--json", "--config", "bursar.toml"]);
         command.env("BURSAR_KEY", KEY);
         command
     }
 
     /// Arms a fault at the main seller.
-    fn fault(&self, rule: &str) {
+    pub(crate) fn fault(&self, rule: &str) {
         let mut stream = std::net::TcpStream::connect(&self.admin).unwrap();
         let head = format!(
             "POST /admin/faults HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{rule}",
@@ -60,7 +60,7 @@ impl Outside {
     }
 
     /// Waits until the seller has settled a payment, of which the buyer knows nothing yet.
-    fn until_settled(&self) {
+    pub(crate) fn until_settled(&self) {
         // As text: the last line may be half written.
         let chain = self.home.file("chain.jsonl");
         let settled = || std::fs::read_to_string(&chain).unwrap_or_default().contains("\"authorization\"");
@@ -74,7 +74,7 @@ impl Outside {
     }
 
     /// What left the wallet on the chain is what the ledger says was paid, and no document was paid twice.
-    fn agrees(&self) {
+    pub(crate) fn agrees(&self) {
         let sent = self.home.transfers("chain.jsonl");
         let payments = self.home.payments();
         assert_eq!(sent.iter().map(|(_, value, _)| value).sum::<u128>(), paid(&payments), "{payments:#?}");
@@ -165,11 +165,8 @@ fn ctrl_c_in_the_box_tells_what_was_paid_and_how_to_go_on() {
     running.signal("INT");
     let first = running.end();
     assert_eq!(first.code, 130, "{}\n{}", first.stdout, first.stderr);
-    assert!(
-        first.stdout.contains("to go on, run the same command again: nothing is paid twice"),
-        "{}",
-        first.stdout
-    );
+    let told = first.stdout.lines().find(|line| line.starts_with("to go on: `bursar resume ses_"));
+    assert!(told.is_some_and(|told| told.ends_with("`; nothing is paid twice")), "{}", first.stdout);
     let again = home.run(["research", QUESTION]);
     assert_eq!(again.code, 0, "{}", again.stderr);
     assert!(again.stdout.contains("chain     agrees"), "{}", again.stdout);

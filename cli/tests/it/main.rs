@@ -16,4 +16,6 @@ mod reports;
 #[cfg(test)]
 mod research;
 #[cfg(test)]
+mod resume;
+#[cfg(test)]
 mod support;

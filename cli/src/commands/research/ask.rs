@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// Questions on their way to the terminal.
-pub(super) struct Asking(mpsc::Receiver<Question>);
+pub(crate) struct Asking(mpsc::Receiver<Question>);
 
 /// A question that waits for its answer. Dropped unanswered, it counts as not now.
 pub(super) struct Question {
@@ -20,7 +20,7 @@ pub(super) struct Question {
 }
 
 /// Who is asked, and where the questions arrive: between events, so that the prices are on the screen before them.
-pub(super) fn asking(approve: ApproveArg) -> (Approve, Asking) {
+pub(crate) fn asking(approve: ApproveArg) -> (Approve, Asking) {
     let (questions, asked) = mpsc::channel(1);
     let approve = match approve {
         ApproveArg::Auto => Approve::Rule,

@@ -1,19 +1,19 @@
 //! What a run came to, read from what is durable.
 
-use super::Open;
+use super::open::Open;
 use crate::args::ApproveArg;
 use crate::exit::{CliError, Exit};
 use crate::market_box;
-use bursar::agent::RunOutcome;
+use bursar::RunReport;
+use bursar::agent::{Arguments, Run, RunOutcome, StopCause, read_run};
 use bursar::ledger::Verification;
 use bursar::memory::{OwnedArtifact, SourceId};
 use bursar::report::{self, PaymentReport, SessionReport};
 use bursar::tools::Brief;
-use bursar::types::{Amount, ArtifactId, ReceiptView, SessionId, Timestamp};
-use bursar::{Config, RunReport};
+use bursar::types::{Amount, ArtifactId, CallId, ReceiptView, SessionId, Timestamp};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
 /// What a run came to.
 #[derive(Debug)]
@@ -32,7 +32,30 @@ pub(crate) struct Outcome {
     pub(crate) chain: Option<Chain>,
     pub(crate) approve: ApproveArg,
     pub(crate) interrupted: bool,
+    /// The command that goes on with the run; `None` once it has ended.
+    pub(crate) go_on: Option<String>,
+    pub(crate) waiting: Option<Waiting>,
     pub(crate) exit: Exit,
+}
+
+/// A call that was started and has no result, of which a person has to say what came.
+#[derive(Debug, Serialize)]
+pub(crate) struct Waiting {
+    pub(crate) call: CallId,
+    pub(crate) tool: String,
+    pub(crate) arguments: Value,
+}
+
+impl Waiting {
+    /// What a run waits for.
+    pub(crate) fn of(run: &Run) -> Option<Self> {
+        let open = run.open_write()?;
+        let arguments = match &open.arguments {
+            Arguments::Parsed { value } => value.clone(),
+            Arguments::Malformed { text, .. } => Value::String(text.clone()),
+        };
+        Some(Self { call: open.id, tool: open.tool.clone(), arguments })
+    }
 }
 
 /// A citation, with what its source cost.
@@ -89,6 +112,7 @@ pub(super) struct Asked {
     pub(super) wanted: BTreeSet<String>,
     pub(super) approve: ApproveArg,
     pub(super) interrupted: bool,
+    pub(super) go_on: Option<String>,
 }
 
 /// Reads the closed data folder again.
@@ -97,16 +121,23 @@ pub(super) async fn gather(
     asked: Asked,
     report: Option<RunReport>,
 ) -> Result<Outcome, CliError> {
+    let waits = report.as_ref().is_some_and(|report| {
+        matches!(report.outcome, RunOutcome::Stopped { cause: StopCause::WriteUnknown { .. } })
+    });
     let read = async {
         let ledger = report::open_ledger(&open.data)?;
         let payments = report::payments(&ledger).await?;
         let sessions = report::sessions(&ledger).await?;
         let verification = ledger.verify().await?;
+        let waiting = match waits.then_some(report.as_ref()).flatten() {
+            Some(report) => read_run(&ledger, report.run).await.ok().and_then(|(run, _)| Waiting::of(&run)),
+            None => None,
+        };
         ledger.close().await?;
-        Ok((payments, sessions, verification))
+        Ok((payments, sessions, verification, waiting))
     };
-    let (all, sessions, verification) = read.await.map_err(CliError::Afterwards)?;
-    let Asked { session, wanted, approve, interrupted } = asked;
+    let (all, sessions, verification, waiting) = read.await.map_err(CliError::Afterwards)?;
+    let Asked { session, wanted, approve, interrupted, go_on } = asked;
     let session = sessions
         .into_iter()
         .find(|known| known.id == session)
@@ -160,7 +191,7 @@ pub(super) async fn gather(
     let proven = verification.problems.is_empty() && chain.as_ref().is_none_or(Chain::agrees);
     let exit = if interrupted {
         Exit::Interrupted
-    } else if !unfinished.is_empty() {
+    } else if !unfinished.is_empty() || waiting.is_some() {
         Exit::Open
     } else if !proven || brief.is_none() {
         Exit::Failed
@@ -179,6 +210,8 @@ pub(super) async fn gather(
         chain,
         approve,
         interrupted,
+        go_on,
+        waiting,
         exit,
     })
 }
@@ -236,16 +269,4 @@ fn used(
         }
     }
     uses
-}
-
-/// The data folder that a configuration names.
-pub(super) fn data_of(path: &Path) -> Result<PathBuf, CliError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
-        doing: "read",
-        path: path.to_owned(),
-        source,
-    })?;
-    let config: Config = toml::from_str(&text)
-        .map_err(|error| CliError::Damaged { path: path.to_owned(), problem: error.to_string() })?;
-    Ok(path.parent().unwrap_or(Path::new(".")).join(config.data))
 }

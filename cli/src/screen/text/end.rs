@@ -2,7 +2,7 @@
 
 use super::{BAD, DIM, GOOD, HEAD, line};
 use crate::args::ApproveArg;
-use crate::commands::research::{Bought, Chain, Outcome, Source};
+use crate::commands::research::{Bought, Chain, Outcome, Source, Waiting};
 use crate::screen::{Amounts, short};
 use bursar::memory::clean_text;
 use bursar::report::PaymentState;
@@ -155,15 +155,36 @@ fn proof(text: &mut String, outcome: &Outcome, amounts: &Amounts) {
 fn closing(outcome: &Outcome, amounts: &Amounts) -> String {
     if outcome.interrupted {
         let bought = count(outcome.session.paid, "purchase");
-        return format!(
-            "\ninterrupted: {} was paid for {bought}, and what came is kept\nto go on, run the same command again: nothing is paid twice",
+        let mut text = format!(
+            "\ninterrupted: {} was paid for {bought}, and what came is kept",
             amounts.show(&outcome.session.spent)
         );
+        if let Some(command) = &outcome.go_on {
+            let _ = write!(text, "\nto go on: `{command}`; nothing is paid twice");
+        }
+        return text;
+    }
+    if let (Some(waiting), Some(command)) = (&outcome.waiting, &outcome.go_on) {
+        return waits(waiting, command);
+    }
+    if let Some(command) = &outcome.go_on {
+        return format!("\nto go on: `{command}`; nothing is paid twice");
     }
     if outcome.approve == ApproveArg::Never && outcome.session.paid == 0 {
         return "\ndry run: nothing was bought; run it again without `--approve never` to buy what the plan lists".to_owned();
     }
     String::new()
+}
+
+/// What a person is asked, and how to answer.
+fn waits(waiting: &Waiting, command: &str) -> String {
+    let Waiting { call, tool, arguments } = waiting;
+    let (tool, arguments) = (line(tool, 80), line(&arguments.to_string(), 400));
+    format!(
+        "\nwaiting   for a person: `{tool}` was started and has no result\n          with {arguments}\n\
+         look whether it happened, and say so:\n  {command} --call {call} --by NAME --happened \"WHAT CAME OF IT\"\n  \
+         {command} --call {call} --by NAME --did-not-happen"
+    )
 }
 
 fn count(number: u64, what: &str) -> String {
