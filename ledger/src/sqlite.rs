@@ -1,13 +1,14 @@
 //! A ledger in one SQLite file.
 //!
-//! One thread writes. It takes whatever requests are queued, runs each in its own savepoint of one transaction, commits
-//! once and only then answers: whoever waits while a commit runs shares the next one. It decides on rows cached in
+//! One thread writes. It takes whatever requests are queued, runs them in one transaction of the file, commits once and
+//! only then answers: whoever waits while a commit runs shares the next one. It decides on rows cached in
 //! memory, which it forgets when `PRAGMA data_version` says that another process has written. Reads have their own
 //! threads and connections and see every commit that was acknowledged before them.
 
 mod connection;
 mod filesystem;
 mod mark;
+mod queue;
 mod reader;
 mod rows;
 mod verify;
@@ -133,7 +134,7 @@ impl SqliteStore {
         };
         std::thread::Builder::new()
             .name("bursar-ledger-write".to_owned())
-            .spawn(move || worker.run(&requests))
+            .spawn(move || queue::serve(worker, requests))
             .map_err(io_error)?;
         Ok(Self { id, options, mark_was_missing, threads: Mutex::new(Some(Threads { writer, readers })) })
     }
@@ -208,10 +209,7 @@ impl Store for SqliteStore {
 
     async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
         let prepared = Box::new(Prepared::new(transaction)?);
-        let (answer, answered) = oneshot::channel();
-        let request = Request::Commit(prepared, answer);
-        self.threads()?.writer.send(request).map_err(|_| StoreError::Closed)?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        queue::ask(&self.threads()?.writer, prepared).await?
     }
 
     async fn stream(&self, stream: &StreamId, from: u64) -> Result<Vec<Entry>, StoreError> {
@@ -271,9 +269,7 @@ impl Store for SqliteStore {
     async fn close(&self) -> Result<(), StoreError> {
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         let threads = threads.ok_or(StoreError::Closed)?;
-        let (answer, answered) = oneshot::channel();
-        threads.writer.send(Request::Close(answer)).map_err(|_| StoreError::Closed)?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        queue::close(&threads.writer).await
     }
 }
 

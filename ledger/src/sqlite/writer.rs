@@ -1,7 +1,8 @@
-//! The one thread that writes: group commit over a cache.
+//! What the one thread that writes does: group commit over a cache.
 
 use super::connection::{corrupt, open_writer, store_error};
 use super::mark::{Mark, Recorded};
+use super::queue::{self, Work};
 use super::rows;
 use crate::books::{Books, Need, Stop};
 use crate::entry::TreeHead;
@@ -13,26 +14,16 @@ use bursar_types::{Clock, LedgerId, Timestamp};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
-use std::time::Duration;
-use tokio::sync::oneshot;
 
-/// How many requests one commit takes in.
-const GROUP_MAX: usize = 512;
-/// How long to wait for one more caller of the last group; a lone caller never waits.
-const GATHER: Duration = Duration::from_micros(100);
 /// How many rows of a kind stay in memory between groups.
 const ROWS_MAX: usize = 50_000;
 
+/// A transaction that is asked for.
+pub(super) type Job = Box<Prepared>;
+/// What became of it.
+pub(super) type Answer = Result<Committed, CommitError>;
 /// What the writer is asked.
-#[derive(Debug)]
-pub(super) enum Request {
-    Commit(Box<Prepared>, oneshot::Sender<Result<Committed, CommitError>>),
-    Close(oneshot::Sender<Result<(), StoreError>>),
-}
-
-type Waiter = (Box<Prepared>, oneshot::Sender<Result<Committed, CommitError>>);
-type Answer = (oneshot::Sender<Result<Committed, CommitError>>, Result<Committed, CommitError>);
+pub(super) type Request = queue::Request<Job, Answer>;
 
 /// The writer's own things; they live on its thread.
 #[derive(Debug)]
@@ -60,72 +51,59 @@ enum Failure {
     Unharmed(StoreError),
     /// Connection and cache are in an unknown state.
     Broken(StoreError),
+    /// One request could not be written; without it the others may well be.
+    One(StoreError),
+}
+
+/// What a request that cannot be written takes with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Apart {
+    /// The group, which is then tried again: savepoints cost, and such requests are rare.
+    No,
+    /// Nothing, since each request has a savepoint of its own.
+    Yes,
+}
+
+impl Work for Writer {
+    type Job = Job;
+    type Answer = Answer;
+
+    fn group(&mut self, jobs: Vec<Job>) -> Vec<Answer> {
+        let mut done = self.try_group(&jobs, Apart::No);
+        if let Err(Failure::One(_)) = done {
+            self.forget();
+            done = self.try_group(&jobs, Apart::Yes);
+        }
+        let error = match done {
+            Ok(answers) => return answers,
+            Err(Failure::Unharmed(error)) => error,
+            Err(Failure::Broken(error) | Failure::One(error)) => {
+                self.forget();
+                error
+            }
+        };
+        tracing::warn!(path = %self.path.display(), %error, "a group of commits failed");
+        let error = Arc::new(error);
+        // A refusal was decided on books that are in doubt now, so it is not passed on.
+        jobs.iter().map(|_| Err(CommitError::Store(copy(&error)))).collect()
+    }
+
+    fn close(mut self) -> Result<(), StoreError> {
+        let closed = self.mark.sync().map_err(|error| StoreError::Io(Box::new(error)));
+        drop(self.connection.take());
+        closed
+    }
 }
 
 impl Writer {
-    /// Works until every sender is gone or a request closes it.
-    pub(super) fn run(mut self, requests: &Receiver<Request>) {
-        let mut closing = None;
-        let mut last_len = 1;
-        while closing.is_none() {
-            let Ok(first) = requests.recv() else { break };
-            let mut group = Vec::with_capacity(last_len);
-            let mut next = Some(first);
-            while let Some(request) = next.take() {
-                match request {
-                    Request::Commit(prepared, waiter) => group.push((prepared, waiter)),
-                    Request::Close(waiter) => {
-                        closing = Some(waiter);
-                        break;
-                    }
-                }
-                if group.len() < GROUP_MAX {
-                    next = take_next(requests, group.len() < last_len);
-                }
-            }
-            if !group.is_empty() {
-                last_len = group.len();
-                self.commit_group(group);
-            }
-        }
-        let closed = self.mark.sync().map_err(|error| StoreError::Io(Box::new(error)));
-        drop(self.connection.take());
-        if let Some(waiter) = closing {
-            let _ = waiter.send(closed);
-        }
+    /// Gives up the connection, and with it whatever was not committed, and what was known through it.
+    fn forget(&mut self) {
+        self.connection = None;
+        self.cache = None;
     }
 
-    fn commit_group(&mut self, group: Vec<Waiter>) {
-        let mut waiting = group;
-        let mut answers = Vec::with_capacity(waiting.len());
-        match self.try_group(&mut waiting, &mut answers) {
-            Ok(()) => {
-                for (waiter, answer) in answers {
-                    let _ = waiter.send(answer);
-                }
-            }
-            Err(failure) => {
-                let error = match failure {
-                    Failure::Unharmed(error) => error,
-                    Failure::Broken(error) => {
-                        self.connection = None;
-                        self.cache = None;
-                        error
-                    }
-                };
-                tracing::warn!(path = %self.path.display(), %error, "a group of commits failed");
-                let error = Arc::new(error);
-                // A refusal was decided on books that are in doubt now, so it is not passed on.
-                let waiters = answers.into_iter().map(|(waiter, _)| waiter);
-                for waiter in waiters.chain(waiting.into_iter().map(|(_, waiter)| waiter)) {
-                    let _ = waiter.send(Err(CommitError::Store(copy(&error))));
-                }
-            }
-        }
-    }
-
-    /// Runs a group in one transaction of the file. Requests move from `waiting` to `answers` one by one, in order.
-    fn try_group(&mut self, waiting: &mut Vec<Waiter>, answers: &mut Vec<Answer>) -> Result<(), Failure> {
+    /// Runs a group in one transaction of the file.
+    fn try_group(&mut self, jobs: &[Job], apart: Apart) -> Result<Vec<Answer>, Failure> {
         let (path, clock) = (self.path.clone(), Arc::clone(&self.clock));
         let fail = |error| store_error(&path, error);
         let connection = match self.connection.take() {
@@ -143,24 +121,28 @@ impl Writer {
             Unread::Disagrees(problem) => Failure::Broken(corrupt(&path, problem)),
         })?;
         let before = cache.state.head();
-        let mut group =
-            Group { connection: &connection, state: &mut cache.state, wrote: false, in_savepoint: false };
-        for (prepared, waiter) in std::mem::take(waiting) {
+        let mut group = Group { connection: &connection, state: &mut cache.state, wrote: false, apart };
+        let mut answers = Vec::with_capacity(jobs.len());
+        for prepared in jobs {
             let now = group.state.now(clock.now());
-            let answer = match group.commit(&prepared, now) {
+            let answer = match group.commit(prepared, now) {
                 Ok(committed) => Ok(committed),
                 Err(Problem::Refused(refusal)) => Err(CommitError::Refused(refusal)),
-                // The group goes on without this request, unless SQLite has given up the whole transaction.
-                Err(Problem::Sql(error)) if !connection.is_autocommit() => {
+                // SQLite has given up the whole transaction, or it lacks what others were told.
+                Err(Problem::Unread(error) | Problem::Unwritten(error)) if connection.is_autocommit() => {
+                    return Err(broken(error));
+                }
+                Err(Problem::Torn(error)) => return Err(broken(error)),
+                Err(Problem::Unwritten(error)) if apart == Apart::No => {
+                    return Err(Failure::One(fail(error)));
+                }
+                Err(Problem::Unwritten(error)) => {
                     group.roll_back_one().map_err(broken)?;
                     Err(CommitError::Store(fail(error)))
                 }
-                Err(Problem::Sql(error)) => {
-                    waiting.push((prepared, waiter));
-                    return Err(broken(error));
-                }
+                Err(Problem::Unread(error)) => Err(CommitError::Store(fail(error))),
             };
-            answers.push((waiter, answer));
+            answers.push(answer);
         }
         if !group.wrote {
             connection.prepare_cached("ROLLBACK").and_then(|mut s| s.execute([])).map_err(broken)?;
@@ -174,21 +156,15 @@ impl Writer {
         let head = cache.state.head();
         self.connection = Some(connection);
         self.cache = Some(cache);
-        if head != before { self.raise_mark(head).map_err(Failure::Unharmed) } else { Ok(()) }
+        if head != before {
+            self.raise_mark(head).map_err(Failure::Unharmed)?;
+        }
+        Ok(answers)
     }
 
     fn raise_mark(&mut self, head: TreeHead) -> Result<(), StoreError> {
         let recorded = Recorded { ledger: self.id, head };
         self.mark.raise(recorded).map_err(|error| StoreError::Io(Box::new(error)))
-    }
-}
-
-/// The next request that is queued. While the group is smaller than the last one, those who were just answered may be
-/// about to ask again: it pays to wait a moment for them, where a commit would make them wait for a whole sync.
-fn take_next(requests: &Receiver<Request>, wait: bool) -> Option<Request> {
-    match wait {
-        true => requests.recv_timeout(GATHER).ok(),
-        false => requests.try_recv().ok(),
     }
 }
 
@@ -226,19 +202,18 @@ struct Group<'a> {
     state: &'a mut State,
     /// Whether anything was written, so that there is something to commit.
     wrote: bool,
-    in_savepoint: bool,
+    apart: Apart,
 }
 
 /// Why one request did not commit.
 enum Problem {
     Refused(Refusal),
-    Sql(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for Problem {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sql(error)
-    }
+    /// What it needs could not be read; nothing was written.
+    Unread(rusqlite::Error),
+    /// What it alone writes was written in part or not at all.
+    Unwritten(rusqlite::Error),
+    /// What requests before it change was written in part.
+    Torn(rusqlite::Error),
 }
 
 impl Group<'_> {
@@ -251,7 +226,7 @@ impl Group<'_> {
             }
         };
         if ruling.writes() {
-            self.write(&ruling, prepared)?;
+            self.write(&ruling, prepared).map_err(Problem::Unwritten)?;
         }
         Ok(self.state.adopt(ruling))
     }
@@ -259,8 +234,10 @@ impl Group<'_> {
     /// Writes what only this request writes. Accounts, stream lengths and head follow once for the group.
     fn write(&mut self, ruling: &Ruling, prepared: &Prepared) -> rusqlite::Result<()> {
         let connection = self.connection;
-        connection.prepare_cached("SAVEPOINT request")?.execute([])?;
-        (self.wrote, self.in_savepoint) = (true, true);
+        self.wrote = true;
+        if self.apart == Apart::Yes {
+            connection.prepare_cached("SAVEPOINT request")?.execute([])?;
+        }
         for payload in &prepared.payloads {
             rows::write_payload(connection, payload)?;
         }
@@ -270,38 +247,42 @@ impl Group<'_> {
         for leaf in &ruling.leaves {
             rows::write_leaf(connection, leaf)?;
         }
-        connection.prepare_cached("RELEASE request")?.execute([])?;
-        self.in_savepoint = false;
-        Ok(())
-    }
-
-    /// Takes back what a failed request wrote, if it came as far as writing.
-    fn roll_back_one(&mut self) -> rusqlite::Result<()> {
-        if std::mem::take(&mut self.in_savepoint) {
-            self.connection.execute_batch("ROLLBACK TO request; RELEASE request")?;
+        if self.apart == Apart::Yes {
+            connection.prepare_cached("RELEASE request")?.execute([])?;
         }
         Ok(())
     }
 
+    /// Takes back what a failed request wrote.
+    fn roll_back_one(&mut self) -> rusqlite::Result<()> {
+        self.connection.execute_batch("ROLLBACK TO request; RELEASE request")
+    }
+
     fn fetch(&mut self, need: Need, now: Timestamp) -> Result<(), Problem> {
         match need {
-            Need::Budget(id) => self.state.books.learn_budget(id, rows::budget(self.connection, id)?),
-            Need::Hold(id) => self.state.books.learn_hold(id, rows::hold(self.connection, id)?),
+            Need::Budget(id) => {
+                let row = rows::budget(self.connection, id).map_err(Problem::Unread)?;
+                self.state.books.learn_budget(id, row);
+            }
+            Need::Hold(id) => {
+                let row = rows::hold(self.connection, id).map_err(Problem::Unread)?;
+                self.state.books.learn_hold(id, row);
+            }
             Need::Stream(stream) => {
-                let length = rows::stream_length(self.connection, &stream)?;
+                let length = rows::stream_length(self.connection, &stream).map_err(Problem::Unread)?;
                 self.state.learn_stream(stream, length);
             }
             Need::Link(key) => {
-                let value = rows::link(self.connection, &key)?;
+                let value = rows::link(self.connection, &key).map_err(Problem::Unread)?;
                 self.state.learn_link(key, value);
             }
             Need::Window(id) => {
                 // The rows must be in the file before they are read from it.
-                self.flush()?;
+                self.flush().map_err(Problem::Torn)?;
                 let left = self.state.books.budget(id).ok().flatten().and_then(|row| row.left_window_by(now));
                 let Some(left) = left else { return Err(Problem::Refused(Refusal::UnknownBudget(id))) };
-                let gone = rows::window_until(self.connection, id, left)?;
-                let oldest = rows::window_oldest(self.connection, id, left)?;
+                let gone = rows::window_until(self.connection, id, left).map_err(Problem::Unread)?;
+                let oldest = rows::window_oldest(self.connection, id, left).map_err(Problem::Unread)?;
                 self.state.books.drop_from_window(id, &gone, oldest).map_err(Problem::Refused)?;
             }
         }

@@ -1,7 +1,9 @@
 //! What happens to data files: lost, damaged, locked, newer, put back.
 
 use crate::support::*;
-use bursar_ledger::{CommitError, Ledger, SqliteStore, Store, StoreError, Transaction};
+use bursar_ledger::{
+    AccountOp, Budget, CommitError, Ledger, SqliteStore, Store, StoreError, Transaction, Window,
+};
 use rusqlite::Connection;
 use serde_json::json;
 use std::fs;
@@ -286,4 +288,37 @@ async fn a_request_that_cannot_be_written_fails_alone() {
     }
     assert_eq!(ledger.head().await.unwrap().size, 15);
     assert_eq!(ledger.verify().await.unwrap().problems, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_group_of_which_a_part_is_lost_is_lost_whole() {
+    let f = Fixture::sqlite();
+    let day = AccountOp::Open(Budget { window: Window::Rolling { length_ms: 1_000 }, ..budget(2, 100) });
+    f.commit(vec![open(1, 100), day, hold(9, &[(2, 5)]), capture(9, None)]).await.unwrap();
+    f.clock.advance_ms(1_000);
+    let other = Connection::open(f.folder.as_ref().unwrap().path().join("data/ledger.db")).unwrap();
+    let id = hex::encode(hold_id(1).as_bytes());
+    let fault = format!(
+        "CREATE TRIGGER fault BEFORE INSERT ON holds WHEN NEW.id = x'{id}'
+         BEGIN SELECT raise(FAIL, 'no room'); END; BEGIN IMMEDIATE"
+    );
+    other.execute_batch(&fault).unwrap();
+    // While another has the file, requests gather. The second hold wants a window brought up to date, for which what the
+    // first changed is written, and is not.
+    let before = (0..20).map(one_entry);
+    let asked = before.chain([ops(vec![hold(1, &[(1, 60)])]), ops(vec![hold(2, &[(2, 60)])])]);
+    let tasks: Vec<_> = asked
+        .map(|transaction| {
+            let ledger = f.ledger.clone();
+            tokio::spawn(async move { ledger.commit(transaction).await })
+        })
+        .collect();
+    tokio::spawn(async move { other.execute_batch("ROLLBACK").map(|()| other) }).await.unwrap().unwrap();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    let hold = f.ledger.hold(hold_id(1)).await.unwrap();
+    assert_eq!(answers[20].is_ok(), hold.is_some(), "{:?}", answers[20]);
+    f.verify().await;
 }
