@@ -98,15 +98,11 @@ impl Ledger {
     /// # Errors
     /// [`EventError`].
     pub async fn event<E: DeserializeOwned>(&self, entry: &Entry) -> Result<E, EventError> {
-        let unreadable = |problem: String| EventError::Unreadable {
-            stream: entry.stream.clone(),
-            sequence: entry.stream_sequence,
-            problem,
+        let payload = match entry.detail() {
+            Some(detail) => self.payload(detail).await?,
+            None => None,
         };
-        let detail = entry.detail().ok_or_else(|| unreadable("it names no payload".to_owned()))?;
-        let bytes =
-            self.payload(detail).await?.ok_or_else(|| unreadable("its payload is gone".to_owned()))?;
-        serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))
+        event_of(entry, payload.as_deref())
     }
 
     /// Reads the events of a stream from a position.
@@ -118,10 +114,21 @@ impl Ledger {
         stream: &StreamId,
         from: u64,
     ) -> Result<Vec<E>, EventError> {
-        let mut events = Vec::new();
-        for entry in self.stream(stream, from).await? {
-            events.push(self.event(&entry).await?);
-        }
-        Ok(events)
+        let found = self.stream_with_payloads(stream, from).await?;
+        found.iter().map(|(entry, payload)| event_of(entry, payload.as_deref())).collect()
     }
+}
+
+/// The event of an entry whose payload was read.
+fn event_of<E: DeserializeOwned>(entry: &Entry, payload: Option<&[u8]>) -> Result<E, EventError> {
+    let unreadable = |problem: String| EventError::Unreadable {
+        stream: entry.stream.clone(),
+        sequence: entry.stream_sequence,
+        problem,
+    };
+    if entry.detail().is_none() {
+        return Err(unreadable("it names no payload".to_owned()));
+    }
+    let payload = payload.ok_or_else(|| unreadable("its payload is gone".to_owned()))?;
+    serde_json::from_slice(payload).map_err(|error| unreadable(error.to_string()))
 }

@@ -88,6 +88,30 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`StoreError`].
     async fn payload(&self, commitment: Commitment) -> Result<Option<Bytes>, StoreError>;
 
+    /// Entries of one stream from a position, each with the payload that its [`Entry::detail`] names; `None` for an entry
+    /// that names none, and for a payload that was erased or never kept.
+    ///
+    /// A recovery reads thousands of short streams. What this does by default is a read for each payload; a store that
+    /// can read all of it at once should.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn stream_with_payloads(
+        &self,
+        stream: &StreamId,
+        from: u64,
+    ) -> Result<Vec<(Entry, Option<Bytes>)>, StoreError> {
+        let mut found = Vec::new();
+        for entry in self.stream(stream, from).await? {
+            let payload = match entry.detail() {
+                Some(detail) => self.payload(detail).await?,
+                None => None,
+            };
+            found.push((entry, payload));
+        }
+        Ok(found)
+    }
+
     /// Size and root of the tree.
     ///
     /// # Errors

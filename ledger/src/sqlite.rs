@@ -250,6 +250,15 @@ impl Store for SqliteStore {
         self.read(move |connection| reader::payload(connection, commitment)).await
     }
 
+    async fn stream_with_payloads(
+        &self,
+        stream: &StreamId,
+        from: u64,
+    ) -> Result<Vec<(Entry, Option<Bytes>)>, StoreError> {
+        let stream = stream.clone();
+        self.read(move |connection| reader::stream_with_payloads(connection, &stream, from)).await
+    }
+
     async fn head(&self) -> Result<TreeHead, StoreError> {
         self.read(|connection| Ok(rows::head(connection)?.0)).await
     }

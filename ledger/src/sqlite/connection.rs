@@ -2,6 +2,7 @@
 
 use crate::refusal::StoreError;
 use bursar_types::{Entropy, LedgerId};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use std::path::Path;
 use std::time::Duration;
@@ -78,6 +79,8 @@ fn common_flags() -> OpenFlags {
 fn configure(connection: &Connection, busy_timeout_ms: u64) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_millis(busy_timeout_ms))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A plan does not depend on what is bound, or each range query would be planned again for each value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")

@@ -53,11 +53,20 @@ pub(super) async fn read<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     let (answer, answered) = oneshot::channel();
     let job = move |connection: &Connection| {
-        let snapshot = connection.unchecked_transaction().and_then(|_snapshot| read(connection));
-        let _ = answer.send(snapshot.map_err(|error| store_error(&path, error)));
+        let _ = answer.send(in_snapshot(connection, read).map_err(|error| store_error(&path, error)));
     };
     jobs.send(Box::new(job)).map_err(|_| StoreError::Closed)?;
     answered.await.map_err(|_| StoreError::Closed)?
+}
+
+fn in_snapshot<T>(
+    connection: &Connection,
+    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.prepare_cached("BEGIN")?.execute([])?;
+    let found = read(connection);
+    connection.prepare_cached("ROLLBACK")?.execute([])?;
+    found
 }
 
 pub(super) fn stream(connection: &Connection, stream: &StreamId, from: u64) -> rusqlite::Result<Vec<Entry>> {
@@ -66,6 +75,18 @@ pub(super) fn stream(connection: &Connection, stream: &StreamId, from: u64) -> r
     let mut statement = connection.prepare_cached(&sql)?;
     let entries = statement.query_map(rusqlite::params![stream.as_str(), from], rows::entry)?;
     entries.map(|row| row.map(|(entry, _)| entry)).collect()
+}
+
+pub(super) fn stream_with_payloads(
+    connection: &Connection,
+    of: &StreamId,
+    from: u64,
+) -> rusqlite::Result<Vec<(Entry, Option<Bytes>)>> {
+    let with_payload = |entry: Entry| {
+        let bytes = entry.detail().map(|detail| payload(connection, detail)).transpose()?.flatten();
+        Ok((entry, bytes))
+    };
+    stream(connection, of, from)?.into_iter().map(with_payload).collect()
 }
 
 pub(super) fn entries(connection: &Connection, from: u64, limit: u32) -> rusqlite::Result<Vec<Entry>> {

@@ -2,8 +2,8 @@
 
 use crate::support::*;
 use bursar_ledger::{
-    AccountOp, Budget, CommitError, Commitment, HoldPhase, LinkWrite, OpOutcome, Payload, Refusal, Require,
-    StoreError, StreamId, Transaction, Window,
+    AccountOp, Budget, CommitError, Commitment, EventError, HoldPhase, LinkWrite, OpOutcome, Payload,
+    Refusal, Require, SealedEvent, StoreError, StreamId, Transaction, Window,
 };
 use bursar_types::{Amount, AssetId, Digest, SeededEntropy, Timestamp};
 use bytes::Bytes;
@@ -41,6 +41,7 @@ on_both_stores!(
     only_the_ledger_writes_the_accounts_stream,
     bodies_without_canonical_bytes_are_refused,
     payloads_are_kept_once,
+    a_stream_is_read_with_its_payloads,
     time_does_not_go_back,
     nothing_works_after_close,
 );
@@ -480,6 +481,32 @@ async fn payloads_are_kept_once(f: Fixture) {
     let unknown = Commitment::from_digest(Digest::of(b""));
     assert_eq!(f.ledger.payload(unknown).await.unwrap(), None);
     assert_eq!(f.ledger.verify().await.unwrap().payloads_checked, 1);
+}
+
+async fn a_stream_is_read_with_its_payloads(f: Fixture) {
+    let stream = StreamId::new("orders").unwrap();
+    let event =
+        |n: u32| SealedEvent::new(stream.clone(), "order", [], &n, &SeededEntropy::new(n.into())).unwrap();
+    let mut transaction = Transaction::default();
+    event(7).add_to(&mut transaction);
+    transaction.entries.push(entry("orders", json!("names no payload")));
+    // The payload of this one is not kept.
+    transaction.entries.push(event(8).entry);
+    event(9).add_to(&mut transaction);
+    f.ledger.commit(transaction).await.unwrap();
+    let found = f.ledger.stream_with_payloads(&stream, 0).await.unwrap();
+    let (entries, payloads): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    assert_eq!(entries, f.ledger.stream(&stream, 0).await.unwrap());
+    assert_eq!(payloads, [Some("7".into()), None, None, Some("9".into())]);
+    assert_eq!(f.ledger.events::<u32>(&stream, 3).await.unwrap(), [9]);
+    for (from, problem) in [(1, "it names no payload"), (2, "its payload is gone")] {
+        match f.ledger.events::<u32>(&stream, from).await {
+            Err(EventError::Unreadable { sequence, problem: found, .. }) => {
+                assert_eq!((sequence, found.as_str()), (from, problem));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 async fn time_does_not_go_back(f: Fixture) {
