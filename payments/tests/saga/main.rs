@@ -1,0 +1,11 @@
+//! Sagas: chains of paid and free steps over the real purse, and thousands of small ones without money.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says where"
+)]
+
+mod pure_world;
+mod small_worlds;
