@@ -16,6 +16,28 @@ use std::sync::Arc;
 /// For what has to follow from an end whatever it was, such as letting go of what the run had set aside. The driver calls
 /// it once for each end or stop that it records, after the record. A crash between the two loses the call, so what
 /// must not be lost is also looked for when a process starts.
+///
+/// # Example
+/// ```
+/// use bursar_agent_core::{AfterRun, RunOutcome};
+/// use bursar_types::RunId;
+/// use std::sync::Mutex;
+///
+/// /// Runs that have no answer, for whoever looks after them.
+/// #[derive(Debug, Default)]
+/// struct Unanswered(Mutex<Vec<RunId>>);
+///
+/// #[async_trait::async_trait]
+/// impl AfterRun for Unanswered {
+///     async fn ended(&self, run: RunId, outcome: &RunOutcome) {
+///         if let (RunOutcome::Stopped { cause }, Ok(mut runs)) = (outcome, self.0.lock())
+///             && !cause.can_go_on()
+///         {
+///             runs.push(run);
+///         }
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait AfterRun: Send + Sync + fmt::Debug {
     /// A run ended, or stands still: see [`StopCause::can_go_on`](crate::StopCause::can_go_on). The report is given after this.

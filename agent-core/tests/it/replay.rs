@@ -124,6 +124,14 @@ proptest! {
             let repeatable = matches!(entry.record, Record::ModelFailed { .. });
             prop_assert_eq!(folded.apply(&entry.record).is_ok(), repeatable, "record {}", index);
             folded = before;
+            // A worker may take the run up at any record, and finds the same outstanding; not after its end.
+            let mut taken = folded.clone();
+            let resumed = Record::Resumed { worker: "another".into(), idle_ms: 1_000 };
+            prop_assert_eq!(taken.apply(&resumed).is_ok(), !folded.has_ended());
+            if folded.outcome().is_none() {
+                prop_assert_eq!(taken.next(), folded.next());
+                prop_assert_eq!(taken.deadline(), folded.deadline().map(|deadline| deadline.plus_ms(1_000)));
+            }
         }
         prop_assert_eq!(folded, run);
     }

@@ -241,7 +241,8 @@ pub(crate) enum Looks {
     Stumbles,
 }
 
-/// A tool that counts its calls and answers with its name and number; `n` = 13 panics, `n` = 99 waits for ever.
+/// A tool that counts its calls and answers with its name and number; `n` = 13 panics, `n` = 98 waits until
+/// nobody waits for it, `n` = 99 waits for ever.
 #[derive(Debug, Clone)]
 pub(crate) struct Counting {
     pub(crate) name: &'static str,
@@ -310,6 +311,10 @@ impl Tool for Counting {
         self.started.notify_one();
         context.progress().say("counting");
         assert_ne!(args.n, 13, "bad luck");
+        if args.n == 98 {
+            context.cancel().cancelled().await;
+            return Err(ToolError::not_executed("gave up"));
+        }
         if args.n == 99 {
             std::future::pending::<()>().await;
         }

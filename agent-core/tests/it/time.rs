@@ -108,6 +108,13 @@ async fn a_write_that_takes_too_long_gets_a_little_more_and_then_its_tool_is_ask
     let (told, took, _) = call(&write().slow(1_000), 14).await;
     assert_eq!((told.unwrap().1, took), (Executed::Yes, 14), "within the grace");
 
+    let (told, took, _) = call(&write(), 98).await;
+    assert_eq!(
+        (told, took),
+        (Some((json!("gave up"), Executed::No)), 10),
+        "it is told that its time is over"
+    );
+
     let (told, took, report) = call(&write().looks(Looks::Sees), 99).await;
     let (content, executed) = told.unwrap();
     assert!(content.to_string().contains("it was not done"), "{content}");
