@@ -7,5 +7,11 @@
     reason = "a test that cannot go on says where"
 )]
 
+mod chains;
 mod pure_world;
 mod small_worlds;
+mod support;
+mod undoing;
+#[path = "../money/world.rs"]
+#[expect(dead_code, reason = "the world of all tests of money; these use a part of it")]
+mod world;
