@@ -7,7 +7,7 @@ use super::event::{SagaEvent, StepTerms, UndoResult};
 use super::id::SagaId;
 use super::next::SagaNext;
 use super::report::SagaReport;
-use super::state::{SagaState, SagaStep, UndoState};
+use super::state::{SagaPhase, SagaState, SagaStep, UndoState};
 use super::world::{SagaWorld, UndoAnswer, UndoOrder};
 use crate::rail::RemedyError;
 
@@ -71,12 +71,20 @@ impl<W: SagaWorld> SagaDriver<W> {
     }
 
     /// One pass: does everything that is due now, and nothing else. A saga that runs is left alone until it counts as
-    /// abandoned.
+    /// abandoned. Several workers may take turns at taking a saga back: one that was overtaken tells how it stands.
     ///
     /// # Errors
-    /// [`SagaError::Fenced`] or [`SagaError::Ledger`]; call again.
+    /// [`SagaError::Fenced`] if another worker goes forward with it; [`SagaError::Ledger`]: call again.
     pub async fn go_on(&mut self) -> Result<SagaReport, SagaError> {
         self.sync().await?;
+        match self.pass().await {
+            Err(SagaError::Fenced) => self.read_again().await?,
+            ended => ended?,
+        }
+        if self.fenced { Err(SagaError::Fenced) } else { Ok(self.report()) }
+    }
+
+    async fn pass(&mut self) -> Result<(), SagaError> {
         let mut looked = false;
         loop {
             match self.state.next(self.world.now(), self.world.rules()) {
@@ -100,7 +108,7 @@ impl<W: SagaWorld> SagaDriver<W> {
                 SagaNext::End => self.write(vec![SagaEvent::Ended]).await?,
             }
         }
-        Ok(self.report())
+        Ok(())
     }
 
     async fn undo(&mut self, name: String, attempt: u32) -> Result<(), SagaError> {
@@ -110,7 +118,7 @@ impl<W: SagaWorld> SagaDriver<W> {
             let due = now.plus_ms(self.world.rules().settle_within_ms);
             return self.write(vec![SagaEvent::UndoDeferred { step: name, due, attempt }]).await;
         }
-        self.write(vec![SagaEvent::UndoStarted { step: name.clone(), attempt }]).await?;
+        self.write(vec![SagaEvent::UndoStarted { step: name.clone(), attempt, at: now }]).await?;
         let result = match self.order(&step).await {
             Ok(UndoAnswer::Over(undone)) => UndoResult::Over { undone },
             Ok(UndoAnswer::Awaiting { what, at_risk }) => UndoResult::Awaiting { what, at_risk },
@@ -203,6 +211,15 @@ impl<W: SagaWorld> SagaDriver<W> {
             }
             self.stale = false;
         }
+        Ok(())
+    }
+
+    /// Reads what other workers recorded. A handle that was overtaken on the way forward stays of no use.
+    pub(super) async fn read_again(&mut self) -> Result<(), SagaError> {
+        let fenced = self.fenced;
+        (self.stale, self.fenced) = (true, false);
+        self.sync().await?;
+        self.fenced = fenced && self.state.phase == SagaPhase::Running;
         Ok(())
     }
 

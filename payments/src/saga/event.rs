@@ -235,6 +235,8 @@ pub enum SagaEvent {
         step: String,
         /// Which try, from 0.
         attempt: u32,
+        /// When it began.
+        at: Timestamp,
     },
     /// A try ended, or what was awaited came.
     UndoEnded {

@@ -76,31 +76,36 @@ impl SagaState {
         let (mut steps, mut until) = (Vec::new(), None);
         for step in self.undoing() {
             let name = step.name.clone();
-            match &step.undo {
+            let (attempt, again_at) = match &step.undo {
                 UndoState::NotStarted => return SagaNext::Undo { step: name, attempt: 0 },
-                UndoState::Running { attempt } => {
-                    let attempt = attempt.saturating_add(1);
-                    return match attempt < rules.tries {
-                        true => SagaNext::Undo { step: name, attempt },
-                        false => SagaNext::Park {
-                            step: name,
-                            problem: format!("taking it back was begun {attempt} times and never ended"),
-                        },
-                    };
-                }
                 UndoState::Failed { problem, again_at: None, .. } => {
                     return SagaNext::Park { step: name, problem: problem.clone() };
                 }
-                UndoState::Failed { attempt, again_at: Some(again_at), .. } => {
-                    if *again_at <= now {
-                        return SagaNext::Undo { step: name, attempt: attempt.saturating_add(1) };
+                UndoState::Failed { attempt, again_at: Some(again_at), .. } => (*attempt, *again_at),
+                // Its worker is at it, or died: nobody can say, so it gets the time that a failed one waits.
+                UndoState::Running { attempt, since } => match rules.try_again_at(*since, *attempt) {
+                    Some(again_at) => (*attempt, again_at),
+                    None if since.plus_ms(rules.ask_again_max_ms) <= now => {
+                        let tries = attempt.saturating_add(1);
+                        let problem = format!("taking it back was begun {tries} times and never ended");
+                        return SagaNext::Park { step: name, problem };
                     }
-                    until = Some(*again_at);
-                    break;
+                    None => {
+                        until = Some(since.plus_ms(rules.ask_again_max_ms));
+                        break;
+                    }
+                },
+                UndoState::Deferred { .. } | UndoState::Awaiting { .. } => {
+                    steps.push(name);
+                    continue;
                 }
-                UndoState::Deferred { .. } | UndoState::Awaiting { .. } => steps.push(name),
-                UndoState::Over(_) | UndoState::Parked { .. } => {}
+                UndoState::Over(_) | UndoState::Parked { .. } => continue,
+            };
+            if again_at <= now {
+                return SagaNext::Undo { step: name, attempt: attempt.saturating_add(1) };
             }
+            until = Some(again_at);
+            break;
         }
         // What waits for somebody else is looked at also where an earlier step has to be tried again.
         match (steps.is_empty(), until) {

@@ -127,7 +127,7 @@ impl fmt::Display for StepReport {
             UndoState::Deferred { due, .. } => {
                 write!(f, "; waits until {due} for a process that can take it back")
             }
-            UndoState::Running { attempt } => {
+            UndoState::Running { attempt, .. } => {
                 write!(f, "; is being taken back (try {})", attempt.saturating_add(1))
             }
             UndoState::Failed { problem, again_at: Some(at), .. } => {

@@ -37,10 +37,12 @@ pub enum UndoState {
         /// Which try it is then.
         attempt: u32,
     },
-    /// It was begun; after a crash it is tried again, under the same id.
+    /// It was begun. Where its worker died, it is tried again after the same wait as one that failed, under the same id.
     Running {
         /// Which try, from 0.
         attempt: u32,
+        /// When it began.
+        since: Timestamp,
     },
     /// It failed.
     Failed {
@@ -221,12 +223,12 @@ impl SagaState {
                 let step = self.step_mut(&step).filter(|step| step.undo.next_attempt() == Some(attempt))?;
                 step.undo = UndoState::Deferred { due, attempt };
             }
-            E::UndoStarted { step, attempt } if unwinding => {
+            E::UndoStarted { step, attempt, at } if unwinding => {
                 let step = self.step_mut(&step).filter(|step| step.needs_undo())?;
                 if step.undo.next_attempt() != Some(attempt) {
                     return None;
                 }
-                step.undo = UndoState::Running { attempt };
+                step.undo = UndoState::Running { attempt, since: at };
             }
             E::UndoEnded { step, attempt, result } if unwinding => {
                 self.step_mut(&step)?.undo_ended(attempt, result)?;
@@ -343,7 +345,7 @@ impl UndoState {
         match self {
             Self::NotStarted => Some(0),
             Self::Deferred { attempt, .. } => Some(*attempt),
-            Self::Running { attempt } | Self::Failed { attempt, again_at: Some(_), .. } => {
+            Self::Running { attempt, .. } | Self::Failed { attempt, again_at: Some(_), .. } => {
                 attempt.checked_add(1)
             }
             Self::Failed { again_at: None, .. }
@@ -365,7 +367,7 @@ impl SagaStep {
 
     fn undo_ended(&mut self, ended: u32, result: UndoResult) -> Option<()> {
         match self.undo {
-            UndoState::Running { attempt } | UndoState::Awaiting { attempt, .. } if attempt == ended => {}
+            UndoState::Running { attempt, .. } | UndoState::Awaiting { attempt, .. } if attempt == ended => {}
             _ => return None,
         }
         let attempt = ended;

@@ -188,13 +188,20 @@ impl<W: SagaWorld> SagaDriver<W> {
     /// # Errors
     /// [`SagaError::Completed`] if it was completed before.
     pub async fn unwind(&mut self, reason: &str) -> Result<SagaReport, SagaError> {
+        if self.fenced || self.state.phase != SagaPhase::Running {
+            self.read_again().await?;
+        }
         self.sync().await?;
-        match self.state.phase {
-            SagaPhase::Completed => return Err(SagaError::Completed),
-            SagaPhase::Running => {
-                self.write(vec![SagaEvent::UnwindStarted { reason: reason.to_owned() }]).await?;
+        if self.state.phase == SagaPhase::Running {
+            let failed = SagaEvent::UnwindStarted { reason: reason.to_owned() };
+            match self.write(vec![failed]).await {
+                // Another worker reported it first, or goes forward with it.
+                Err(SagaError::Fenced) => self.read_again().await?,
+                written => written?,
             }
-            SagaPhase::Unwinding { .. } | SagaPhase::Ended { .. } => {}
+        }
+        if self.state.phase == SagaPhase::Completed {
+            return Err(SagaError::Completed);
         }
         self.go_on().await
     }
@@ -232,8 +239,7 @@ impl<W: SagaWorld> SagaDriver<W> {
     /// done once more, since the effect came after it.
     async fn late(&mut self, name: &str, result: Value) -> SagaError {
         for _ in 0..3 {
-            (self.stale, self.fenced) = (true, false);
-            if let Err(error) = self.sync().await {
+            if let Err(error) = self.read_again().await {
                 return error;
             }
             let gone_on = matches!(self.state.phase, SagaPhase::Unwinding { .. } | SagaPhase::Ended { .. });

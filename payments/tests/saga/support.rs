@@ -20,6 +20,8 @@ pub(crate) struct Counting {
     name: &'static str,
     failures: Mutex<u32>,
     refuses: bool,
+    stuck: bool,
+    reached: tokio::sync::Notify,
     asked: Mutex<Vec<(Value, CompensationId)>>,
     done: Mutex<BTreeMap<CompensationId, u32>>,
 }
@@ -35,6 +37,16 @@ impl Counting {
 
     pub(crate) fn refusing(name: &'static str) -> Arc<Self> {
         Arc::new(Self { name, refuses: true, ..Self::default() })
+    }
+
+    /// One that never ends.
+    pub(crate) fn stuck(name: &'static str) -> Arc<Self> {
+        Arc::new(Self { name, stuck: true, ..Self::default() })
+    }
+
+    /// Waits until one that never ends has begun.
+    pub(crate) async fn reached(&self) {
+        self.reached.notified().await;
     }
 
     /// How often it was asked.
@@ -61,6 +73,10 @@ impl Compensator for Counting {
 
     async fn compensate(&self, arguments: &Value, id: CompensationId) -> Result<String, RemedyError> {
         self.asked.lock().unwrap().push((arguments.clone(), id));
+        if self.stuck {
+            self.reached.notify_one();
+            std::future::pending::<()>().await;
+        }
         if self.refuses {
             return Err(RemedyError::Refused("it is gone for good".to_owned()));
         }
