@@ -11,6 +11,7 @@ mod children;
 mod concurrency;
 mod conformance;
 mod files;
+mod machine;
 mod model;
 mod run_journal;
 mod support;

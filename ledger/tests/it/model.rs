@@ -7,16 +7,16 @@ use bursar_types::{Amount, AssetId, BudgetId, HoldId, Timestamp};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-const BUDGETS: u8 = 6;
-const HOLDS: u32 = 7;
+pub(crate) const BUDGETS: u8 = 6;
+pub(crate) const HOLDS: u32 = 7;
 
 #[derive(Debug, Clone, Default)]
-struct Reference {
-    accepted: Vec<(u64, AccountOp)>,
+pub(crate) struct Reference {
+    pub(crate) accepted: Vec<(u64, AccountOp)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Phase {
+pub(crate) enum Phase {
     Pending,
     Pinned,
     Captured { at: u64, debits: BTreeMap<BudgetId, u128> },
@@ -37,23 +37,23 @@ impl Reference {
             .collect()
     }
 
-    fn find(&self, id: BudgetId) -> Option<&Budget> {
+    pub(crate) fn find(&self, id: BudgetId) -> Option<&Budget> {
         self.budgets().into_iter().find(|budget| budget.id == id)
     }
 
     /// From the roots down: what is named, or what the children come to, whichever is more.
-    fn debit(&self, of: &[Line], id: BudgetId) -> u128 {
+    pub(crate) fn debit(&self, of: &[Line], id: BudgetId) -> u128 {
         let named = of.iter().filter(|line| line.budget == id).map(|line| line.amount.atomic()).sum();
         let children = self.budgets().into_iter().filter(|budget| budget.parent == Some(id));
         u128::max(named, children.map(|child| self.debit(of, child.id)).sum())
     }
 
-    fn debits(&self, of: &[Line]) -> BTreeMap<BudgetId, u128> {
+    pub(crate) fn debits(&self, of: &[Line]) -> BTreeMap<BudgetId, u128> {
         let all = self.budgets().into_iter().map(|budget| (budget.id, self.debit(of, budget.id)));
         all.filter(|(_, debit)| *debit > 0).collect()
     }
 
-    fn held(&self, hold: HoldId) -> Option<(u64, &[Line], u64)> {
+    pub(crate) fn held(&self, hold: HoldId) -> Option<(u64, &[Line], u64)> {
         self.accepted.iter().find_map(|(at, op)| match op {
             AccountOp::Hold { id, lines, expires_at } if *id == hold => {
                 Some((*at, lines.as_slice(), expires_at.unix_ms()))
@@ -68,7 +68,7 @@ impl Reference {
             .any(|(_, op)| matches!(op, AccountOp::Capture { id, observed: true, .. } if *id == hold))
     }
 
-    fn phase(&self, hold: HoldId, now: u64) -> Option<Phase> {
+    pub(crate) fn phase(&self, hold: HoldId, now: u64) -> Option<Phase> {
         let (_, held, expires_at) = self.held(hold)?;
         let mut phase = Phase::Pending;
         for (at, op) in &self.accepted {
@@ -118,7 +118,7 @@ impl Reference {
     }
 
     /// Spent and held.
-    fn used(&self, budget: &Budget, now: u64) -> (u128, u128) {
+    pub(crate) fn used(&self, budget: &Budget, now: u64) -> (u128, u128) {
         let (mut spent, mut held) = (0, 0);
         for id in (0..HOLDS).map(hold_id) {
             match self.phase(id, now) {
@@ -156,7 +156,7 @@ impl Reference {
     }
 
     /// `true` if it would be done now, `false` if it was done before.
-    fn decide(&self, op: &AccountOp, now: u64) -> Result<bool, &'static str> {
+    pub(crate) fn decide(&self, op: &AccountOp, now: u64) -> Result<bool, &'static str> {
         match op {
             AccountOp::Open(budget) => match self.find(budget.id) {
                 Some(known) if known == budget => Ok(false),
@@ -241,6 +241,32 @@ impl Reference {
         }
     }
 
+    /// Decides changes in order, all of them or none.
+    pub(crate) fn decide_all(&mut self, ops: &[AccountOp], now: u64) -> Result<Vec<OpOutcome>, &'static str> {
+        let mut draft = self.clone();
+        let mut outcomes = Vec::new();
+        for op in ops {
+            if draft.decide(op, now)? {
+                draft.accepted.push((now, op.clone()));
+                outcomes.push(OpOutcome::Done);
+            } else {
+                outcomes.push(OpOutcome::Repeated);
+            }
+        }
+        *self = draft;
+        Ok(outcomes)
+    }
+
+    /// What an observed settlement booked of a hold in a budget.
+    pub(crate) fn observed_in(&self, hold: HoldId, budget: BudgetId) -> u128 {
+        match self.phase(hold, 0) {
+            Some(Phase::Captured { debits, .. }) if self.observed(hold) => {
+                debits.get(&budget).copied().unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
+
     fn is_under(&self, id: BudgetId, ancestor: BudgetId) -> bool {
         id == ancestor
             || self.find(id).and_then(|budget| budget.parent).is_some_and(|p| self.is_under(p, ancestor))
@@ -256,7 +282,7 @@ struct Step {
 }
 
 /// A tree of five in one unit, with a window and gross ones in it, and one in another unit.
-fn a_budget() -> impl Strategy<Value = Budget> {
+pub(crate) fn a_budget() -> impl Strategy<Value = Budget> {
     (0..BUDGETS, 0..40_u32).prop_map(|(id, odd)| {
         let parent = [None, Some(0), Some(0), Some(1), None, None][usize::from(id)];
         let rolling = Window::Rolling { length_ms: [50, 120][usize::from(id % 2)] };
@@ -276,7 +302,7 @@ fn a_budget() -> impl Strategy<Value = Budget> {
     })
 }
 
-fn some_lines() -> impl Strategy<Value = Vec<Line>> {
+pub(crate) fn some_lines() -> impl Strategy<Value = Vec<Line>> {
     let line = (0..BUDGETS, 0..25_u8, 0..30_u8).prop_map(|(id, amount, odd)| {
         let counted = (id == 5) != (odd == 0);
         let asset = if counted { AssetId::count() } else { AssetId::micro_usd() };
@@ -286,12 +312,13 @@ fn some_lines() -> impl Strategy<Value = Vec<Line>> {
     prop::collection::vec(line, 0..4)
 }
 
-fn an_op() -> impl Strategy<Value = AccountOp> {
+/// Any change; a hold runs out within half a second of `now`.
+pub(crate) fn an_op(now: u64) -> impl Strategy<Value = AccountOp> + use<> {
     let id = || (0..HOLDS).prop_map(hold_id);
     prop_oneof![
         2 => a_budget().prop_map(AccountOp::Open),
-        6 => (id(), some_lines(), 0..5_u64).prop_map(|(id, lines, soon)| {
-            let expires_at = Timestamp::from_unix_ms(START_MS + soon * 120);
+        6 => (id(), some_lines(), 0..5_u64).prop_map(move |(id, lines, soon)| {
+            let expires_at = Timestamp::from_unix_ms(now + soon * 120);
             AccountOp::Hold { id, lines, expires_at }
         }),
         3 => id().prop_map(|id| AccountOp::Pin { id }),
@@ -305,7 +332,7 @@ fn an_op() -> impl Strategy<Value = AccountOp> {
 
 fn steps(longest: usize) -> impl Strategy<Value = Vec<Step>> {
     let wait = prop_oneof![3 => Just(0), 2 => 1..40_u64, 1 => Just(50_u64)];
-    let step = (wait, prop::collection::vec(an_op(), 1..4), 0..2_usize)
+    let step = (wait, prop::collection::vec(an_op(START_MS), 1..4), 0..2_usize)
         .prop_map(|(wait_ms, ops, handle)| Step { wait_ms, ops, handle });
     // Most budgets are there from the start, or little would happen.
     (prop::collection::vec(a_budget(), 4..12), prop::collection::vec(step, 1..longest)).prop_map(
@@ -327,23 +354,10 @@ async fn check(f: &Fixture, handles: &[Ledger], steps: Vec<Step>) {
         let now = f.now().unix_ms();
         let what = format!("step {index}: {step:?}");
         let ledger = &handles[step.handle % handles.len()];
-        let mut draft = reference.clone();
-        let mut expected = Ok(Vec::new());
-        for op in &step.ops {
-            match (draft.decide(op, now), &mut expected) {
-                (Ok(true), Ok(outcomes)) => {
-                    draft.accepted.push((now, op.clone()));
-                    outcomes.push(OpOutcome::Done);
-                }
-                (Ok(false), Ok(outcomes)) => outcomes.push(OpOutcome::Repeated),
-                (Err(name), Ok(_)) => expected = Err(name),
-                (_, Err(_)) => {}
-            }
-        }
+        let expected = reference.decide_all(&step.ops, now);
         match (ledger.commit(ops(step.ops)).await, expected) {
             (Ok(committed), Ok(outcomes)) => {
                 assert_eq!(committed.outcomes, outcomes, "{what}");
-                reference = draft;
             }
             (Err(CommitError::Refused(refusal)), Err(name)) => {
                 assert!(format!("{refusal:?}").starts_with(name), "{what}: {refusal:?}, not {name}");
@@ -355,7 +369,7 @@ async fn check(f: &Fixture, handles: &[Ledger], steps: Vec<Step>) {
     f.verify().await;
 }
 
-async fn compare(ledger: &Ledger, reference: &Reference, now: u64, what: &str) {
+pub(crate) async fn compare(ledger: &Ledger, reference: &Reference, now: u64, what: &str) {
     for id in (0..BUDGETS).map(budget_id) {
         let found = ledger.budget(id).await.unwrap();
         let found = found.map(|state| (state.spent.atomic(), state.held.atomic()));
@@ -376,7 +390,7 @@ async fn compare(ledger: &Ledger, reference: &Reference, now: u64, what: &str) {
     }
 }
 
-fn run(test: impl Future<Output = ()>) {
+pub(crate) fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test);
 }
 
