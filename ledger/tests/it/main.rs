@@ -16,3 +16,4 @@ mod model;
 mod run_journal;
 mod support;
 mod tampering;
+mod torn;
