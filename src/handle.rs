@@ -58,6 +58,22 @@ impl Bursar {
     ///
     /// # Errors
     /// [`BursarError::Session`] if there is no such session.
+    ///
+    /// # Example
+    /// Goes on with what a crash left, with the same agent as before.
+    /// ```no_run
+    /// # async fn example(bursar: bursar::Bursar) -> Result<(), Box<dyn std::error::Error>> {
+    /// use bursar::{Agent, Approve, models, tools};
+    /// for known in bursar.sessions().await? {
+    ///     let session = bursar.resume(known.id, Approve::Rule).await?;
+    ///     let agent = Agent::builder(models::extractive()).tools(tools::research(&session)?).build()?;
+    ///     for run in known.runs.iter().filter(|run| run.can_go_on()) {
+    ///         agent.resume(session.run_context(), run.run).await?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn resume(&self, session: SessionId, approve: Approve) -> Result<Session, BursarError> {
         let (hooks, events, sender) = hooks(approve);
         let purse = self.0.payments.resume_session(session, hooks).await?;
