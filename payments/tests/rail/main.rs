@@ -6,10 +6,14 @@
     reason = "a helper of a test fails the test"
 )]
 
+mod chain;
 mod common;
 mod malformed;
+mod many;
+mod node;
 mod offers;
 mod outcome;
+mod readers;
 mod recover;
 mod server;
 mod transport;

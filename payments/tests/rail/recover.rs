@@ -1,156 +1,19 @@
-//! What the chain proves, asked over real HTTP of a node that says what the test wants.
+//! What the chain proves, asked of a node that says what the test wants.
 
-use crate::common::{self, PAYEE, PAYER, TOKEN};
-use crate::server::{Connection, Server};
-use bursar_payments::x402::Finality;
+use crate::common::{self, PAYEE};
+use crate::node::{
+    CANCELED, Node, ORDER_BLOCK, TRANSACTION, TRANSFER, USED, event, prepared, rail, receipt, topic, word,
+};
+use bursar_payments::x402::{Finality, Safeguards};
 use bursar_payments::{Outcome, Prepared, Rail as _};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
-
-const USED: &str = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5";
-const CANCELED: &str = "0x1cdd46ff242716cdaa72d159d339a485b3438398348d68f09d7c8c0a59353d81";
-const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
-const TRANSACTION: &str = "0x5ad1331906f0e63262a554bb5c58df2a98ed321a4446eb895711b7dc1dfb0747";
-/// Two seconds a block; the order is made at block 1,000,000.
-const BLOCK_S: u64 = 2;
-const ORDER_BLOCK: u64 = 1_000_000;
-
-/// A node with one authorization in its history, and faults.
-#[derive(Clone)]
-struct Node {
-    head: u64,
-    chain_id: &'static str,
-    state: String,
-    logs: Vec<Value>,
-    receipt: Value,
-    /// Answers of a method, instead of the right ones.
-    instead: Vec<(&'static str, String)>,
-    asked: Arc<Mutex<Vec<Value>>>,
-}
-
-fn prepared() -> Prepared {
-    common::offline().prepare(&common::order(common::offer())).unwrap()
-}
-
-fn topic(address: &str) -> String {
-    format!("0x{:0>64}", address.trim_start_matches("0x"))
-}
-
-fn word(value: u64) -> String {
-    format!("0x{value:064x}")
-}
-
-fn time(block: u64) -> u64 {
-    common::NOW.unix_s() + block * BLOCK_S - ORDER_BLOCK * BLOCK_S
-}
-
-fn event(kind: &str, block: u64) -> Value {
-    json!({
-        "address": TOKEN, "topics": [kind, topic(PAYER), prepared().terms["nonce"]], "data": "0x",
-        "blockNumber": format!("{block:#x}"), "transactionHash": TRANSACTION, "removed": false, "logIndex": "0x1",
-    })
-}
-
-fn receipt(to: &str, value: u64) -> Value {
-    json!({
-        "status": "0x1", "blockNumber": format!("{:#x}", ORDER_BLOCK + 5), "transactionHash": TRANSACTION,
-        "logs": [
-            event(USED, ORDER_BLOCK + 5),
-            {"address": TOKEN, "topics": [TRANSFER, topic(PAYER), topic(to)], "data": word(value), "blockNumber": null},
-        ],
-    })
-}
-
-impl Node {
-    /// The window is 30 blocks; this node has seen 100 since the order, and the authorization in none.
-    fn unused() -> Self {
-        Self {
-            head: ORDER_BLOCK + 100,
-            chain_id: "0x14a34",
-            state: word(0),
-            logs: Vec::new(),
-            receipt: Value::Null,
-            instead: Vec::new(),
-            asked: Arc::default(),
-        }
-    }
-
-    fn used() -> Self {
-        let logs = vec![event(USED, ORDER_BLOCK + 5)];
-        Self { state: word(1), logs, receipt: receipt(PAYEE, 2_000), ..Self::unused() }
-    }
-
-    fn canceled() -> Self {
-        Self { state: word(1), logs: vec![event(CANCELED, ORDER_BLOCK + 5)], ..Self::unused() }
-    }
-
-    fn at(self, head: u64) -> Self {
-        Self { head, ..self }
-    }
-
-    fn with(mut self, method: &'static str, answer: impl Into<String>) -> Self {
-        self.instead.push((method, answer.into()));
-        self
-    }
-
-    fn answer(&self, body: &str) -> String {
-        let request: Value = serde_json::from_str(body).unwrap();
-        self.asked.lock().unwrap().push(request.clone());
-        let params = &request["params"];
-        let method = request["method"].as_str().unwrap();
-        if let Some((_, answer)) = self.instead.iter().find(|(instead, _)| *instead == method) {
-            return answer.clone();
-        }
-        let number = |text: &Value| match text.as_str().unwrap() {
-            "finalized" | "latest" => self.head,
-            hex => u64::from_str_radix(hex.trim_start_matches("0x"), 16).unwrap(),
-        };
-        let result = match method {
-            "eth_chainId" => json!(self.chain_id),
-            "eth_getBlockByNumber" => {
-                let number = number(&params[0]);
-                json!({"number": format!("{number:#x}"), "timestamp": format!("{:#x}", time(number)), "hash": word(number)})
-            }
-            "eth_call" if params[0]["data"].as_str().unwrap().starts_with("0xe94a0102") => {
-                assert_eq!(number(&params[1]), self.head, "state is read at the one block");
-                json!(self.state)
-            }
-            "eth_call" => json!(word(123)),
-            "eth_getLogs" => {
-                let range = number(&params[0]["fromBlock"])..=number(&params[0]["toBlock"]);
-                let within = |log: &&Value| range.contains(&number(&log["blockNumber"]));
-                json!(self.logs.iter().filter(within).collect::<Vec<_>>())
-            }
-            "eth_getTransactionReceipt" => self.receipt.clone(),
-            other => panic!("{other} is not needed"),
-        };
-        json!({"jsonrpc": "2.0", "id": request["id"], "result": result}).to_string()
-    }
-
-    async fn start(self) -> Server {
-        Server::start(move |mut connection: Connection| {
-            let node = self.clone();
-            async move {
-                while let Some((_, body)) = connection.request().await {
-                    connection.answer("200 OK", &node.answer(&body)).await;
-                }
-            }
-        })
-        .await
-    }
-}
 
 async fn recover(nodes: &[Node], finality: Finality) -> Outcome {
-    let mut servers = Vec::new();
-    for node in nodes {
-        servers.push(node.clone().start().await);
-    }
-    let urls: Vec<_> = servers.iter().map(|server| server.url.as_str()).collect();
-    common::rail(&urls, finality).recover(&prepared()).await
+    rail(nodes, finality, Safeguards::default()).recover(&prepared()).await
 }
 
 /// The outcome as one line.
-fn told(outcome: &Outcome) -> String {
+pub(crate) fn told(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Moved { reference, observed } => format!("moved {observed} {reference}"),
         Outcome::DidNotMove { proof } => format!("did not move: {proof}"),
@@ -167,7 +30,7 @@ async fn the_chain_decides_and_anything_unclear_is_unknown() {
     let shape = |change: &dyn Fn(&mut Value)| {
         let mut log = event(USED, ORDER_BLOCK + 5);
         change(&mut log);
-        Node { logs: vec![log], ..Node::used() }
+        Node::used().logs(vec![log])
     };
     let other = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
     let cases = [
@@ -181,64 +44,59 @@ async fn the_chain_decides_and_anything_unclear_is_unknown() {
         (Node::unused().at(ORDER_BLOCK + 30), "unknown: authorization 0x"),
         (Node::unused().at(ORDER_BLOCK), "unknown: authorization 0x"),
         // Used, and not as authorized: still used.
-        (
-            Node { receipt: receipt(other, 2_000), ..Node::used() },
-            &format!("{moved} (the authorization was used"),
-        ),
-        (
-            Node { receipt: receipt(PAYEE, 1_999), ..Node::used() },
-            &format!("{moved} (the authorization was used"),
-        ),
+        (Node::used().receipt(receipt(other, 2_000)), &format!("{moved} (the authorization was used")),
+        (Node::used().receipt(receipt(PAYEE, 1_999)), &format!("{moved} (the authorization was used")),
         // What is not.
         (
-            Node { logs: vec![], ..Node::used() },
-            "unknown: the authorization was used or canceled, and no event",
+            Node::used().logs(vec![]),
+            "unknown: a.test: the authorization was used or canceled, and no event found",
         ),
         (
-            Node {
-                logs: vec![event(USED, ORDER_BLOCK + 5), event(CANCELED, ORDER_BLOCK + 6)],
-                ..Node::used()
-            },
-            "unknown: the authorization has 2 events",
+            Node::used().logs(vec![event(USED, ORDER_BLOCK + 5), event(CANCELED, ORDER_BLOCK + 6)]),
+            "unknown: a.test: the authorization has 2 events",
         ),
         (
             shape(&|log| log["topics"][2] = json!(word(7))),
-            "unknown: the node sent an event that was not asked for",
+            "unknown: a.test: the node sent an event that was not asked for",
         ),
-        (shape(&|log| log["topics"][1] = json!(topic(other))), "unknown: the node sent an event"),
-        (shape(&|log| log["topics"][0] = json!(TRANSFER)), "unknown: the node sent an event"),
-        (shape(&|log| log["topics"] = json!([USED])), "unknown: the node sent an event of another shape"),
-        (shape(&|log| log["address"] = json!(other)), "unknown: the node sent an event"),
-        (shape(&|log| log["removed"] = json!(true)), "unknown: the node sent an event"),
-        (shape(&|log| log["transactionHash"] = json!(null)), "unknown: the event names no transaction"),
-        (Node { receipt: Value::Null, ..Node::used() }, "unknown: eth_getTransactionReceipt"),
+        (shape(&|log| log["topics"][1] = json!(topic(other))), "unknown: a.test: the node sent an event"),
+        (shape(&|log| log["topics"][0] = json!(TRANSFER)), "unknown: a.test: the node sent an event"),
         (
-            Node {
-                receipt: json!({"status": "0x0", "blockNumber": "0x1", "transactionHash": TRANSACTION, "logs": []}),
-                ..Node::used()
-            },
-            "unknown: the node contradicts itself",
+            shape(&|log| log["topics"] = json!([USED])),
+            "unknown: a.test: the node sent an event of another shape",
+        ),
+        (shape(&|log| log["address"] = json!(other)), "unknown: a.test: the node sent an event"),
+        (shape(&|log| log["removed"] = json!(true)), "unknown: a.test: the node sent an event"),
+        (
+            shape(&|log| log["transactionHash"] = json!(null)),
+            "unknown: a.test: the event names no transaction",
+        ),
+        (Node::used().receipt(Value::Null), "unknown: eth_getTransactionReceipt"),
+        (
+            Node::used().receipt(
+                json!({"status": "0x0", "blockNumber": "0x1", "transactionHash": TRANSACTION, "logs": []}),
+            ),
+            "unknown: a.test: the node contradicts itself",
         ),
         (
-            Node {
-                receipt: json!({"status": "0x1", "blockNumber": "0x1", "transactionHash": word(1), "logs": []}),
-                ..Node::used()
-            },
-            "unknown: 127.0.0.1",
+            Node::used().receipt(
+                json!({"status": "0x1", "blockNumber": "0x1", "transactionHash": word(1), "logs": []}),
+            ),
+            "unknown: a.test",
         ),
-        (Node { chain_id: "0x1", ..Node::unused() }, "unknown: the endpoint is of chain 1, not of 84532"),
-        (Node { state: word(2), ..Node::unused() }, "unknown: 127.0.0.1"),
-        (Node { state: "0x".to_owned(), ..Node::unused() }, "unknown: 127.0.0.1"),
-        (Node { state: "0x0".to_owned(), ..Node::unused() }, "unknown: 127.0.0.1"),
-        (Node::unused().with("eth_call", error), "unknown: eth_call: 127.0.0.1"),
-        (Node::unused().with("eth_call", null), "unknown: eth_call: 127.0.0.1"),
-        (Node::unused().with("eth_call", "<html>"), "unknown: eth_call: 127.0.0.1"),
-        (Node::unused().with("eth_call", result(json!(false))), "unknown: eth_call: 127.0.0.1"),
+        (Node { chain_id: "0x1", ..Node::unused() }, "unknown: a.test is of chain 1, not of 84532"),
+        (Node::unused().state(word(2)), "unknown: a.test"),
+        (Node::unused().state("0x"), "unknown: eth_call: a.test"),
+        (Node::unused().state("0x0"), "unknown: eth_call: a.test"),
+        (Node::unused().with("eth_call", error), "unknown: eth_call: a.test"),
+        (Node::unused().with("eth_call", null), "unknown: eth_call: a.test"),
+        (Node::unused().with("eth_call", "<html>"), "unknown: eth_call: a.test"),
+        (Node::unused().with("eth_call", result(json!(false))), "unknown: eth_call: a.test"),
         (
             Node::unused().with("eth_call", format!(r#"{{"id":2,"result":"{}"}}"#, word(0))),
-            "unknown: eth_call: 127.0.0.1",
+            "unknown: eth_call: a.test",
         ),
-        (Node::unused().with("eth_getBlockByNumber", null), "unknown: eth_getBlockByNumber: 127.0.0.1"),
+        (Node::unused().with("eth_getBlockByNumber", null), "unknown: eth_getBlockByNumber: a.test"),
         (
             Node::unused().with("eth_getBlockByNumber", result(json!({"number": "1", "timestamp": "0x1"}))),
             "unknown: eth_getBlockByNumber",
@@ -275,28 +133,36 @@ async fn the_proof_names_block_and_time() {
 }
 
 #[tokio::test]
-async fn endpoints_must_agree() {
-    let elsewhere = |mut node: Node| {
-        node.logs[0]["transactionHash"] = json!(word(9));
-        node.receipt["transactionHash"] = json!(word(9));
-        node
-    };
-    let cases = [
-        (vec![Node::used(), Node::used().at(ORDER_BLOCK + 50)], "moved true"),
-        (vec![Node::unused(), Node::unused().at(ORDER_BLOCK + 50)], "did not move"),
-        (vec![Node::used(), Node::unused()], "unknown: endpoints disagree"),
-        (vec![Node::unused(), Node::used()], "unknown: endpoints disagree"),
-        (vec![Node::unused(), Node::canceled()], "unknown: endpoints disagree"),
-        (vec![Node::used(), Node::canceled()], "unknown: endpoints disagree"),
-        (vec![Node::unused(), Node::unused().at(ORDER_BLOCK)], "unknown: endpoints disagree"),
-        (vec![Node::used(), elsewhere(Node::used())], "unknown: endpoints disagree"),
-        (vec![Node::unused(), Node::unused(), Node::used()], "unknown: endpoints disagree"),
-        (vec![Node::used(), Node::used().with("eth_call", "")], "unknown: eth_call"),
-        (vec![], "unknown: no endpoint"),
-    ];
-    for (nodes, expected) in cases {
-        let outcome = told(&recover(&nodes, Finality::Finalized).await);
-        assert!(outcome.starts_with(expected), "`{outcome}` is not `{expected}`");
+async fn a_node_is_read_over_http_as_by_a_call() {
+    for node in [Node::used(), Node::unused(), Node::failing()] {
+        let by_call = told(&recover(std::slice::from_ref(&node), Finality::Finalized).await);
+        let server = node.start().await;
+        let rail = common::rail(&[&server.url], Finality::Finalized);
+        let over_http = told(&rail.recover(&prepared()).await);
+        let host = server.url.trim_start_matches("http://");
+        assert_eq!(over_http, by_call.replace("a.test", host));
+    }
+}
+
+#[tokio::test]
+async fn a_cancellation_is_found_also_when_it_was_mined_after_the_window() {
+    let proof = "did not move: authorization 0x";
+    for (canceled, head, expected) in [
+        (ORDER_BLOCK + 40, ORDER_BLOCK + 41, proof),
+        (ORDER_BLOCK + 32, ORDER_BLOCK + 32, proof),
+        (ORDER_BLOCK + 31, ORDER_BLOCK + 9_000, proof),
+        (ORDER_BLOCK + 45_000, ORDER_BLOCK * 40, proof),
+        // More than a day later: nobody looks for ever.
+        (ORDER_BLOCK + 60_000, ORDER_BLOCK * 40, "unknown: a.test: the authorization was used or canceled"),
+    ] {
+        let node = Node::canceled_at(canceled).at(head);
+        let outcome = told(&recover(std::slice::from_ref(&node), Finality::Finalized).await);
+        assert!(outcome.starts_with(expected), "canceled at {canceled}, head {head}: {outcome}");
+        assert!(node.count("eth_getLogs") <= 27);
+        let only_canceled = |request: &Value| request["params"][0]["topics"][0] == json!([CANCELED]);
+        let asked = node.asked.lock().unwrap();
+        let after = asked.iter().filter(|request| only_canceled(request)).count();
+        assert!(after > 0 || canceled == ORDER_BLOCK + 31, "what is after the window cannot be a use");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether one alternative can be paid, and if not, why.
 
-use super::X402Options;
+use super::X402;
 use super::network::{caip2, chain_id};
 use super::text::shown;
 use super::wire::{Requirement, Version};
@@ -32,19 +32,20 @@ pub(super) struct Payable {
 
 /// Checks one alternative. The first reason found is given; they are ordered from what it is to what it asks.
 pub(super) fn payable(
-    options: &X402Options,
+    rail: &X402,
     version: Version,
     terms: &Requirement,
     asked: &Url,
     stated_url: Option<&Value>,
 ) -> Result<Payable, Reason> {
     check_scheme(terms)?;
-    let (network, chain_id) = readable_network(options, terms)?;
+    let (network, chain_id) = readable_network(rail, terms)?;
     check_transfer_method(terms)?;
-    let (token, asset, name) = known_asset(options, terms, chain_id)?;
+    let (token, asset, name) = known_asset(rail, terms, chain_id)?;
     check_name(terms, &name)?;
     let price = price(amount_of(version, terms), asset)?;
-    let pay_to = payee(options, terms, token)?;
+    check_readers(rail, &network, &price)?;
+    let pay_to = payee(rail, terms, token)?;
     let timeout_s = timeout(terms)?;
     check_resource(asked, stated_url)?;
     flow(terms)?;
@@ -109,7 +110,7 @@ fn check_scheme(terms: &Requirement) -> Result<(), Reason> {
     }
 }
 
-fn readable_network(options: &X402Options, terms: &Requirement) -> Result<(String, u64), Reason> {
+fn readable_network(rail: &X402, terms: &Requirement) -> Result<(String, u64), Reason> {
     let network = text(terms.network.as_ref()).and_then(caip2).ok_or_else(|| {
         Reason::new(
             "UNKNOWN_NETWORK",
@@ -117,7 +118,7 @@ fn readable_network(options: &X402Options, terms: &Requirement) -> Result<(Strin
             "use another alternative or vendor",
         )
     })?;
-    let read = options.networks.iter().any(|reader| reader.network == network && !reader.rpc_urls.is_empty());
+    let read = rail.reader(&network).is_some_and(|reader| !reader.rpc_urls.is_empty());
     match chain_id(&network) {
         Some(chain_id) if read => Ok((network, chain_id)),
         _ => Err(Reason::new(
@@ -125,6 +126,23 @@ fn readable_network(options: &X402Options, terms: &Requirement) -> Result<(Strin
             format!("nobody here can read `{network}`, so the outcome of a payment could not be known"),
             "configure an RPC endpoint for the network, or use another alternative",
         )),
+    }
+}
+
+/// Above the operator's amount one endpoint's word is not enough, so where there is one no outcome could be known.
+fn check_readers(rail: &X402, network: &str, price: &Amount) -> Result<(), Reason> {
+    let Some(limit) = rail.two_readers_for(price) else { return Ok(()) };
+    match rail.reader(network).map_or(0, |reader| rail.witnesses(reader)) {
+        0 | 1 => Err(Reason::new(
+            "NEEDS_TWO_READERS",
+            format!(
+                "{} is more than {}, above which two RPC endpoints must agree, and `{network}` has fewer",
+                rail.shown_amount(price),
+                rail.shown_amount(limit)
+            ),
+            "configure a second RPC endpoint of another host for the network, or buy something cheaper",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -144,7 +162,7 @@ fn check_transfer_method(terms: &Requirement) -> Result<(), Reason> {
 }
 
 fn known_asset(
-    options: &X402Options,
+    rail: &X402,
     terms: &Requirement,
     chain_id: u64,
 ) -> Result<(Address, AssetId, Eip712Name), Reason> {
@@ -160,7 +178,7 @@ fn known_asset(
     };
     let token: Address = text(terms.asset.as_ref()).and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
     let id = AssetId::erc20(chain_id, &format!("{token:#x}"));
-    let asset = options.assets.get(&id).map_err(|_| unknown())?;
+    let asset = rail.options.assets.get(&id).map_err(|_| unknown())?;
     let name = asset.eip712().cloned().ok_or_else(unknown)?;
     Ok((token, id, name))
 }
@@ -197,7 +215,7 @@ fn price(amount: Option<&Value>, asset: AssetId) -> Result<Amount, Reason> {
     Ok(price)
 }
 
-fn payee(options: &X402Options, terms: &Requirement, token: Address) -> Result<Address, Reason> {
+fn payee(rail: &X402, terms: &Requirement, token: Address) -> Result<Address, Reason> {
     let bad = |why: &str| {
         Reason::new(
             "BAD_PAYEE",
@@ -206,7 +224,7 @@ fn payee(options: &X402Options, terms: &Requirement, token: Address) -> Result<A
         )
     };
     let payee = text(terms.pay_to.as_ref()).and_then(address).ok_or_else(|| bad("is no address"))?;
-    let payer: Option<Address> = options.payer.parse().ok();
+    let payer: Option<Address> = rail.options.payer.parse().ok();
     match payee {
         payee if payee.is_zero() => Err(bad("is the zero address: the money would be lost")),
         payee if payee == token => Err(bad("is the token itself: the money would be lost")),

@@ -4,15 +4,20 @@
 //! x402 specification v2 and v1; EIP-3009; EIP-712; CAIP-2, CAIP-19.
 
 mod check;
+mod funds;
 mod header;
 mod network;
+mod node;
 mod offers;
 mod receipt;
 mod recover;
 mod rpc;
+mod safeguards;
 mod terms;
 mod text;
 mod wire;
+
+pub use safeguards::Safeguards;
 
 use super::{Authorization, AuthorizeError, Exchange, Offer, OfferError, Order, Outcome, Prepared, Rail};
 use crate::purse::Clearance;
@@ -44,7 +49,7 @@ pub struct X402Options {
 pub struct NetworkReader {
     /// CAIP-2, such as `eip155:84532`.
     pub network: String,
-    /// JSON-RPC endpoints. Where there are several, all must agree.
+    /// JSON-RPC endpoints, asked in this order. How many must say the same is for [`Safeguards`] to say.
     pub rpc_urls: Vec<String>,
     /// Which block counts as settled.
     pub finality: Finality,
@@ -70,13 +75,20 @@ impl fmt::Debug for NetworkReader {
 #[derive(Debug)]
 pub struct X402 {
     options: X402Options,
+    safeguards: Safeguards,
 }
 
 impl X402 {
-    /// Makes the rail.
+    /// Makes the rail, with no safeguards beyond the rules that always hold.
     #[must_use]
     pub fn new(options: X402Options) -> Self {
-        Self { options }
+        Self { options, safeguards: Safeguards::default() }
+    }
+
+    /// Guards it.
+    #[must_use]
+    pub fn guarded_by(self, safeguards: Safeguards) -> Self {
+        Self { safeguards, ..self }
     }
 }
 
@@ -87,20 +99,15 @@ impl Rail for X402 {
     }
 
     fn offers(&self, exchange: &Exchange<'_>) -> Result<Vec<Offer>, OfferError> {
-        offers::offers(&self.options, exchange)
+        offers::offers(self, exchange)
     }
 
     async fn funds(&self, offer: &Offer) -> Result<Option<Amount>, String> {
-        let (network, asset) = (&offer.quote.network, offer.quote.price.asset());
-        let (Some(chain_id), Ok(token)) = (network::chain_id(network), asset.reference().parse()) else {
-            return Ok(None);
-        };
-        let balance = recover::balance(&self.options, network, chain_id, token).await?;
-        Ok(balance.map(|atomic| Amount::from_atomic(asset.clone(), atomic)))
+        funds::funds(self, &offer.quote.network, offer.quote.price.asset()).await
     }
 
     fn prepare(&self, order: &Order) -> Result<Prepared, OfferError> {
-        terms::prepare(&self.options, order)
+        terms::prepare(self, order)
     }
 
     async fn authorize(
@@ -123,6 +130,12 @@ impl Rail for X402 {
     }
 
     async fn recover(&self, prepared: &Prepared) -> Outcome {
-        recover::recover(&self.options, prepared).await
+        let mut outcomes = recover::recover_all(self, std::slice::from_ref(prepared)).await;
+        let unasked = || Outcome::Unknown { problem: "nothing was asked".to_owned() };
+        outcomes.pop().unwrap_or_else(unasked)
+    }
+
+    async fn recover_all(&self, prepared: &[Prepared]) -> Vec<Outcome> {
+        recover::recover_all(self, prepared).await
     }
 }

@@ -3,7 +3,7 @@
 use super::check::{Payable, amount_of, asset_id, extra, flow, payable};
 use super::text::{cut, shown};
 use super::wire::{PaymentRequired, Requirement, Resource, Version, payment_required};
-use super::{RAIL, X402Options};
+use super::{RAIL, X402};
 use crate::rail::{Exchange, Offer, OfferError};
 use bursar_types::{Amount, AssetId, Digest, HttpRequest, Provenance, Quote, QuoteId, Reason, Untrusted};
 use serde::{Deserialize, Serialize};
@@ -29,13 +29,13 @@ pub(super) struct Verbatim {
 }
 
 /// Reads every alternative of an answer.
-pub(super) fn offers(options: &X402Options, exchange: &Exchange<'_>) -> Result<Vec<Offer>, OfferError> {
+pub(super) fn offers(rail: &X402, exchange: &Exchange<'_>) -> Result<Vec<Offer>, OfferError> {
     let Some(demand) = payment_required(exchange.response).map_err(OfferError::Unreadable)? else {
         return Ok(Vec::new());
     };
     let asked = Url::parse(&exchange.request.uri().to_string())
         .map_err(|_| OfferError::Unreadable("the address asked is not absolute".to_owned()))?;
-    let reader = Reader { options, exchange, asked, demand: &demand };
+    let reader = Reader { rail, exchange, asked, demand: &demand };
     // One more than is read: it says that there are more.
     let accepts = demand.accepts.iter().take(ALTERNATIVES_MAX.saturating_add(1)).enumerate();
     let mut offers = accepts
@@ -51,7 +51,7 @@ pub(super) fn offers(options: &X402Options, exchange: &Exchange<'_>) -> Result<V
 }
 
 /// Reads an offer's terms again, with the same checks as when they came.
-pub(super) fn reread(options: &X402Options, offer: &Offer) -> Result<(Verbatim, Payable), OfferError> {
+pub(super) fn reread(rail: &X402, offer: &Offer) -> Result<(Verbatim, Payable), OfferError> {
     let unreadable = |what: &str| OfferError::Unreadable(format!("the stored offer cannot be read: {what}"));
     let verbatim: Verbatim =
         serde_json::from_str(&offer.verbatim).map_err(|error| unreadable(&error.to_string()))?;
@@ -60,12 +60,12 @@ pub(super) fn reread(options: &X402Options, offer: &Offer) -> Result<(Verbatim, 
     let resource = described(verbatim.resource.as_deref());
     let stated_url = stated_url(verbatim.version, &terms, &resource);
     let payable =
-        payable(options, verbatim.version, &terms, &asked, stated_url).map_err(OfferError::NotPayable)?;
+        payable(rail, verbatim.version, &terms, &asked, stated_url).map_err(OfferError::NotPayable)?;
     Ok((verbatim, payable))
 }
 
 struct Reader<'a> {
-    options: &'a X402Options,
+    rail: &'a X402,
     exchange: &'a Exchange<'a>,
     asked: Url,
     demand: &'a PaymentRequired,
@@ -80,7 +80,7 @@ impl Reader<'_> {
         let version = self.demand.version;
         let resource = described(self.demand.resource.as_deref());
         let stated_url = stated_url(version, &terms, &resource);
-        let checked = payable(self.options, version, &terms, &self.asked, stated_url);
+        let checked = payable(self.rail, version, &terms, &self.asked, stated_url);
         let blocked = match beyond_limit {
             true => Some(too_many(self.demand.accepts.len())),
             false => unreadable.or_else(|| checked.as_ref().err().cloned()),
@@ -112,12 +112,15 @@ impl Reader<'_> {
             host,
             payee: shown.payee,
             network: shown.network,
-            cost_micro_usd: shown.exact.then(|| self.options.assets.to_micro_usd(&shown.price)).flatten(),
+            cost_micro_usd: shown
+                .exact
+                .then(|| self.rail.options.assets.to_micro_usd(&shown.price))
+                .flatten(),
             price: shown.price,
             description,
             media_type,
             received_at: self.exchange.received_at,
-            expires_at: self.exchange.received_at.plus_ms(self.options.quote_ttl_ms),
+            expires_at: self.exchange.received_at.plus_ms(self.rail.options.quote_ttl_ms),
             blocked,
         };
         let verbatim = Verbatim {

@@ -6,7 +6,7 @@
 use super::check::WINDOW_S_MIN;
 use super::offers::{Verbatim, reread};
 use super::wire::Version;
-use super::{RAIL, X402Options, network};
+use super::{RAIL, X402, network};
 use crate::rail::{OfferError, Order, Prepared};
 use alloy::primitives::{Address, B256, U256};
 use alloy::sol;
@@ -68,19 +68,19 @@ pub(super) struct Transfer {
 }
 
 /// Fixes the terms of an order's attempt. Pure: the same order gives the same bytes.
-pub(super) fn prepare(options: &X402Options, order: &Order) -> Result<Prepared, OfferError> {
+pub(super) fn prepare(rail: &X402, order: &Order) -> Result<Prepared, OfferError> {
     let quote = &order.offer.quote;
     if let Some(reason) = &quote.blocked {
         return Err(OfferError::NotPayable(reason.clone()));
     }
-    let (verbatim, payable) = reread(options, &order.offer)?;
+    let (verbatim, payable) = reread(rail, &order.offer)?;
     let to = format!("{:#x}", payable.pay_to);
     if quote.price != payable.price || quote.payee != to || quote.network != payable.network {
         return Err(OfferError::Unreadable(
             "the stored offer contradicts the vendor's own words: amount, payee or network differ".to_owned(),
         ));
     }
-    if !order.payer.eq_ignore_ascii_case(&options.payer) {
+    if !order.payer.eq_ignore_ascii_case(&rail.options.payer) {
         return Err(OfferError::NotPayable(Reason::new(
             "OTHER_PAYER",
             "the order is for another wallet than this rail's",
