@@ -24,6 +24,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("bursar-cli", &["bursar", "bursar-market"]),
+    ("bursar-simulation", &["bursar-ledger", "bursar-market", "bursar-payments", "bursar-types"]),
 ];
 
 /// Crates that a floor must not bring in, however deep.
