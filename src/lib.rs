@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod after;
 mod builder;
 mod config;
 mod error;

@@ -1,5 +1,6 @@
 //! A session as its users hold it.
 
+use crate::after::LookAfter;
 use crate::event::EventStream;
 use crate::handle::Bursar;
 use bursar_agent_core::{Cancel, EventSender, RunContext};
@@ -93,7 +94,7 @@ impl Session {
             events: self.sender.clone(),
             cancel: self.cancel.clone(),
             worker: format!("process {}", std::process::id()),
-            after: None,
+            after: Some(Arc::new(LookAfter { payments: inner.payments.clone(), session: self.id() })),
         }
     }
 

@@ -9,6 +9,7 @@ use super::{Payments, SessionHooks, SessionPurse, unavailable};
 use crate::obligation::{Obligation, ObligationState};
 use crate::payment::{Held, Payment, PaymentEvent, Signed};
 use crate::rail::{Outcome, Prepared};
+use crate::saga::SagasRecovered;
 use bursar_ledger::Transaction;
 use bursar_types::{FetchError, HttpRequest, PaymentId, SessionId, Timestamp};
 use http::{HeaderName, HeaderValue};
@@ -46,10 +47,12 @@ pub struct Recovered {
     pub busy: u64,
     /// Payments that could not be taken up: their record or the rail is not there.
     pub failed: u64,
+    /// Sagas that went on.
+    pub sagas: SagasRecovered,
 }
 
 impl Recovered {
-    /// Whether everything is over or with a person: nothing here can change by asking again.
+    /// Whether every payment is over or with a person: nothing here can change by asking again.
     #[must_use]
     pub const fn is_quiet(&self) -> bool {
         self.unknown == 0 && self.owed == 0 && self.claimed == 0 && self.busy == 0 && self.failed == 0
@@ -130,7 +133,7 @@ impl Payments {
     /// # Cancellation
     /// Dropping the future leaves what was booked so far.
     pub async fn recover(&self) -> Result<Recovered, FetchError> {
-        self.pass(false).await
+        self.pass(false, None).await
     }
 
     /// The same, leaving alone what was asked about so recently that it is not due yet.
@@ -138,10 +141,18 @@ impl Payments {
     /// # Errors
     /// As for [`Payments::recover`].
     pub async fn recover_due(&self) -> Result<Recovered, FetchError> {
-        self.pass(true).await
+        self.pass(true, None).await
     }
 
-    async fn pass(&self, only_due: bool) -> Result<Recovered, FetchError> {
+    /// The same for one session alone, whatever the waits say: for when a run of it failed.
+    ///
+    /// # Errors
+    /// As for [`Payments::recover`].
+    pub async fn recover_session(&self, session: SessionId) -> Result<Recovered, FetchError> {
+        self.pass(false, Some(session)).await
+    }
+
+    async fn pass(&self, only_due: bool, session: Option<SessionId>) -> Result<Recovered, FetchError> {
         let mut found = Recovered::default();
         let mut ids = self.open_payments().await?;
         let now = self.0.clock.now();
@@ -151,7 +162,8 @@ impl Payments {
                 ids.retain(|id| schedule.get(id).is_none_or(|(_, due)| *due <= now));
             }
         });
-        let cases = self.read_cases(ids, &mut found).await;
+        let mut cases = self.read_cases(ids, &mut found).await;
+        cases.retain(|case| session.is_none_or(|session| case.payment.ask().session == session));
         let outcomes = self.ask_rails(&cases).await;
         let mut work = JoinSet::new();
         for (case, outcome) in cases.into_iter().zip(outcomes) {
@@ -164,6 +176,7 @@ impl Payments {
         while let Some(joined) = work.join_next().await {
             self.note(Some(joined), &mut found);
         }
+        found.sagas = self.recover_sagas().await?;
         found.refunded = found.refunded.saturating_add(self.see_refunds().await?);
         // Sagas come last: what became of their payments is known now.
         self.recover_sagas().await?;

@@ -54,12 +54,12 @@ pub enum ClaimReason {
 }
 
 impl ClaimReason {
-    /// The name used in requests and journals.
+    /// The name used in requests to payees.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotDelivered => "not_delivered",
-            Self::PartDelivered => "part_delivered",
+            Self::PartDelivered => "partial",
             Self::FailedLater => "failed_later",
         }
     }

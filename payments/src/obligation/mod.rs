@@ -5,8 +5,16 @@
 //! owns it and a moment is named by which it must have ended. [`Obligation::next`] says what to do now; it is a pure
 //! function, so a crash between two steps loses nothing and repeats nothing.
 
+mod event;
+mod next;
+mod step;
+
+pub use event::ObligationEvent;
+pub use next::Next;
+pub(crate) use step::failed_step;
+pub use step::{Step, StepResult};
+
 use crate::rail::{ChainEvent, ClaimReason, Transfer};
-use crate::recovery::RecoveryRules;
 use bursar_ledger::Commitment;
 use bursar_types::{Amount, ArtifactRecord, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -45,87 +53,6 @@ pub enum ObligationState {
         /// Why.
         reason: String,
     },
-}
-
-/// One remedy and how far it is. A try is recorded before it is made and after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "step")]
-pub enum Step {
-    /// Not yet.
-    NotTried,
-    /// It was begun; after a crash the same try is made again.
-    Running {
-        /// Which try, from 0.
-        attempt: u32,
-    },
-    /// It was done, and how it was answered.
-    Done {
-        /// The answer, in words.
-        answer: String,
-    },
-    /// It failed and will be tried again.
-    Failed {
-        /// The last try, from 0.
-        attempt: u32,
-        /// Why.
-        problem: String,
-        /// When it is tried again.
-        again_at: Timestamp,
-    },
-    /// It is of no use to try again.
-    GivenUp {
-        /// Why.
-        problem: String,
-    },
-}
-
-impl Step {
-    /// The try to make now, if one is due.
-    #[must_use]
-    pub fn due(&self, now: Timestamp) -> Option<u32> {
-        match self {
-            Self::NotTried => Some(0),
-            Self::Running { attempt } => Some(*attempt),
-            Self::Failed { attempt, again_at, .. } if *again_at <= now => Some(attempt.saturating_add(1)),
-            Self::Failed { .. } | Self::Done { .. } | Self::GivenUp { .. } => None,
-        }
-    }
-
-    /// Whether nothing more is done about it.
-    #[must_use]
-    pub const fn is_over(&self) -> bool {
-        matches!(self, Self::Done { .. } | Self::GivenUp { .. })
-    }
-}
-
-/// How a try of a remedy ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "result")]
-pub enum StepResult {
-    /// It was done.
-    Done {
-        /// The answer, in words.
-        answer: String,
-    },
-    /// It failed.
-    Failed {
-        /// Why.
-        problem: String,
-        /// When it is tried again; `None` if it is given up.
-        again_at: Option<Timestamp>,
-    },
-}
-
-impl StepResult {
-    /// The step after this result of try `attempt`.
-    #[must_use]
-    pub fn step(self, attempt: u32) -> Step {
-        match self {
-            Self::Done { answer } => Step::Done { answer },
-            Self::Failed { problem, again_at: Some(again_at) } => Step::Failed { attempt, problem, again_at },
-            Self::Failed { problem, again_at: None } => Step::GivenUp { problem },
-        }
-    }
 }
 
 /// Which remedy.
@@ -181,119 +108,6 @@ pub struct Obligation {
     pub claim: Option<Claim>,
     /// What came back.
     pub refunds: Vec<Refund>,
-}
-
-/// Something that happened to an obligation after it was opened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "obligation")]
-pub enum ObligationEvent {
-    /// Money was asked back: nothing was sent yet.
-    ClaimOpened {
-        /// The claim's name.
-        id: String,
-        /// How much.
-        amount: Amount,
-        /// Why.
-        reason: ClaimReason,
-        /// Why, in words.
-        detail: String,
-        /// By when it must have come back.
-        due: Timestamp,
-    },
-    /// A remedy is about to be tried.
-    StepStarted {
-        /// Which.
-        remedy: Remedy,
-        /// Which try, from 0.
-        attempt: u32,
-    },
-    /// A try ended.
-    StepEnded {
-        /// Which.
-        remedy: Remedy,
-        /// Which try.
-        attempt: u32,
-        /// How.
-        result: StepResult,
-        /// Where the dispute file is kept.
-        file: Option<Commitment>,
-    },
-    /// Nothing comes of asking, and the goods are here: they are kept, and nothing is asked back any more.
-    ClaimDropped {
-        /// Why.
-        problem: String,
-    },
-    /// Money came back.
-    RefundSeen {
-        /// What was seen, and who credited it.
-        refund: Refund,
-    },
-    /// A person takes over.
-    Parked {
-        /// What is open, and why.
-        problem: String,
-        /// Who.
-        owner: String,
-        /// By when.
-        due: Timestamp,
-    },
-    /// A person gave it more time.
-    Extended {
-        /// Who.
-        by: String,
-        /// Why.
-        reason: String,
-        /// By when it must have ended now.
-        due: Timestamp,
-    },
-    /// A person settled it.
-    Settled {
-        /// Who.
-        by: String,
-        /// Why.
-        reason: String,
-    },
-    /// A person gave it up.
-    WrittenOff {
-        /// Who.
-        by: String,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// What to do about an obligation now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
-    /// Nothing: it is over.
-    Over,
-    /// Only look whether money came back. Earlier than that moment nothing else is due; `None` if only a person can go on.
-    Watch {
-        /// When something is due.
-        until: Option<Timestamp>,
-    },
-    /// Ask for the money: nothing usable came.
-    OpenClaim,
-    /// Ask the payee or the rail.
-    AskRefund {
-        /// Which try.
-        attempt: u32,
-    },
-    /// Write the evidence down.
-    WriteDispute {
-        /// Which try.
-        attempt: u32,
-    },
-    /// Keep the goods and ask nothing back any more.
-    DropClaim {
-        /// Why.
-        problem: String,
-    },
-    /// Hand it to a person.
-    Park {
-        /// Why.
-        problem: String,
-    },
 }
 
 impl Obligation {
@@ -365,62 +179,6 @@ impl Obligation {
     #[must_use]
     pub fn credits(&self, event: &ChainEvent) -> bool {
         self.refunds.iter().any(|refund| refund.transfer.event == *event)
-    }
-
-    /// What to do now. `presentable_until` is when the authorization ran, or runs, out: until then the goods can be asked
-    /// for again, and nothing is claimed. `observed` says whether the rail itself was seen to have moved the money; nothing
-    /// is asked back on a payee's word alone.
-    #[must_use]
-    pub fn next(&self, now: Timestamp, presentable_until: Timestamp, observed: bool) -> Next {
-        match &self.state {
-            _ if self.is_over() => Next::Over,
-            ObligationState::Owed { .. } if !observed || now < presentable_until => {
-                Next::Watch { until: Some(presentable_until) }
-            }
-            ObligationState::Owed { .. } => Next::OpenClaim,
-            ObligationState::Parked { .. } => Next::Watch { until: None },
-            ObligationState::Claimed => match &self.claim {
-                Some(claim) => self.next_of(claim, now),
-                None => Next::Park { problem: "it is claimed, and there is no claim".to_owned() },
-            },
-            _ => Next::Over,
-        }
-    }
-
-    fn next_of(&self, claim: &Claim, now: Timestamp) -> Next {
-        let late = self.due.is_some_and(|due| due <= now);
-        if !late {
-            if let Some(attempt) = claim.refund.due(now) {
-                return Next::AskRefund { attempt };
-            }
-            match &claim.refund {
-                Step::Done { .. } => return Next::Watch { until: self.due },
-                Step::Failed { again_at, .. } => return Next::Watch { until: Some(*again_at) },
-                Step::NotTried | Step::Running { .. } | Step::GivenUp { .. } => {}
-            }
-        }
-        // Whoever delivered what was asked for owes nothing, and was only asked.
-        let only_asked = claim.reason == ClaimReason::FailedLater && self.has_goods();
-        if let (true, Step::GivenUp { problem }) = (only_asked, &claim.refund) {
-            return Next::DropClaim { problem: problem.clone() };
-        }
-        if let Some(attempt) = claim.dispute.due(now) {
-            return Next::WriteDispute { attempt };
-        }
-        let asked = match &claim.refund {
-            Step::Done { answer } => format!("a refund was asked for ({answer}) and did not come"),
-            Step::GivenUp { problem } => format!("no refund could be asked for: {problem}"),
-            Step::Failed { problem, .. } => format!("the refund request kept failing: {problem}"),
-            Step::NotTried | Step::Running { .. } => "no refund was asked for in time".to_owned(),
-        };
-        match &claim.dispute {
-            Step::Done { .. } => Next::Park { problem: asked },
-            Step::GivenUp { problem } => {
-                Next::Park { problem: format!("{asked}; the dispute file could not be written: {problem}") }
-            }
-            Step::Failed { again_at, .. } => Next::Watch { until: Some(*again_at) },
-            Step::NotTried | Step::Running { .. } => Next::Watch { until: None },
-        }
     }
 
     /// The obligation after `event`; `None` if it cannot follow. `price` is what was paid.
@@ -555,55 +313,4 @@ impl Obligation {
             (None, _) => None,
         }
     }
-}
-
-impl ObligationEvent {
-    /// The name of the event.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::ClaimOpened { .. } => "claim_opened",
-            Self::StepStarted { remedy: Remedy::Refund, .. } => "refund_started",
-            Self::StepStarted { remedy: Remedy::Dispute, .. } => "dispute_started",
-            Self::StepEnded { remedy: Remedy::Refund, .. } => "refund_ended",
-            Self::StepEnded { remedy: Remedy::Dispute, .. } => "dispute_ended",
-            Self::ClaimDropped { .. } => "claim_dropped",
-            Self::RefundSeen { .. } => "refund_seen",
-            Self::Parked { .. } => "parked",
-            Self::Extended { .. } => "extended",
-            Self::Settled { .. } => "settled",
-            Self::WrittenOff { .. } => "written_off",
-        }
-    }
-
-    /// The kind of its journal entry.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::ClaimOpened { .. } => "obligation.claim_opened",
-            Self::StepStarted { remedy: Remedy::Refund, .. } => "obligation.refund_started",
-            Self::StepStarted { remedy: Remedy::Dispute, .. } => "obligation.dispute_started",
-            Self::StepEnded { remedy: Remedy::Refund, .. } => "obligation.refund_ended",
-            Self::StepEnded { remedy: Remedy::Dispute, .. } => "obligation.dispute_ended",
-            Self::ClaimDropped { .. } => "obligation.claim_dropped",
-            Self::RefundSeen { .. } => "obligation.refund_seen",
-            Self::Parked { .. } => "obligation.parked",
-            Self::Extended { .. } => "obligation.extended",
-            Self::Settled { .. } => "obligation.settled",
-            Self::WrittenOff { .. } => "obligation.written_off",
-        }
-    }
-}
-
-/// How a remedy that failed at `attempt` goes on.
-#[must_use]
-pub(crate) fn failed_step(
-    rules: &RecoveryRules,
-    now: Timestamp,
-    attempt: u32,
-    problem: String,
-    may_be_repeated: bool,
-) -> StepResult {
-    let again_at = if may_be_repeated { rules.try_again_at(now, attempt) } else { None };
-    StepResult::Failed { problem, again_at }
 }

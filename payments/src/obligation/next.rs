@@ -1,0 +1,97 @@
+//! What to do about an obligation now: a pure function, so that nothing is lost or repeated by a crash.
+
+use super::{Claim, Obligation, ObligationState, Step};
+use crate::rail::ClaimReason;
+use bursar_types::Timestamp;
+
+/// What to do about an obligation now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: it is over.
+    Over,
+    /// Only look whether money came back. Earlier than that moment nothing else is due; `None` if only a person can go on.
+    Watch {
+        /// When something is due.
+        until: Option<Timestamp>,
+    },
+    /// Ask for the money: nothing usable came.
+    OpenClaim,
+    /// Ask the payee or the rail.
+    AskRefund {
+        /// Which try.
+        attempt: u32,
+    },
+    /// Write the evidence down.
+    WriteDispute {
+        /// Which try.
+        attempt: u32,
+    },
+    /// Keep the goods and ask nothing back any more.
+    DropClaim {
+        /// Why.
+        problem: String,
+    },
+    /// Hand it to a person.
+    Park {
+        /// Why.
+        problem: String,
+    },
+}
+
+impl Obligation {
+    /// What to do now. `presentable_until` is when the authorization ran, or runs, out: until then the goods can be asked
+    /// for again, and nothing is claimed. `observed` says whether the rail itself was seen to have moved the money; nothing
+    /// is asked back on a payee's word alone.
+    #[must_use]
+    pub fn next(&self, now: Timestamp, presentable_until: Timestamp, observed: bool) -> Next {
+        match &self.state {
+            _ if self.is_over() => Next::Over,
+            ObligationState::Owed { .. } if !observed || now < presentable_until => {
+                Next::Watch { until: Some(presentable_until) }
+            }
+            ObligationState::Owed { .. } => Next::OpenClaim,
+            ObligationState::Parked { .. } => Next::Watch { until: None },
+            ObligationState::Claimed => match &self.claim {
+                Some(claim) => self.next_of(claim, now),
+                None => Next::Park { problem: "it is claimed, and there is no claim".to_owned() },
+            },
+            _ => Next::Over,
+        }
+    }
+
+    fn next_of(&self, claim: &Claim, now: Timestamp) -> Next {
+        let late = self.due.is_some_and(|due| due <= now);
+        if !late {
+            if let Some(attempt) = claim.refund.due(now) {
+                return Next::AskRefund { attempt };
+            }
+            match &claim.refund {
+                Step::Done { .. } => return Next::Watch { until: self.due },
+                Step::Failed { again_at, .. } => return Next::Watch { until: Some(*again_at) },
+                Step::NotTried | Step::Running { .. } | Step::GivenUp { .. } => {}
+            }
+        }
+        // Whoever delivered what was asked for owes nothing, and was only asked.
+        let only_asked = claim.reason == ClaimReason::FailedLater && self.has_goods();
+        if let (true, Step::GivenUp { problem }) = (only_asked, &claim.refund) {
+            return Next::DropClaim { problem: problem.clone() };
+        }
+        if let Some(attempt) = claim.dispute.due(now) {
+            return Next::WriteDispute { attempt };
+        }
+        let asked = match &claim.refund {
+            Step::Done { answer } => format!("a refund was asked for ({answer}) and did not come"),
+            Step::GivenUp { problem } => format!("no refund could be asked for: {problem}"),
+            Step::Failed { problem, .. } => format!("the refund request kept failing: {problem}"),
+            Step::NotTried | Step::Running { .. } => "no refund was asked for in time".to_owned(),
+        };
+        match &claim.dispute {
+            Step::Done { .. } => Next::Park { problem: asked },
+            Step::GivenUp { problem } => {
+                Next::Park { problem: format!("{asked}; the dispute file could not be written: {problem}") }
+            }
+            Step::Failed { again_at, .. } => Next::Watch { until: Some(*again_at) },
+            Step::NotTried | Step::Running { .. } => Next::Watch { until: None },
+        }
+    }
+}

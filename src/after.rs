@@ -1,0 +1,34 @@
+//! What follows from the end of a run.
+
+use async_trait::async_trait;
+use bursar_agent_core::{AfterRun, RunOutcome};
+use bursar_payments::Payments;
+use bursar_types::{RunId, SessionId};
+use std::time::Duration;
+
+/// How long the end of a run waits for what it left open. What is not done by then goes on on the timer.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Looks after what a run left open that has no answer: a model or a tool that failed or took too long, a limit, a
+/// cancellation. What it paid for and has is kept; what is owed to it is asked for, and then asked back.
+#[derive(Debug)]
+pub(crate) struct LookAfter {
+    pub(crate) payments: Payments,
+    pub(crate) session: SessionId,
+}
+
+#[async_trait]
+impl AfterRun for LookAfter {
+    async fn ended(&self, run: RunId, outcome: &RunOutcome) {
+        if !matches!(outcome, RunOutcome::Stopped { .. }) {
+            return;
+        }
+        match tokio::time::timeout(WAIT, self.payments.recover_session(self.session)).await {
+            Ok(Ok(found)) => tracing::info!(%run, ?found, "looked after what the run left open"),
+            Ok(Err(error)) => {
+                tracing::warn!(%run, %error, "what the run left open could not be looked after")
+            }
+            Err(_) => tracing::info!(%run, "what the run left open is looked after on the timer"),
+        }
+    }
+}
