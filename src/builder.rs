@@ -10,8 +10,8 @@ use bursar_ledger::{Ledger, SqliteOptions, SqliteStore};
 use bursar_memory::Library;
 use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
 use bursar_payments::{
-    HttpTransport, Mandate, Payments, PaymentsParts, Policy, PolicyFile, Rail, Recovered, RecoveryRules,
-    Wallet,
+    Compensator, Compensators, HttpTransport, Mandate, Payments, PaymentsParts, Policy, PolicyFile, Rail,
+    Recovered, RecoveryRules, Wallet,
 };
 use bursar_types::{Asset, AssetRegistry, Clock, Entropy, FetchError, Limits, Transport};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,7 @@ pub struct BursarBuilder {
     limits: Limits,
     recovery: RecoveryRules,
     watch_every: Option<Duration>,
+    compensators: Compensators,
 }
 
 impl BursarBuilder {
@@ -58,6 +59,7 @@ impl BursarBuilder {
             limits: Limits::default(),
             recovery: RecoveryRules::default(),
             watch_every: Some(WATCH_EVERY),
+            compensators: Compensators::default(),
         }
     }
 
@@ -178,6 +180,12 @@ impl BursarBuilder {
         self
     }
 
+    /// Makes a compensator known from the start, so that opening goes on with sagas that a crash left half taken back.
+    pub fn compensator(self, compensator: Arc<dyn Compensator>) -> Self {
+        self.compensators.register(compensator);
+        self
+    }
+
     /// Opens the data file and everything over it, and takes up payments that a crash left open.
     ///
     /// # Errors
@@ -220,6 +228,7 @@ impl BursarBuilder {
             limits: self.limits,
             recovery: self.recovery,
         });
+        payments.compensators().extend(&self.compensators);
         let recovered = payments.recover().await?;
         let watch = self.watch_every.map(|every| payments.watch(every, log_failure));
         library.sync().await?;

@@ -5,7 +5,7 @@ use crate::event::EventStream;
 use crate::handle::Bursar;
 use bursar_agent_core::{Cancel, EventSender, RunContext};
 use bursar_memory::Library;
-use bursar_payments::{Approver, SessionPurse};
+use bursar_payments::{Approver, Saga, SagaError, SagaOptions, SessionPurse};
 use bursar_types::{AssetRegistry, FetchError, Purse, SessionId};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -50,6 +50,18 @@ impl Session {
     #[must_use]
     pub fn purse(&self) -> Purse {
         self.purse.handle()
+    }
+
+    /// Opens a saga, or takes it up if this session opened one of this name before: a chain of paid and free steps that are
+    /// either done, or taken back with every step accounted for.
+    ///
+    /// # Errors
+    /// [`SagaError::Name`], or [`SagaError::Ledger`].
+    ///
+    /// # Idempotency
+    /// The same name is the same saga, for ever: a saga that failed does not begin again under its name.
+    pub async fn saga(&self, name: &str, options: SagaOptions) -> Result<Saga, SagaError> {
+        self.purse.saga(name, options).await
     }
 
     /// Its events, from the beginning. The first caller gets them; later ones get `None`.

@@ -1,5 +1,6 @@
 //! Tests of the whole: the house's floors, and money through the facade.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says where")]
 
+mod examples;
 mod house;
 mod readme;

@@ -54,7 +54,7 @@ impl Compensators {
     }
 
     /// Adds all of another list.
-    pub(crate) fn extend(&self, other: &Self) {
+    pub fn extend(&self, other: &Self) {
         if Arc::ptr_eq(&self.0, &other.0) {
             return;
         }

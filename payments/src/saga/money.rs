@@ -119,7 +119,10 @@ fn standing(signed: &Signed, obligation: &Obligation) -> UndoAnswer {
     let at_risk = obligation.left(&price);
     match &obligation.state {
         ObligationState::Owed { problem } => UndoAnswer::Awaiting {
-            what: format!("it was paid for and did not come ({problem}); its money is asked back"),
+            what: format!(
+                "{problem}; it may come until {}, and is asked back after that",
+                signed.prepared.expires_at
+            ),
             at_risk,
         },
         ObligationState::Claimed => UndoAnswer::Awaiting { what: asked(obligation), at_risk },

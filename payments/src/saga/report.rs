@@ -1,9 +1,9 @@
 //! How a saga stands, in words that a person can act on.
 
-use super::event::{OnFailure, StepTerms, Undone};
+use super::event::Undone;
 use super::id::SagaId;
 use super::state::{SagaPhase, SagaState, SagaStep, StepRun, UndoState};
-use bursar_types::{Amount, Timestamp};
+use bursar_types::{Amount, AssetRegistry, Timestamp};
 use std::fmt;
 
 /// How a saga ended, or where it stands. A saga that failed is never simply done: each step says what became of it.
@@ -89,9 +89,14 @@ impl SagaReport {
     }
 }
 
-impl fmt::Display for SagaReport {
-    /// One line for the saga and one for each step.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl SagaReport {
+    /// What happened, in sentences with amounts as a person reads them: one line for the saga and one for each step.
+    #[must_use]
+    pub fn describe(&self, registry: &AssetRegistry) -> String {
+        self.sentences(&|amount| registry.display(amount).to_string())
+    }
+
+    fn sentences(&self, show: Show<'_>) -> String {
         let end = match self.end {
             SagaEnd::Running => "runs",
             SagaEnd::Completed => "was completed",
@@ -99,76 +104,95 @@ impl fmt::Display for SagaReport {
             SagaEnd::Compensated => "failed and was taken back",
             SagaEnd::Parked => "failed, and a person has to look after it",
         };
-        write!(f, "saga `{}` {end}", self.name)?;
-        if !self.reason.is_empty() {
-            write!(f, ": {}", self.reason)?;
+        let why = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
+        let mut lines = vec![format!("saga `{}` {end}{why}", self.name)];
+        lines.extend(self.steps.iter().map(|step| format!("  {}", step.sentence(show))));
+        lines.join("\n")
+    }
+}
+
+impl fmt::Display for SagaReport {
+    /// As [`SagaReport::describe`] tells it, with amounts in atomic units.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentences(&atomic))
+    }
+}
+
+/// How an amount is written.
+type Show<'a> = &'a dyn Fn(&Amount) -> String;
+
+/// An amount without its asset's name: a registry is needed for that.
+fn atomic(amount: &Amount) -> String {
+    format!("{} atomic units", amount.atomic())
+}
+
+impl StepReport {
+    /// What became of the step, in a sentence with amounts as a person reads them.
+    #[must_use]
+    pub fn describe(&self, registry: &AssetRegistry) -> String {
+        self.sentence(&|amount| registry.display(amount).to_string())
+    }
+
+    fn sentence(&self, show: Show<'_>) -> String {
+        let run = match &self.step.run {
+            StepRun::Running => "began, and nobody knows whether it was done".to_owned(),
+            StepRun::Done { .. } => "was done".to_owned(),
+            StepRun::Failed { problem, .. } => format!("failed ({problem})"),
+        };
+        let undo = match &self.step.undo {
+            UndoState::NotStarted => None,
+            UndoState::Deferred { due, .. } => {
+                Some(format!("it waits until {due} for a process that can take it back"))
+            }
+            UndoState::Running { attempt, .. } => {
+                Some(format!("it is being taken back (try {})", attempt.saturating_add(1)))
+            }
+            UndoState::Failed { problem, again_at: Some(at), .. } => {
+                Some(format!("taking it back failed ({problem}) and is tried again at {at}"))
+            }
+            UndoState::Failed { problem, .. } => Some(format!("taking it back failed ({problem})")),
+            UndoState::Awaiting { what, .. } => Some(what.clone()),
+            UndoState::Over(undone) => Some(undone.sentence(show)),
+            UndoState::Parked { problem, owner, due, at_risk } => {
+                let risk = at_risk.as_ref().map(|amount| format!("{} are at risk; ", show(amount)));
+                let risk = risk.unwrap_or_default();
+                Some(format!("{risk}{owner} looks after it until {due}: {problem}"))
+            }
+        };
+        match undo {
+            Some(undo) => format!("{}: {run}; {undo}", self.name),
+            None => format!("{}: {run}", self.name),
         }
-        self.steps.iter().try_for_each(|step| write!(f, "\n  {step}"))
     }
 }
 
 impl fmt::Display for StepReport {
-    /// One sentence about the step.
+    /// As [`StepReport::describe`] tells it, with amounts in atomic units.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.name)?;
-        match &self.step.run {
-            StepRun::Running => f.write_str("began, and nobody knows whether it was done")?,
-            StepRun::Done { .. } => f.write_str("was done")?,
-            StepRun::Failed { problem, .. } => write!(f, "failed ({problem})")?,
-        }
-        match &self.step.undo {
-            UndoState::NotStarted if !self.step.needs_undo() => Ok(()),
-            UndoState::NotStarted => match &self.step.terms {
-                StepTerms::Paid { on_failure: OnFailure::Keep, .. } => {
-                    f.write_str("; if the saga fails, it is kept")
-                }
-                _ => f.write_str("; not taken back"),
-            },
-            UndoState::Deferred { due, .. } => {
-                write!(f, "; waits until {due} for a process that can take it back")
-            }
-            UndoState::Running { attempt, .. } => {
-                write!(f, "; is being taken back (try {})", attempt.saturating_add(1))
-            }
-            UndoState::Failed { problem, again_at: Some(at), .. } => {
-                write!(f, "; taking it back failed ({problem}) and is tried again at {at}")
-            }
-            UndoState::Failed { problem, .. } => write!(f, "; taking it back failed ({problem})"),
-            UndoState::Awaiting { what, .. } => write!(f, "; {what}"),
-            UndoState::Over(undone) => write!(f, "; {undone}"),
-            UndoState::Parked { problem, owner, due, at_risk } => {
-                write!(f, "; open: {problem}; {owner} looks after it until {due}")?;
-                match at_risk {
-                    Some(amount) => write!(f, "; at risk: {}", units(amount)),
-                    None => Ok(()),
-                }
-            }
-        }
+        f.write_str(&self.sentence(&atomic))
     }
 }
 
-impl fmt::Display for Undone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Undone {
+    fn sentence(&self, show: Show<'_>) -> String {
         match self {
-            Self::Compensated { answer } => write!(f, "taken back ({answer})"),
-            Self::NotPaid { proof } => write!(f, "nothing was paid ({proof})"),
+            Self::Compensated { answer } => format!("it was taken back ({answer})"),
+            Self::NotPaid { proof } => format!("nothing was paid ({proof})"),
+            Self::Refunded { amount, price } if amount == price => {
+                format!("all of {} came back, and was seen to", show(price))
+            }
             Self::Refunded { amount, price } => {
-                write!(f, "refunded {} of {}", units(amount), units(price))
+                format!("{} of {} came back, and was seen to", show(amount), show(price))
             }
-            Self::Kept { price, problem } => {
-                write!(f, "paid {} and kept in the library, where a later run finds it", units(price))?;
-                match problem {
-                    Some(problem) => write!(f, "; nobody gives the money back ({problem})"),
-                    None => Ok(()),
-                }
+            Self::Kept { price, problem: None } => {
+                format!("{} were paid, and it is kept in the library, as the step said", show(price))
             }
-            Self::NotOurs { payment } => write!(f, "paid by another purchase of the same ({payment})"),
-            Self::ByPerson { by, reason } => write!(f, "settled by {by}: {reason}"),
+            Self::Kept { price, problem: Some(problem) } => format!(
+                "{} were paid, and it is kept in the library, since nobody gives the money back ({problem})",
+                show(price)
+            ),
+            Self::NotOurs { payment } => format!("another purchase of the same paid for it ({payment})"),
+            Self::ByPerson { by, reason } => format!("{by} settled it: {reason}"),
         }
     }
-}
-
-/// An amount without its asset's name: a registry is needed for that.
-fn units(amount: &Amount) -> String {
-    format!("{} atomic units", amount.atomic())
 }
