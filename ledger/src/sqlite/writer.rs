@@ -14,6 +14,7 @@ use bursar_types::{Clock, LedgerId, Timestamp};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many rows of a kind stay in memory between groups.
 const ROWS_MAX: usize = 50_000;
@@ -90,7 +91,15 @@ impl Work for Writer {
 
     fn close(mut self) -> Result<(), StoreError> {
         let closed = self.mark.sync().map_err(|error| StoreError::Io(Box::new(error)));
-        drop(self.connection.take());
+        // The data file alone is then the ledger, unless others are at it: SQLite would do this only for the last to close,
+        // which our own readers may be. Nothing is lost where it fails.
+        let folded = self.connection.take().map(|connection| {
+            connection.busy_timeout(Duration::ZERO)?;
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        });
+        if let Some(Err(error)) = folded {
+            tracing::debug!(path = %self.path.display(), %error, "the log was not folded into the data file");
+        }
         closed
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use bursar_ledger::{
-    AccountOp, Budget, CommitError, Ledger, SqliteStore, Store, StoreError, Transaction, Window,
+    AccountOp, Budget, CommitError, Ledger, SqliteStore, Store, StoreError, StreamId, Transaction, Window,
 };
 use rusqlite::Connection;
 use serde_json::json;
@@ -59,6 +59,23 @@ async fn a_ledger_reopens_as_it_was() {
     store.commit(ops(vec![capture(1, None)])).await.unwrap();
     assert_eq!(store.budget(budget_id(1)).await.unwrap().unwrap().spent, usd(30));
     assert_eq!(store.verify().await.unwrap().problems, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn after_a_close_everything_is_in_the_data_file_alone() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    for n in 0..3 {
+        store.commit(one_entry(n)).await.unwrap();
+        store.head().await.unwrap();
+        assert_eq!(store.stream(&StreamId::new("s").unwrap(), 0).await.unwrap().len(), n as usize + 1);
+    }
+    store.close().await.unwrap();
+    // A copy of the one file is a backup.
+    let copy = Place::new();
+    fs::create_dir_all(copy.data.parent().unwrap()).unwrap();
+    fs::copy(&place.data, &copy.data).unwrap();
+    assert_eq!(copy.open().unwrap().head().await.unwrap().size, 3);
 }
 
 #[cfg(unix)]
