@@ -8,6 +8,7 @@
 
 mod chain;
 mod common;
+mod inflow;
 mod malformed;
 mod many;
 mod node;
@@ -15,5 +16,6 @@ mod offers;
 mod outcome;
 mod readers;
 mod recover;
+mod refunds;
 mod server;
 mod transport;

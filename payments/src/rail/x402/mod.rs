@@ -6,11 +6,13 @@
 mod check;
 mod funds;
 mod header;
+mod inflow;
 mod network;
 mod node;
 mod offers;
 mod receipt;
 mod recover;
+mod refund;
 mod rpc;
 mod safeguards;
 mod terms;
@@ -19,7 +21,10 @@ mod wire;
 
 pub use safeguards::Safeguards;
 
-use super::{Authorization, AuthorizeError, Exchange, Offer, OfferError, Order, Outcome, Prepared, Rail};
+use super::{
+    Authorization, AuthorizeError, Exchange, Inflow, InflowQuery, Offer, OfferError, Order, Outcome,
+    Prepared, Rail, RefundAnswer, RefundRequest, RemedyError,
+};
 use crate::purse::Clearance;
 use crate::wallet::Wallet;
 use async_trait::async_trait;
@@ -137,5 +142,13 @@ impl Rail for X402 {
 
     async fn recover_all(&self, prepared: &[Prepared]) -> Vec<Outcome> {
         recover::recover_all(self, prepared).await
+    }
+
+    async fn request_refund(&self, request: &RefundRequest) -> Result<RefundAnswer, RemedyError> {
+        refund::request_refund(self, request).await
+    }
+
+    async fn inflow(&self, query: &InflowQuery) -> Result<Inflow, RemedyError> {
+        inflow::inflow(self, query).await
     }
 }
