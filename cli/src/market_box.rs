@@ -55,11 +55,32 @@ pub(crate) fn remember(data: &Path, session: SessionId, sources: Option<&Path>) 
     known.write(&path)
 }
 
-/// The sources of the market that a session bought from; the outer `None` if it was none in a box.
-pub(crate) fn remembered(data: &Path, session: SessionId) -> Result<Option<Option<PathBuf>>, CliError> {
+/// What the market that a session bought from sells; `None` if it was none in a box.
+pub(crate) fn remembered(data: &Path, session: SessionId) -> Result<Option<Sources>, CliError> {
     let known = Known::read(&file(data))?;
-    let name = known.sessions.get(&session);
-    Ok(name.map(|name| (name != BUILT_IN).then(|| PathBuf::from(name))))
+    Ok(known.sessions.get(&session).map(|name| match name.as_str() {
+        BUILT_IN => Sources::BuiltIn,
+        folder => Sources::Folder(PathBuf::from(folder)),
+    }))
+}
+
+/// What a market sells.
+#[derive(Debug)]
+pub(crate) enum Sources {
+    /// The documents that come with the command.
+    BuiltIn,
+    /// The files of a folder.
+    Folder(PathBuf),
+}
+
+impl Sources {
+    /// The folder, if it is one.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::BuiltIn => None,
+            Self::Folder(folder) => Some(folder),
+        }
+    }
 }
 
 fn file(data: &Path) -> PathBuf {

@@ -42,7 +42,7 @@ pub(crate) async fn run(args: ResumeArgs) -> Result<Exit, CliError> {
                 );
                 return Err(CliError::NotResumed { problem, others: Vec::new() });
             };
-            let opened = research::in_a_box(args.data.as_deref(), sources.as_deref()).await;
+            let opened = research::in_a_box(args.data.as_deref(), sources.folder()).await;
             opened.map_err(|error| match error {
                 CliError::Market(MarketError::State(StateFileError::Locked { .. })) => {
                     CliError::Elsewhere { path: folder.clone() }
