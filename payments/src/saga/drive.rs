@@ -3,7 +3,7 @@
 //! It is generic over [`SagaWorld`], so that thousands of small worlds with crashes in every place run without a signature.
 
 use super::error::SagaError;
-use super::event::{SagaEvent, StepTerms, UndoResult};
+use super::event::{SagaEvent, StepTerms, UndoResult, Undone};
 use super::id::SagaId;
 use super::next::SagaNext;
 use super::report::SagaReport;
@@ -84,6 +84,17 @@ impl<W: SagaWorld> SagaDriver<W> {
         if self.fenced { Err(SagaError::Fenced) } else { Ok(self.report()) }
     }
 
+    /// A person says what became of a step that was parked.
+    ///
+    /// # Errors
+    /// [`SagaError::Illegal`] if it is not parked; [`SagaError::Fenced`] if somebody else changed the saga: look again.
+    pub async fn settle(&mut self, step: &str, by: &str, reason: &str) -> Result<SagaReport, SagaError> {
+        self.sync().await?;
+        let undone = Undone::ByPerson { by: by.to_owned(), reason: reason.to_owned() };
+        self.write(vec![SagaEvent::StepSettled { step: step.to_owned(), undone }]).await?;
+        Ok(self.report())
+    }
+
     async fn pass(&mut self) -> Result<(), SagaError> {
         let mut looked = false;
         loop {
@@ -148,6 +159,14 @@ impl<W: SagaWorld> SagaDriver<W> {
                 return self.park(name, problem).await;
             }
             UndoState::Awaiting { attempt, what, at_risk } => (*attempt, what, at_risk),
+            UndoState::Parked { .. } => {
+                return match self.order(&step).await {
+                    Ok(UndoAnswer::Over(undone)) => {
+                        self.write(vec![SagaEvent::StepSettled { step: name, undone }]).await
+                    }
+                    Ok(UndoAnswer::Awaiting { .. } | UndoAnswer::Parked { .. }) | Err(_) => Ok(()),
+                };
+            }
             _ => return Ok(()),
         };
         let result = match self.order(&step).await {

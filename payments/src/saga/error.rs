@@ -56,8 +56,8 @@ pub enum SagaError {
         /// The step.
         step: String,
     },
-    /// A saga or step cannot have this name.
-    #[error("a name of a saga or step is 1 to 200 characters")]
+    /// A saga or step cannot have this name, or a person's name or reason is empty.
+    #[error("a name is 1 to 200 characters")]
     Name,
     /// The step's result cannot be recorded, or was recorded as something else.
     #[error("the result of step `{step}` cannot be written or read as JSON")]

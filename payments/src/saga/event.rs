@@ -260,6 +260,13 @@ pub enum SagaEvent {
         /// How much money may be lost; `None` if that is no money.
         at_risk: Option<Amount>,
     },
+    /// What was parked is over: a person says so, or what was awaited came after all.
+    StepSettled {
+        /// The step.
+        step: String,
+        /// How.
+        undone: Undone,
+    },
     /// A worker that had been given up for dead finished the step after all: it has to be taken back once more.
     StepLate {
         /// The step.
@@ -287,6 +294,7 @@ impl SagaEvent {
             Self::UndoStarted { .. } => "undo_started",
             Self::UndoEnded { .. } => "undo_ended",
             Self::StepParked { .. } => "step_parked",
+            Self::StepSettled { .. } => "step_settled",
             Self::StepLate { .. } => "step_late",
             Self::Ended => "ended",
         }
@@ -307,6 +315,7 @@ impl SagaEvent {
             Self::UndoStarted { .. } => "saga.undo_started",
             Self::UndoEnded { .. } => "saga.undo_ended",
             Self::StepParked { .. } => "saga.step_parked",
+            Self::StepSettled { .. } => "saga.step_settled",
             Self::StepLate { .. } => "saga.step_late",
             Self::Ended => "saga.ended",
         }
@@ -324,6 +333,7 @@ impl SagaEvent {
             | Self::UndoStarted { step, .. }
             | Self::UndoEnded { step, .. }
             | Self::StepParked { step, .. }
+            | Self::StepSettled { step, .. }
             | Self::StepLate { step, .. } => Some(step),
             Self::Opened { .. } | Self::Completed | Self::UnwindStarted { .. } | Self::Ended => None,
         }

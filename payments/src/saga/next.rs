@@ -1,5 +1,6 @@
 //! What to do about a saga now: a pure function, so that a crash between two steps loses nothing and repeats nothing.
 
+use super::event::StepTerms;
 use super::state::{SagaPhase, SagaState, UndoState};
 use crate::recovery::RecoveryRules;
 use bursar_types::Timestamp;
@@ -58,7 +59,12 @@ impl SagaState {
     #[must_use]
     pub fn next(&self, now: Timestamp, rules: &RecoveryRules) -> SagaNext {
         match &self.phase {
-            SagaPhase::Ended { .. } => return SagaNext::Over,
+            SagaPhase::Ended { .. } => {
+                // Money that is parked may come back all the same, or a person says what became of it.
+                let paid = self.parked().filter(|step| matches!(step.terms, StepTerms::Paid { .. }));
+                let steps: Vec<_> = paid.map(|step| step.name.clone()).collect();
+                return if steps.is_empty() { SagaNext::Over } else { SagaNext::Look { steps, until: None } };
+            }
             SagaPhase::Completed => {
                 let wanting = self.steps.iter().filter(|step| step.wants_claim());
                 let steps: Vec<_> = wanting.map(|step| step.name.clone()).collect();

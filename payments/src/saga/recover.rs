@@ -36,7 +36,7 @@ impl Payments {
     /// [`FetchError::Ledger`] if they cannot be listed. One that cannot be taken up does not keep the others from going on.
     pub(crate) async fn recover_sagas(&self) -> Result<SagasRecovered, FetchError> {
         let mut found = SagasRecovered::default();
-        for id in self.saga_ids(&[OPEN]).await? {
+        for id in self.saga_ids(&[OPEN, PARKED]).await? {
             let counter = match self.recover_saga(id).await {
                 Ok(Some(SagaEnd::Running)) => &mut found.running,
                 Ok(Some(SagaEnd::Unwinding)) => &mut found.unwinding,
@@ -55,13 +55,35 @@ impl Payments {
     }
 
     async fn recover_saga(&self, id: SagaId) -> Result<Option<SagaEnd>, SagaError> {
+        let Some(mut driver) = self.saga_driver(id).await? else { return Ok(None) };
+        Ok(Some(driver.go_on().await?.end))
+    }
+
+    /// A person says what became of a step that was parked: the saga says so from then on. What a payee owes is settled
+    /// with [`Payments::settle_obligation`] instead; its saga follows by itself.
+    ///
+    /// # Errors
+    /// [`SagaError::Name`] if the name or the reason is empty; [`SagaError::Illegal`] if there is no such step, or it is
+    /// not parked; [`SagaError::Fenced`] if somebody else changed the saga: look again.
+    pub async fn settle_saga_step(
+        &self,
+        saga: SagaId,
+        step: &str,
+        by: &str,
+        reason: &str,
+    ) -> Result<Option<SagaReport>, SagaError> {
+        if by.trim().is_empty() || reason.trim().is_empty() {
+            return Err(SagaError::Name);
+        }
+        let Some(mut driver) = self.saga_driver(saga).await? else { return Ok(None) };
+        driver.settle(step, by, reason).await.map(Some)
+    }
+
+    async fn saga_driver(&self, id: SagaId) -> Result<Option<SagaDriver<PurseWorld>>, SagaError> {
         let Some(state) = self.saga_state(id).await? else { return Ok(None) };
         let purse = self.purse_for_saga(state.session).await;
         let purse = purse.map_err(|error| SagaError::Ledger(Box::new(error)))?;
-        let Some(mut driver) = SagaDriver::take_up(PurseWorld::new(purse), id).await? else {
-            return Ok(None);
-        };
-        Ok(Some(driver.go_on().await?.end))
+        SagaDriver::take_up(PurseWorld::new(purse), id).await
     }
 
     /// Every saga of which something has to be done, and every one that ended with something at risk, by id.

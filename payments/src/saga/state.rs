@@ -240,6 +240,10 @@ impl SagaState {
                 }
                 step.undo = UndoState::Parked { problem, owner, due, at_risk };
             }
+            E::StepSettled { step, undone } if !running => {
+                let parked = |step: &&mut SagaStep| matches!(step.undo, UndoState::Parked { .. });
+                self.step_mut(&step).filter(parked)?.undo = UndoState::Over(undone);
+            }
             E::StepLate { step, result } if !running && self.phase != SagaPhase::Completed => {
                 self.late(&step, result)?;
             }

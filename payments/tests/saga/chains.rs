@@ -207,6 +207,14 @@ async fn paid_and_not_delivered_is_claimed_by_itself_and_ends_with_a_person() {
     assert_eq!(amount.atomic(), 1_000);
     assert!(*due > world.now());
     assert_eq!(world.payments.sagas().await.unwrap(), [report], "it stays in sight");
+    // A person settles what is owed, and the saga follows.
+    let owed = world.payments.obligations().await.unwrap();
+    world.payments.settle_obligation(owed[0].payment.id, "eve", "they sent it by mail").await.unwrap();
+    world.payments.recover().await.unwrap();
+    assert!(world.payments.sagas().await.unwrap().is_empty());
+    let report = world.payments.saga(saga.id()).await.unwrap().unwrap();
+    assert_eq!(report.end, SagaEnd::Compensated, "{report}");
+    assert!(report.to_string().contains("eve settled it: they sent it by mail"), "{report}");
 }
 
 #[tokio::test]

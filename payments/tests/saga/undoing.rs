@@ -85,6 +85,15 @@ async fn a_refused_compensation_is_not_repeated() {
     let report = saga.unwind("broken").await.unwrap();
     assert_eq!((report.end.clone(), bin.asked()), (SagaEnd::Parked, 2), "{report}");
     assert!(report.to_string().contains("ada looks after it until"), "{report}");
+    // A person says what became of them, one by one; nobody asks again meanwhile.
+    let settle = |step, by| world.payments.settle_saga_step(saga.id(), step, by, "deleted by hand");
+    assert!(matches!(settle("upload 1", " ").await, Err(SagaError::Name)));
+    assert!(matches!(settle("upload 9", "eve").await, Err(SagaError::Illegal(_))));
+    assert_eq!(settle("upload 1", "eve").await.unwrap().unwrap().end, SagaEnd::Parked);
+    assert!(matches!(settle("upload 1", "eve").await, Err(SagaError::Illegal(_))));
+    assert_eq!(settle("upload 2", "eve").await.unwrap().unwrap().end, SagaEnd::Compensated);
+    world.payments.recover().await.unwrap();
+    assert_eq!((world.payments.sagas().await.unwrap().len(), bin.asked()), (0, 2));
 }
 
 #[tokio::test]
