@@ -1,7 +1,9 @@
 //! Clearances: what only the purse can make.
 
-use crate::rail::{Order, Prepared, PreparedVoid};
-use bursar_types::Digest;
+use crate::rail::x402::Cancellation;
+use crate::rail::{Order, Prepared, PreparedVoid, RemedyError};
+use crate::wallet::{Wallet, WalletError};
+use bursar_types::{Digest, causes};
 
 /// Leave to sign one payment's prepared terms, once.
 ///
@@ -54,7 +56,7 @@ impl Clearance {
     }
 }
 
-/// What a wallet signs: made only by consuming a [`Clearance`].
+/// What a wallet signs: made only by consuming a [`Clearance`] or a [`VoidClearance`].
 ///
 /// ```compile_fail,E0451
 /// # fn forge(digest: bursar_types::Digest) {
@@ -85,11 +87,30 @@ impl Signable {
 /// Leave to make one authorization worthless. It moves no money to anyone; where the rail asks a fee for it, the rail's own
 /// settings bound that.
 ///
-/// Made only by the purse, after the terms are durable. It cannot be cloned or made elsewhere:
+/// Two things are signed for it, and the second holds the first's signature: that the authorization is taken back, and the
+/// transaction that says so to the token. Both are made in here from the cleared terms, which can express nothing else, so
+/// no caller ever holds something to be signed.
+///
+/// Made only by the purse, after the terms are durable. It cannot be cloned or made elsewhere, and gives nothing to sign:
 ///
 /// ```compile_fail,E0451
 /// # fn forge(prepared: bursar_payments::PreparedVoid) {
 /// let forged = bursar_payments::VoidClearance { payer: String::new(), prepared };
+/// # }
+/// ```
+/// ```compile_fail,E0624
+/// # fn forge(prepared: bursar_payments::PreparedVoid) {
+/// let forged = bursar_payments::VoidClearance::after_record(String::new(), prepared);
+/// # }
+/// ```
+/// ```compile_fail,E0599
+/// # fn twice(clearance: &bursar_payments::VoidClearance) {
+/// let second = <bursar_payments::VoidClearance as Clone>::clone(clearance);
+/// # }
+/// ```
+/// ```compile_fail,E0599
+/// # fn misuse(clearance: bursar_payments::VoidClearance) {
+/// let signable: bursar_payments::Signable = clearance.into_signable();
 /// # }
 /// ```
 #[derive(Debug)]
@@ -105,16 +126,32 @@ impl VoidClearance {
         Self { payer, prepared }
     }
 
+    /// As the purse makes one, for tests of a rail.
+    #[cfg(test)]
+    pub(crate) const fn for_test(payer: String, prepared: PreparedVoid) -> Self {
+        Self { payer, prepared }
+    }
+
     /// The terms it clears.
     #[must_use]
     pub const fn prepared(&self) -> &PreparedVoid {
         &self.prepared
     }
 
-    /// Turns it into what a wallet signs, one for each digest, in order.
-    pub fn into_signables(self) -> Vec<Signable> {
+    /// Has the wallet sign both, and gives the transaction as it is submitted. The same terms give the same bytes.
+    ///
+    /// # Errors
+    /// [`RemedyError::Refused`] if the terms are no EIP-3009 cancellation by this payer, or not the ones whose digest was
+    /// cleared; [`RemedyError::Failed`] if the wallet does not sign, or signs something else.
+    pub async fn sign(self, wallet: &dyn Wallet) -> Result<Vec<u8>, RemedyError> {
         let Self { payer, prepared } = self;
-        let sign = |digest| Signable { digest, payer: payer.clone() };
-        prepared.signing.into_iter().map(sign).collect()
+        let unsigned = |error: WalletError| RemedyError::Failed(causes(&error));
+        let cancellation = Cancellation::cleared(&prepared, &payer).map_err(RemedyError::Refused)?;
+        let digest = cancellation.digest().map_err(RemedyError::Refused)?;
+        let taken_back = wallet.sign(Signable { digest, payer: payer.clone() }).await.map_err(unsigned)?;
+        let transaction = cancellation.carrying(&taken_back).map_err(RemedyError::Failed)?;
+        let digest = transaction.digest();
+        let sent = wallet.sign(Signable { digest, payer }).await.map_err(unsigned)?;
+        transaction.signed(&sent).map_err(RemedyError::Failed)
     }
 }

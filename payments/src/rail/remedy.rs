@@ -37,7 +37,8 @@ pub struct PreparedVoid {
     pub rail: String,
     /// What the rail signs and submits, as the rail's own JSON.
     pub terms: serde_json::Value,
-    /// The 32-byte digests that will be signed, in order. A wallet signs nothing else for this clearance.
+    /// The 32-byte digests that will be signed and are known before anything is: what a later one depends on a signature
+    /// for is made from the terms when the clearance is consumed, and from nothing else.
     pub signing: Vec<Digest>,
 }
 

@@ -61,7 +61,7 @@ async fn every_transfer_to_the_wallet_is_reported_once_and_the_next_look_goes_on
         // The wallet's own is no money that came.
         came(PAYER, 9, ORDER_BLOCK + 9, 3),
     ]);
-    let all = vec![
+    let all = [
         transfer(zero, 6, ORDER_BLOCK + 3, 2),
         transfer(PAYEE, 7, ORDER_BLOCK + 3, 4),
         transfer(OTHER, 8, ORDER_BLOCK + 9, 0),
@@ -163,7 +163,7 @@ async fn above_the_amount_two_hosts_must_show_it_and_the_next_look_begins_before
         (vec![all.clone(), all.clone().at(ORDER_BLOCK + 8)], first, ORDER_BLOCK + 9),
         (vec![all.clone(), all.clone().at(ORDER_BLOCK + 9)], both, end),
         // What one hides and is small enough, the other shows.
-        (vec![with(&[]), with(&[small.clone()])], first, end),
+        (vec![with(&[]), with(std::slice::from_ref(&small))], first, end),
         // There is no second to ask.
         (vec![all.clone()], both, end),
     ] {

@@ -3,6 +3,7 @@
 //! # Source
 //! x402 specification v2 and v1; EIP-3009; EIP-712; CAIP-2, CAIP-19.
 
+mod cancel;
 mod check;
 mod funds;
 mod header;
@@ -19,13 +20,14 @@ mod terms;
 mod text;
 mod wire;
 
+pub(crate) use cancel::Cancellation;
 pub use safeguards::Safeguards;
 
 use super::{
     Authorization, AuthorizeError, Exchange, Inflow, InflowQuery, Offer, OfferError, Order, Outcome,
-    Prepared, Rail, RefundAnswer, RefundRequest, RemedyError,
+    Prepared, PreparedVoid, Rail, RefundAnswer, RefundRequest, RemedyError,
 };
-use crate::purse::Clearance;
+use crate::purse::{Clearance, VoidClearance};
 use crate::wallet::Wallet;
 use async_trait::async_trait;
 use bursar_types::{Amount, AssetRegistry, HttpResponse, Transport, TransportError};
@@ -142,6 +144,14 @@ impl Rail for X402 {
 
     async fn recover_all(&self, prepared: &[Prepared]) -> Vec<Outcome> {
         recover::recover_all(self, prepared).await
+    }
+
+    async fn prepare_void(&self, prepared: &Prepared) -> Result<PreparedVoid, RemedyError> {
+        cancel::prepare(self, prepared).await
+    }
+
+    async fn void(&self, clearance: VoidClearance, wallet: &dyn Wallet) -> Result<(), RemedyError> {
+        cancel::void(self, clearance, wallet).await
     }
 
     async fn request_refund(&self, request: &RefundRequest) -> Result<RefundAnswer, RemedyError> {

@@ -115,3 +115,8 @@ fn call<C: SolCall>(to: Address, call: &C, block: &str) -> Call {
     let data = format!("0x{}", hex::encode(call.abi_encode()));
     Call { method: "eth_call", params: json!([{"to": to, "data": data}, block]) }
 }
+
+/// The calldata of the question whether an authorization is used or canceled.
+pub(super) fn authorization_state(authorizer: Address, nonce: B256) -> Vec<u8> {
+    authorizationStateCall { authorizer, nonce }.abi_encode()
+}

@@ -1,10 +1,11 @@
 //! JSON-RPC to an Ethereum node, over the transport handed in.
 
 mod calls;
+mod sending;
 mod types;
 
 pub(super) use calls::{AuthorizationCanceled, AuthorizationUsed, Transfer};
-pub(super) use types::{Block, Log, Quantity, TransactionReceipt, word};
+pub(super) use types::{Block, FeeBlock, Log, Quantity, TransactionReceipt, Wei, word};
 
 use super::text::{host_of, shown};
 use crate::transport::causes;
@@ -37,14 +38,23 @@ pub(super) struct Call {
 pub(super) enum RpcError {
     /// No answer came: the next question would have none either.
     Unreachable(String),
-    /// The node says that it does not do it, or something came that answers nothing.
+    /// The node says that it does not do it.
+    Refused {
+        /// What we say.
+        sentence: String,
+        /// What the node says, unescaped: to be compared and never shown.
+        message: String,
+    },
+    /// Something came that answers nothing.
     Unusable(String),
 }
 
 impl From<RpcError> for String {
     fn from(error: RpcError) -> Self {
         match error {
-            RpcError::Unreachable(sentence) | RpcError::Unusable(sentence) => sentence,
+            RpcError::Unreachable(sentence)
+            | RpcError::Refused { sentence, .. }
+            | RpcError::Unusable(sentence) => sentence,
         }
     }
 }
@@ -146,7 +156,8 @@ impl<'a> Rpc<'a> {
     fn result(&self, method: &str, answer: Answer) -> Result<Value, RpcError> {
         if let Some(error) = answer.error {
             let said = format!("an error: {}", shown(&error.to_string(), FOREIGN_CHARS_MAX));
-            return Err(self.unusable(method, &said));
+            let message = error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
+            return Err(RpcError::Refused { sentence: format!("{method}: {}", self.said(&said)), message });
         }
         answer.result.ok_or_else(|| self.unusable(method, "nothing"))
     }

@@ -8,10 +8,23 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rail::x402) struct Quantity(pub(in super::super) u64);
 
+/// `0x` and hex digits, for balances and prices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rail::x402) struct Wei(pub(in crate::rail::x402) u128);
+
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(in crate::rail::x402) struct Block {
     pub(in crate::rail::x402) number: Quantity,
     pub(in crate::rail::x402) timestamp: Quantity,
+}
+
+/// A block with what sending a transaction after it costs at least.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::rail::x402) struct FeeBlock {
+    pub(in crate::rail::x402) number: Quantity,
+    pub(in crate::rail::x402) timestamp: Quantity,
+    pub(in crate::rail::x402) base_fee_per_gas: Wei,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -38,10 +51,17 @@ pub(in crate::rail::x402) struct TransactionReceipt {
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Wei(number) = Wei::deserialize(deserializer)?;
+        u64::try_from(number).map(Self).map_err(|_| D::Error::custom("a hex quantity of 64 bits is needed"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Wei {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         let digits = text.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
         digits
-            .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+            .and_then(|digits| u128::from_str_radix(digits, 16).ok())
             .map(Self)
             .ok_or_else(|| D::Error::custom("a hex quantity is needed"))
     }
