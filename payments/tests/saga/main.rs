@@ -8,9 +8,13 @@
 )]
 
 mod chains;
+mod crashes;
 mod pure_world;
 mod small_worlds;
 mod support;
+#[path = "../money/traps.rs"]
+#[expect(dead_code, reason = "the traps of all tests of money; these use a part of them")]
+mod traps;
 mod undoing;
 #[path = "../money/world.rs"]
 #[expect(dead_code, reason = "the world of all tests of money; these use a part of it")]

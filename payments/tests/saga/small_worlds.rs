@@ -244,6 +244,7 @@ fn second(first: (usize, Cut), steps: usize) -> Vec<Trouble> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the count is part of what the test says")]
 fn every_small_saga_ends_done_taken_back_or_parked_whatever_crashes() {
     let (mut lived, mut seen) = (0_u32, BTreeSet::new());
     let mut try_one = |scenario: Scenario| {

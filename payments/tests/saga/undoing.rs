@@ -156,8 +156,7 @@ async fn check_uncertain(undo: Undo, answer: Option<Reconciled<u64>>, then: Then
     let bin = Counting::new("delete");
     let mut saga = session.saga("uploads", with(&[&bin])).await.unwrap();
     {
-        let running =
-            saga.step("upload", undo.clone(), || std::future::pending::<Result<u64, StepFailure>>());
+        let running = saga.step("upload", undo.clone(), std::future::pending::<Result<u64, StepFailure>>);
         tokio::pin!(running);
         // It begins, and is dropped in the middle.
         let began = async {
