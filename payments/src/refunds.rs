@@ -51,6 +51,8 @@ pub(crate) enum Attribution {
     Credit(PaymentId),
     /// A person has to say.
     Person(Doubt),
+    /// To nothing that is expected: somebody filled the wallet up.
+    NoRefund,
 }
 
 /// Where a transfer belongs. `payees` are all who were ever paid, so that a known vendor's gift is told from a stranger's.
@@ -74,7 +76,16 @@ pub(crate) fn attribute(
     if fitting.is_empty() {
         let known = expected.iter().any(|one| one.payee.eq_ignore_ascii_case(&transfer.from))
             || is_payee(&transfer.from);
-        return Attribution::Person(if known { Doubt::NotExpected } else { Doubt::ForeignSender });
+        if known {
+            return Attribution::Person(Doubt::NotExpected);
+        }
+        // Whoever fills the wallet up sends more than what is owed, or at another time: that is nobody's refund.
+        let could_be = expected.iter().any(|one| {
+            one.left.asset() == transfer.amount.asset()
+                && one.since <= transfer.at
+                && one.left.atomic() >= transfer.amount.atomic()
+        });
+        return if could_be { Attribution::Person(Doubt::ForeignSender) } else { Attribution::NoRefund };
     }
     fitting.sort_by_key(|one| (one.since, one.payment));
     let amount = transfer.amount.atomic();
@@ -133,6 +144,8 @@ mod tests {
             ("a part that could be of two", transfer("0xaa", 300, 30), Attribution::Person(Doubt::Ambiguous)),
             ("more than expected", transfer("0xbb", 701, 30), Attribution::Person(Doubt::TooMuch)),
             ("a stranger", transfer("0xcc", 700, 30), Attribution::Person(Doubt::ForeignSender)),
+            ("whoever fills the wallet up", transfer("0xcc", 1_001, 30), Attribution::NoRefund),
+            ("a stranger, before anything was paid", transfer("0xcc", 700, 5), Attribution::NoRefund),
             (
                 "a vendor nothing is expected of",
                 transfer("0xdd", 700, 30),

@@ -179,6 +179,22 @@ impl Payments {
         Err(DeskError::Contended)
     }
 
+    /// A person says that money which came in is no refund.
+    ///
+    /// # Errors
+    /// [`DeskError`]; nothing was changed.
+    pub async fn dismiss_stray(&self, event: &ChainEvent, by: &str, reason: &str) -> Result<(), DeskError> {
+        for (what, text) in [("the name", by), ("the reason", reason)] {
+            if text.trim().is_empty() {
+                return Err(DeskError::Empty(what));
+            }
+        }
+        self.forget_stray(event, by, reason)
+            .await?
+            .then_some(())
+            .ok_or_else(|| DeskError::NoStray(event.clone()))
+    }
+
     /// A person says that money which came in belongs to a payment.
     ///
     /// # Errors

@@ -8,11 +8,12 @@ use super::open::fold_session;
 use super::{Payments, SessionHooks, unavailable};
 use crate::obligation::{ObligationEvent, Refund};
 use crate::payment::{Payment, PaymentEvent};
-use crate::rail::{InflowQuery, Rail, RemedyError, Transfer};
+use crate::rail::{ChainEvent, InflowQuery, Rail, RemedyError, Transfer};
 use crate::refunds::{Attribution, Doubt, Expected, attribute};
-use bursar_ledger::{CommitError, LinkWrite, Transaction};
+use bursar_ledger::{CommitError, LinkWrite, SealedEvent, StreamId, Transaction};
 use bursar_types::{AssetId, FetchError, PaymentId, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -148,8 +149,9 @@ impl Payments {
                 return Ok(false);
             }
             // What was credited a moment ago is not expected any more.
-            let mut now_expected = Vec::with_capacity(expected.len());
-            for one in expected.iter().filter(|one| one.payee.eq_ignore_ascii_case(&transfer.from)) {
+            let (own, mut now_expected): (Vec<_>, Vec<_>) =
+                expected.iter().cloned().partition(|one| one.payee.eq_ignore_ascii_case(&transfer.from));
+            for one in own {
                 now_expected.extend(self.expected_of(one.payment).await?.map(|(_, expected)| expected));
             }
             let known = expected.iter().any(|one| one.payee.eq_ignore_ascii_case(&transfer.from));
@@ -158,6 +160,7 @@ impl Payments {
                     Booked::Done(_) => return Ok(true),
                     Booked::Overtaken => {}
                 },
+                Attribution::NoRefund => return Ok(false),
                 Attribution::Person(doubt) => {
                     self.keep_stray(transfer, doubt).await?;
                     return Ok(false);
@@ -194,6 +197,39 @@ impl Payments {
         let refund = Refund { transfer: transfer.clone(), by };
         let seen = PaymentEvent::Owed(ObligationEvent::RefundSeen { refund });
         purse.book(&loaded, &signed.held, &[seen], extra).await
+    }
+
+    /// Takes a transfer out of the list for persons, with a name and a reason. False if it is not on the list.
+    pub(super) async fn forget_stray(
+        &self,
+        event: &ChainEvent,
+        by: &str,
+        reason: &str,
+    ) -> Result<bool, FetchError> {
+        let strays = self.strays().await?;
+        let Some(stray) = strays.into_iter().find(|stray| stray.transfer.event == *event) else {
+            return Ok(false);
+        };
+        let key = stray_link(&stray.transfer);
+        let value = self.ledger().link(&key).await.map_err(unavailable)?;
+        let mut transaction = Transaction::default();
+        transaction.links.push(LinkWrite { key, expected: value, value: None });
+        transaction.links.push(LinkWrite {
+            key: credited_link(&stray.transfer),
+            expected: None,
+            value: Some("no refund".to_owned()),
+        });
+        let stream = StreamId::new("strays").map_err(|error| FetchError::Ledger(Box::new(error)))?;
+        let said = json!({"transfer": stray.transfer, "by": by, "reason": reason});
+        let fields = [("event", json!(event.to_string()))];
+        SealedEvent::new(stream, "stray.dismissed", fields, &said, &*self.0.entropy)
+            .map_err(unavailable)?
+            .add_to(&mut transaction);
+        match self.ledger().commit(transaction).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Refused(_)) => Ok(false),
+            Err(error) => Err(unavailable(error)),
+        }
     }
 
     async fn keep_stray(&self, transfer: &Transfer, doubt: Doubt) -> Result<(), FetchError> {

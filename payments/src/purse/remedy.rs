@@ -6,10 +6,10 @@ use super::decide::TRIES;
 use super::join::Loaded;
 use super::{SessionPurse, VoidClearance};
 use crate::obligation::{Next, Obligation, ObligationEvent, Remedy, Step, StepResult, failed_step};
-use crate::payment::{Evidence, Payment, PaymentEvent, Signed, Void};
+use crate::payment::{Evidence, Held, Payment, PaymentEvent, Signed, Void};
 use crate::rail::{ClaimReason, RefundAnswer, RefundRequest, RemedyError};
 use bursar_ledger::{Payload, Transaction};
-use bursar_types::{Amount, FetchError, PaymentId, UnknownOutcome};
+use bursar_types::{Amount, Digest, FetchError, PaymentId, UnknownOutcome};
 
 /// Where a claim stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,8 @@ impl SessionPurse {
         reason: ClaimReason,
         detail: &str,
     ) -> Result<ClaimStanding, FetchError> {
-        for _ in 0..TRIES {
+        let mut asked = false;
+        for _ in 0..=TRIES {
             let loaded = Loaded::read(&self.shared.ledger, payment).await?;
             let (signed, evidence, obligation) = match &loaded.payment {
                 None | Some(Payment::Held(_) | Payment::NotPaid { .. }) => {
@@ -89,6 +90,12 @@ impl SessionPurse {
                 return Ok(ClaimStanding::NothingToClaim);
             }
             if !evidence.is_observed() {
+                if !asked {
+                    // Nothing is asked back on a payee's word alone.
+                    asked = true;
+                    self.ask_rail(signed).await?;
+                    continue;
+                }
                 let unknown = super::pay::unknown(signed, "only the payee says so far that money moved");
                 return Ok(ClaimStanding::NotYet(Box::new(unknown)));
             }
@@ -125,7 +132,7 @@ impl SessionPurse {
             )));
         }
         Ok(ObligationEvent::ClaimOpened {
-            id: format!("{}-{}", signed.held.ask.payment, signed.held.attempt),
+            id: claim_name(&signed.held),
             amount,
             reason,
             detail: detail.to_owned(),
@@ -324,6 +331,12 @@ impl SessionPurse {
         let result = StepResult::Done { answer: "written".to_owned() };
         Ok((ObligationEvent::StepEnded { remedy: Remedy::Dispute, attempt, result, file }, payload))
     }
+}
+
+/// The claim's name for the payee: of the attempt that was paid, so that a repetition is the same claim.
+fn claim_name(held: &Held) -> String {
+    let parts: [&[u8]; 2] = [held.ask.payment.as_bytes(), &held.attempt.to_be_bytes()];
+    Digest::of_parts("bursar/claim/v1", &parts).to_string()
 }
 
 /// More events than a claim can have in one go.

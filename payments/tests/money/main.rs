@@ -9,6 +9,7 @@
 
 mod attacks;
 mod buys;
+mod claims;
 mod faults;
 mod governs;
 mod traps;

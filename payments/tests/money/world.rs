@@ -182,6 +182,13 @@ impl World {
         (standing.budgets[0].spent.atomic(), standing.budgets[0].held.atomic())
     }
 
+    /// What the budgets of its session show as spent for a payment and all others.
+    pub(crate) async fn spent_by(&self, payment: bursar_types::PaymentId) -> u128 {
+        let session = self.payments.obligation(payment).await.unwrap().unwrap().session;
+        let purse = self.payments.resume_session(session, SessionHooks::default()).await.unwrap().handle();
+        self.books(&purse).await.0
+    }
+
     /// How many different authorizations the seller was shown.
     pub(crate) fn authorizations(&self) -> usize {
         self.market.seller(0).unwrap().log().nonces.len()
