@@ -84,7 +84,7 @@ impl World {
         let url = self.market.seller(0).unwrap().document_url("gas");
         let request = http::Request::builder().uri(url).body(Bytes::new()).unwrap();
         let response = self.market.exchange(request.clone()).await.unwrap();
-        let now = Timestamp::from_unix_ms(self.clock.now_s() * 1_000);
+        let now = Timestamp::from_unix_ms(self.clock.now_s().saturating_mul(1_000));
         let rail = self.rail(None);
         let exchange = Exchange { request: &request, response: &response, received_at: now };
         let offer = rail.offers(&exchange).unwrap().remove(0);
