@@ -97,6 +97,25 @@ proptest! {
 }
 
 #[tokio::test]
+async fn however_a_batch_is_answered_each_question_gets_its_own_answer() {
+    let prepared: Vec<_> = (0..7).map(prepared_for).collect();
+    for batches in WAYS {
+        let mut node = Node { batches, ..Node::unused() };
+        for (place, prepared) in prepared.iter().enumerate().filter(|(place, _)| place % 2 == 0) {
+            let nonce = nonce_of(prepared);
+            node.others.insert(nonce.clone(), Told::used(&nonce, ORDER_BLOCK + 5, &word(place as u64 + 100)));
+        }
+        let rail = rail(std::slice::from_ref(&node), Finality::Finalized, Safeguards::default());
+        for (place, outcome) in rail.recover_all(&prepared).await.into_iter().enumerate() {
+            let moved = Outcome::Moved { reference: word(place as u64 + 100), observed: true };
+            let fits =
+                if place % 2 == 0 { outcome == moved } else { matches!(outcome, Outcome::DidNotMove { .. }) };
+            assert!(fits, "{batches:?}, payment {place}: {outcome:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_pass_reads_chain_and_block_once_and_states_by_the_hundred() {
     let prepared: Vec<_> = (0..250).map(prepared_for).collect();
     let mut node = Node::unused();
