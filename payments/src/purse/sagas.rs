@@ -6,7 +6,7 @@ use crate::payment::Ask;
 use crate::recovery::RecoveryRules;
 use crate::saga::Compensators;
 use bursar_ledger::Ledger;
-use bursar_types::{Clock, Digest, Entropy, FetchError, HttpRequest, PaymentId, PurchaseKey, SessionId};
+use bursar_types::{Clock, Digest, Entropy, FetchError, HttpRequest, PurchaseKey, SessionId};
 use std::sync::Arc;
 
 /// What a saga is driven with.
@@ -45,11 +45,6 @@ impl SessionPurse {
         let request = ask::normalised(request)?;
         let ask = self.ask(&request, key)?;
         Ok((request, ask))
-    }
-
-    /// Asks the chain about a payment that only its payee says was made.
-    pub(crate) async fn observe_for_saga(&self, id: PaymentId) -> Result<(), FetchError> {
-        self.observe(id).await
     }
 }
 

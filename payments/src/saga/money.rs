@@ -100,8 +100,6 @@ impl PurseWorld {
     }
 
     async fn ask_back(&self, id: PaymentId, wanted: &WantedClaim) -> Result<ClaimStanding, FetchError> {
-        // Nothing is asked back on a payee's word alone: the chain is asked first, if it was not seen yet.
-        self.purse.observe_for_saga(id).await?;
         self.purse.claim(id, wanted.amount.clone(), wanted.reason, &wanted.detail).await
     }
 

@@ -2,7 +2,7 @@
 
 use crate::support::{claims, events, generous, refunding, session, taken_up, undone};
 use crate::world::{Setup, World, get};
-use bursar_market::{Fault, FaultRule};
+use bursar_market::{Fault, FaultRule, RefundRule};
 use bursar_payments::{
     Check, OnFailure, Purchase, SagaEnd, SagaError, SagaEvent, SagaOptions, StepFailure, Undo, UndoState,
     Undone,
@@ -51,6 +51,30 @@ async fn money_for_data_comes_back_when_the_analysis_fails() {
     assert_eq!((amount.atomic(), price.atomic()), (1_000, 1_000));
     assert_eq!(world.books(&session.handle()).await, (0, 0), "the money may be spent again");
     assert!(payments.sagas().await.unwrap().is_empty());
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_vendor_that_gives_refunds_sends_the_money_back_over_the_rail_itself() {
+    // FM2-01, as above, without anything in between: the claim is posted, and the refund is seen on the chain.
+    let setup = Setup::default();
+    let world = World::with(Setup { seller: setup.seller.refunds(RefundRule::Exact), ..setup }).await;
+    let session = session(&world).await;
+    let mut saga = session.saga("report", SagaOptions::default()).await.unwrap();
+    for document in ["alpha", "beta"] {
+        saga.buy(document, get(&world.url(document))).await.unwrap();
+    }
+    saga.unwind("the analysis failed").await.unwrap();
+    world.advance_s(60);
+    world.market.chain().mine();
+    world.payments.recover().await.unwrap();
+    let report = world.payments.saga(saga.id()).await.unwrap().unwrap();
+    assert_eq!(report.end, SagaEnd::Compensated, "{report}");
+    for document in ["alpha", "beta"] {
+        let undo = undo_of(&report, document);
+        assert!(matches!(undo, UndoState::Over(Undone::Refunded { .. })), "{report}");
+    }
+    assert_eq!(world.books(&session.handle()).await, (0, 0));
     world.verify().await;
 }
 
