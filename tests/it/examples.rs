@@ -12,7 +12,8 @@ async fn pay_then_fail_tells_what_became_of_the_money() {
         assert!(found, "no line says {words:?}:\n{}", told.join("\n"));
     };
     says(&["upload draft: was done; it was taken back (upload 7 was deleted)"]);
-    says(&["buy prices: was done;", "0.01 USDC"]);
+    says(&["buy prices: was done; its money was asked back"]);
+    says(&["buy prices: was done; all of 0.01 USDC came back, and was seen to"]);
     says(&["at risk: 0.01 USDC", "ada decides until 20"]);
     says(&["journal: 0 problems"]);
 }
