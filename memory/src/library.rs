@@ -258,6 +258,18 @@ impl Library {
         self.ask(move |index| index.forget(&id)).await
     }
 
+    /// The ledger it is built from.
+    pub(crate) const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Every record of an artifact; none if it is not owned.
+    pub(crate) async fn records_of(&self, artifact: ArtifactId) -> Result<Vec<ArtifactRecord>, LibraryError> {
+        let id = artifact.to_string();
+        let found = self.ask(move |index| index.records_of(&id)).await?;
+        Ok(found.iter().filter_map(|record| serde_json::from_str(record).ok()).collect())
+    }
+
     /// Asks the index; a damaged one is built again, and asked once more.
     async fn ask<T, F>(&self, question: F) -> Result<T, LibraryError>
     where
@@ -348,7 +360,7 @@ impl From<rusqlite::Error> for Failure {
 }
 
 #[expect(clippy::expect_used, reason = "by INVARIANT the constant is a stream name")]
-fn stream() -> StreamId {
+pub(crate) fn stream() -> StreamId {
     StreamId::new(ArtifactRecord::STREAM).expect("`library` is a stream name")
 }
 
@@ -405,6 +417,7 @@ fn url_key(text: &str) -> String {
     }
 }
 
-fn normalised(text: &str) -> String {
+/// A text with its whitespace folded.
+pub(crate) fn normalised(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

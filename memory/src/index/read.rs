@@ -60,6 +60,15 @@ impl Index {
             .optional()
     }
 
+    /// Every record of an artifact, oldest first.
+    pub(crate) fn records_of(&self, artifact: &str) -> rusqlite::Result<Vec<String>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT record FROM records WHERE artifact = ?1 ORDER BY position")?;
+        let rows = statement.query_map([artifact], |row| row.get(0))?;
+        rows.collect()
+    }
+
     /// The first record of every artifact, oldest first.
     pub(crate) fn list(&self) -> rusqlite::Result<Vec<StoredRecord>> {
         let mut statement = self.connection.prepare_cached(
