@@ -25,10 +25,13 @@ use thiserror::Error;
 use verify::check_again;
 
 /// What shows that something bought was used.
+///
+/// What can be checked is that it is of that artifact and of no other. That the words were made use of, and that the command
+/// ran, stays the word of whoever records it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "evidence")]
 pub enum UseEvidence {
-    /// Words of it that stand in what was made with it.
+    /// Words that stand in it, quoted in what was made with it.
     Quoted {
         /// Where they stand.
         citation: Citation,

@@ -1,11 +1,11 @@
-//! `finish {answer, citations, uses}`: hands the answer in, if every citation holds.
+//! `finish {answer, citations, uses}`: hands the answer in, if every citation holds, and records what it uses.
 
 mod check;
 
 use crate::show::library_failed;
 use async_trait::async_trait;
 use bursar_agent_core::{Tool, ToolContext, ToolError, ToolOutput};
-use bursar_memory::{Citation, Library, SourceId};
+use bursar_memory::{Citation, Library, SourceId, UseError, UseEvidence, UseRecord};
 use bursar_types::{ArtifactId, Effect};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 #[cfg(test)]
 mod tests;
 
-/// Checks an answer and ends the run with it.
+/// Checks an answer, records its uses, and ends the run with it.
+///
+/// The effect is `Read`: called again with the same evidence, it records nothing more. Uses that were recorded stay, also
+/// where the run breaks off before its answer is in the journal.
 #[derive(Debug, Clone)]
 pub struct Finish {
     library: Library,
@@ -132,13 +135,43 @@ impl Tool for Finish {
         Effect::Read
     }
 
-    async fn call(&self, _: &ToolContext, args: FinishArgs) -> Result<ToolOutput, ToolError> {
+    async fn call(&self, context: &ToolContext, args: FinishArgs) -> Result<ToolOutput, ToolError> {
         let checked = check::check(&self.library, args).await.map_err(|error| library_failed(&error))?;
         let brief = checked.map_err(|problems| {
             ToolError::not_executed(format!("the answer is not accepted: {}", problems.join("; also ")))
         })?;
         let details = serde_json::to_value(&brief)
             .map_err(|error| ToolError::not_executed(format!("the answer cannot be written: {error}")))?;
+        for used in &brief.uses {
+            let recorded = self.library.record_use(record(context, used)).await;
+            recorded.map_err(|error| not_recorded(used.artifact, &error))?;
+        }
         Ok(ToolOutput::finish(brief.answer).with_details(details))
     }
+}
+
+fn record(context: &ToolContext, used: &BriefUse) -> UseRecord {
+    let quoted =
+        |shown: &Evidence| UseEvidence::Quoted { citation: shown.citation, quote: shown.quote.clone() };
+    UseRecord {
+        artifact: used.artifact,
+        session: context.session(),
+        run: Some(context.run()),
+        used_for: used.used_for.clone(),
+        evidence: used.evidence.iter().map(quoted).collect(),
+        at: context.clock().now(),
+    }
+}
+
+/// What a model is told; it still has its answer, and whatever was recorded is not recorded twice.
+fn not_recorded(artifact: ArtifactId, error: &UseError) -> ToolError {
+    tracing::warn!(error = error as &dyn std::error::Error, %artifact, "a use was not recorded");
+    let next_step = match error {
+        UseError::Library(_) | UseError::Json(_) | UseError::Ledger(_) => "call again with the same answer",
+        UseError::NotOwned(_)
+        | UseError::Erased(_)
+        | UseError::Evidence { .. }
+        | UseError::TooMuch { .. } => "correct this use or leave it out, and call again",
+    };
+    ToolError::not_executed(format!("the answer is not accepted: {error}; {next_step}"))
 }

@@ -2,16 +2,13 @@
 
 use super::{Brief, BriefCitation, BriefUse, CitationArgs, Evidence, FinishArgs, UseArgs};
 use crate::show::TITLE_CHARS_MAX;
-use bursar_memory::{Citation, Library, LibraryError, SourceId, clean_line, clean_text};
+use bursar_memory::{Citation, Library, LibraryError, SourceId, UseRecord, clean_line, clean_text};
 use bursar_types::ArtifactId;
 use std::collections::BTreeSet;
 
 const ANSWER_CHARS_MAX: usize = 50_000;
 const CITATIONS_MAX: usize = 100;
 const USES_MAX: usize = 100;
-const QUOTE_CHARS_MAX: usize = 4_000;
-/// Shortest quote that shows anything, in characters without spaces.
-const QUOTE_CHARS_MIN: usize = 8;
 const PROBLEMS_MAX: usize = 10;
 
 type Problems = Vec<String>;
@@ -125,14 +122,14 @@ async fn citation(
             "citation {number}: there is no passage `{shown}` among what was bought or fetched"
         )));
     };
-    let too_long = cited.quote.chars().nth(QUOTE_CHARS_MAX).is_some();
+    let too_long = cited.quote.chars().nth(UseRecord::QUOTE_CHARS_MAX).is_some();
     if too_long || !library.contains(citation, &cited.quote).await? {
         let quote = clean_line(&cited.quote, 120);
         return Ok(Err(format!(
             "citation {number}: the quote \"{quote}\" does not stand in `{shown}`; copy it exactly from the passage's text"
         )));
     }
-    if cited.quote.chars().filter(|c| !c.is_whitespace()).nth(QUOTE_CHARS_MIN.saturating_sub(1)).is_none() {
+    if cited.quote.chars().filter(|c| !c.is_whitespace()).count() < UseRecord::QUOTE_CHARS_MIN {
         return Ok(Err(format!(
             "citation {number}: the quote from `{shown}` is too short to show anything; quote the sentence"
         )));

@@ -1,5 +1,7 @@
 use super::*;
 use crate::testkit::{World, output};
+use bursar_memory::UseCheck;
+use bursar_types::Clock;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -72,6 +74,42 @@ async fn an_answer_that_does_not_hold_is_refused_with_what_is_wrong() {
         assert!(error.message().contains(&said), "{said}: {error}");
         assert!(error.message().len() < 2_000 && !error.message().contains('\u{1b}'), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_use_of_an_accepted_answer_is_recorded_once() {
+    let (world, citation) = world().await;
+    let artifact = citation.source.artifact().unwrap();
+    for _ in 0..2 {
+        finish(&world, args(citation)).await.unwrap();
+    }
+    let found = world.library.uses(artifact).await.unwrap();
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let (used, context) = (&found[0], world.context());
+    assert_eq!((used.session, used.run), (context.session(), Some(context.run())));
+    assert_eq!((used.used_for.as_str(), used.at), ("who pays", world.clock.now()));
+    assert_eq!(used.evidence, [UseEvidence::Quoted { citation, quote: QUOTE.to_owned() }]);
+    assert_eq!(world.library.check_use(used).await.unwrap(), UseCheck::Holds);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_refused_records_nothing() {
+    let (world, citation) = world().await;
+    let mut args = args(citation);
+    args["citations"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"number": 2, "citation": citation, "quote": QUOTE}));
+    finish(&world, args).await.unwrap_err();
+    assert_eq!(world.ledger.streams(UseRecord::STREAM).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_use_that_cannot_be_recorded_is_told_and_nothing_is_lost() {
+    let (world, citation) = world().await;
+    world.ledger.close().await.unwrap();
+    let error = finish(&world, args(citation)).await.unwrap_err();
+    assert!(error.message().contains("call again with the same answer"), "{error}");
 }
 
 #[tokio::test]
