@@ -7,7 +7,8 @@ use crate::handle::Bursar;
 use crate::mark;
 use crate::system::{SystemClock, SystemEntropy};
 use bursar_agent_core::StopCause;
-use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId};
+use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId, Verification};
+use bursar_memory::{UsesVerified, read_uses, verify_uses};
 use bursar_payments::{
     Held, Obligation, ObligationState, Payment, PaymentEvent, Payments, PlanApproval, Scope, SessionEvent,
     SessionState, phase,
@@ -172,7 +173,7 @@ pub struct PaymentReport {
     pub rules: Vec<String>,
     /// The plan's item that covered it.
     pub item: Option<PlanItemId>,
-    /// What it was used for, in the words of the runs that cite it.
+    /// What it was used for, in the words of those who used it.
     pub uses: Vec<String>,
 }
 
@@ -223,12 +224,32 @@ pub struct SessionReport {
     pub runs: Vec<RunBrief>,
 }
 
+/// What a check of a ledger with everything that was recorded in it found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The journal; what does not hold of the uses is among its problems.
+    pub journal: Verification,
+    /// The recorded uses, against the bytes that were bought.
+    pub uses: UsesVerified,
+}
+
+/// Reads a ledger again: whether its journal holds, and whether the evidence of recorded uses does.
+///
+/// # Errors
+/// [`BursarError::Ledger`] if it cannot be read; what does not agree is listed in the answer.
+pub async fn verify(ledger: &Ledger) -> Result<Verified, BursarError> {
+    let mut journal = ledger.verify().await?;
+    let uses = verify_uses(ledger).await?;
+    journal.problems.extend(uses.problems.iter().cloned());
+    Ok(Verified { journal, uses })
+}
+
 /// Every payment of a ledger, oldest first.
 ///
 /// # Errors
 /// [`BursarError::Ledger`].
 pub async fn payments(ledger: &Ledger) -> Result<Vec<PaymentReport>, BursarError> {
-    let uses = uses(&runs(ledger).await?);
+    let uses = uses(&runs(ledger).await?, &read_uses(ledger).await?);
     let mut reports = Vec::new();
     for (stream, _) in ledger.streams("payment/").await? {
         if let Some(mut report) = payment(ledger, &stream).await? {

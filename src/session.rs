@@ -5,8 +5,10 @@ use crate::event::EventStream;
 use crate::handle::Bursar;
 use bursar_agent_core::{Cancel, EventSender, RunContext};
 use bursar_memory::Library;
-use bursar_payments::{Approver, Saga, SagaError, SagaOptions, SessionPurse};
-use bursar_types::{AssetRegistry, FetchError, Purse, SessionId};
+use bursar_payments::{
+    Approver, ClaimReason, ClaimStanding, GivenUp, Saga, SagaError, SagaOptions, SessionPurse,
+};
+use bursar_types::{Amount, AssetRegistry, FetchError, PaymentId, Purse, SessionId};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who is asked about plans.
@@ -90,6 +92,41 @@ impl Session {
     /// [`FetchError::Ledger`]: it may or may not be thawed; call again.
     pub async fn thaw(&self, by: &str) -> Result<(), FetchError> {
         self.purse.thaw(by).await
+    }
+
+    /// Asks money back for a payment: the whole price, or `amount` of it. What was bought with it may have been used: a use is
+    /// no part of the payment.
+    ///
+    /// # Errors
+    /// [`FetchError::Request`] if more is asked than was paid; [`FetchError::Ledger`] if it could not be recorded: ask again.
+    ///
+    /// # Idempotency
+    /// One claim for each payment; asking again tells where it is.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves the claim as recorded; recovery goes on with it.
+    pub async fn claim(
+        &self,
+        payment: PaymentId,
+        amount: Option<Amount>,
+        reason: ClaimReason,
+        detail: &str,
+    ) -> Result<ClaimStanding, FetchError> {
+        self.purse.claim(payment, amount, reason, detail).await
+    }
+
+    /// Gives a payment up: lets go what is unsigned, and takes back what was signed and is not known to have moved.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`]; give it up again.
+    ///
+    /// # Idempotency
+    /// A second call goes on where the first stopped.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves it as recorded; give it up again.
+    pub async fn give_up(&self, payment: PaymentId, reason: &str) -> Result<GivenUp, FetchError> {
+        self.purse.give_up(payment, reason).await
     }
 
     /// What a run needs: journal, gate, purse, clock, events.

@@ -4,10 +4,11 @@ use super::RunBrief;
 use crate::error::BursarError;
 use bursar_agent_core::{Record, RecordEntry};
 use bursar_ledger::{Commitment, Entry, Ledger};
+use bursar_memory::UseRecord;
 use bursar_tools::Brief;
 use bursar_types::{ArtifactId, Digest, Journal, RunId, SessionId};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A run with what it used.
 pub(super) struct RunRead {
@@ -51,11 +52,15 @@ pub(super) async fn runs(ledger: &Ledger) -> Result<Vec<RunRead>, BursarError> {
     Ok(all)
 }
 
-/// What each artifact was used for.
-pub(super) fn uses(runs: &[RunRead]) -> BTreeMap<ArtifactId, Vec<String>> {
+/// What each artifact was used for: as recorded, and as runs say that are older than such records.
+pub(super) fn uses(runs: &[RunRead], records: &[UseRecord]) -> BTreeMap<ArtifactId, Vec<String>> {
+    let recorded: BTreeSet<_> = records.iter().map(|used| (used.run, used.artifact)).collect();
+    let told = runs.iter().flat_map(|run| run.uses.iter().map(|used| (Some(run.brief.run), used)));
+    let told = told.filter(|(run, (artifact, _))| !recorded.contains(&(*run, *artifact)));
+    let told = told.map(|(_, (artifact, used_for))| (*artifact, used_for));
     let mut uses: BTreeMap<ArtifactId, Vec<String>> = BTreeMap::new();
-    for (artifact, used_for) in runs.iter().flat_map(|run| &run.uses) {
-        let all = uses.entry(*artifact).or_default();
+    for (artifact, used_for) in told.chain(records.iter().map(|used| (used.artifact, &used.used_for))) {
+        let all = uses.entry(artifact).or_default();
         if !all.contains(used_for) {
             all.push(used_for.clone());
         }
@@ -76,4 +81,37 @@ pub(super) async fn read<E: DeserializeOwned>(
         return Ok(Err("its payload was erased".to_owned()));
     };
     Ok(serde_json::from_slice(&bytes).map_err(|error| error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bursar_types::Timestamp;
+
+    #[test]
+    fn a_run_without_records_of_its_uses_still_tells_them() {
+        let session = SessionId::derived(&[b"s"]);
+        let (old, new) = (RunId::derived(&[b"old"]), RunId::derived(&[b"new"]));
+        let (one, two) = (ArtifactId::derived(&[b"1"]), ArtifactId::derived(&[b"2"]));
+        let run = |run, uses: &[(ArtifactId, &str)]| RunRead {
+            session,
+            brief: RunBrief { run, question: String::new(), answered: true, stopped: None },
+            uses: uses.iter().map(|(artifact, used_for)| (*artifact, (*used_for).to_owned())).collect(),
+        };
+        let record = |run, artifact, used_for: &str| UseRecord {
+            artifact,
+            session,
+            run,
+            used_for: used_for.to_owned(),
+            evidence: Vec::new(),
+            at: Timestamp::from_unix_ms(0),
+        };
+        let runs =
+            [run(old, &[(one, "gas"), (two, "old")]), run(new, &[(one, "told at length"), (two, "told")])];
+        let records = [record(Some(new), one, "told"), record(None, one, "gas"), record(None, two, "code")];
+        let found = uses(&runs, &records);
+        // The record stands for what its run says of the same artifact, and no words come twice.
+        assert_eq!(found[&one], ["gas", "told"]);
+        assert_eq!(found[&two], ["old", "told", "code"]);
+    }
 }

@@ -1,6 +1,12 @@
 //! Tests of the whole: the house's floors, and money through the facade.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says where")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on says where"
+)]
 
+mod claims;
 mod examples;
 mod house;
 mod readme;
