@@ -43,6 +43,28 @@ fn spend_of_one_session_leaves_the_others_out() {
 }
 
 #[test]
+fn a_use_of_erased_bytes_is_not_counted_as_one_that_holds() {
+    let home = Home::new();
+    assert_eq!(home.run(["research", QUESTION]).code, 0);
+    let counted = |text: &str| {
+        let words = text.lines().nth(1).unwrap().split_once(" recorded use").unwrap();
+        (words.0.parse::<u64>().unwrap(), words.1.contains("erased"))
+    };
+    let ran = home.run(["audit", "verify"]);
+    let (held, erased) = counted(&ran.stdout);
+    assert_eq!((ran.code, held > 0, erased), (0, true, false), "{}", ran.stdout);
+    assert!(home.payments().iter().any(|payment| payment["uses"] != serde_json::json!([])));
+
+    // Whatever was bought begins like the documents that come with the command.
+    let file = rusqlite::Connection::open(home.file(".bursar/ledger.sqlite")).unwrap();
+    let gone = file.execute("DELETE FROM payloads WHERE substr(bytes, 1, 4) = CAST('---\n' AS BLOB)", []);
+    assert!(gone.unwrap() > 0);
+    drop(file);
+    let ran = home.run(["audit", "verify"]);
+    assert_eq!((ran.code, counted(&ran.stdout)), (0, (0, true)), "{}", ran.stdout);
+}
+
+#[test]
 fn a_journal_that_was_changed_does_not_verify() {
     let home = Home::new();
     assert_eq!(home.run(["research", QUESTION]).code, 0);

@@ -128,7 +128,7 @@ pub(super) async fn gather(
         let ledger = report::open_ledger(&open.data)?;
         let payments = report::payments(&ledger).await?;
         let sessions = report::sessions(&ledger).await?;
-        let verification = ledger.verify().await?;
+        let verification = report::verify(&ledger).await?.journal;
         let waiting = match waits.then_some(report.as_ref()).flatten() {
             Some(report) => read_run(&ledger, report.run).await.ok().and_then(|(run, _)| Waiting::of(&run)),
             None => None,
