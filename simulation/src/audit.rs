@@ -1,5 +1,6 @@
 //! The end of a seed: time passes, what is open is taken up until nothing is, and everything is counted.
 
+use crate::clock::SimClock;
 use crate::driver::Driver;
 use crate::network::Wire;
 use crate::stage::Life;
@@ -7,6 +8,7 @@ use crate::watch::{Phase, Violation};
 use crate::world::World;
 use bursar_ledger::{Commitment, Ledger, StreamId};
 use bursar_payments::{Evidence, ObligationState, Payment, PaymentEvent, Payments, Recovered};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +41,7 @@ pub(crate) async fn audit(driver: &mut Driver) -> Result<(), Violation> {
     }
     let mut problems = open_payments(&world, last);
     problems.extend(money(&world));
+    problems.extend(refunds(&world));
     problems.extend(budgets(&world, payments.ledger()).await);
     problems.extend(replay(&world, payments.ledger()).await);
     problems.extend(world.disk.verify().await.into_iter().map(|problem| ("the-ledger-verifies", problem)));
@@ -146,6 +149,32 @@ fn money(world: &World) -> Problems {
     problems
 }
 
+/// What was credited came, and came for one purchase only.
+fn refunds(world: &World) -> Problems {
+    let seen = world.watch.seen();
+    let came = world.market.chain().plain_transfers();
+    let mut credited = BTreeSet::new();
+    let mut problems = Problems::new();
+    for (id, known) in &seen.payments {
+        for refund in known.payment.obligation().map_or(&[][..], |obligation| &obligation.refunds) {
+            let transfer = &refund.transfer;
+            world.stage.count("refund credited");
+            if !credited.insert(transfer.event.clone()) {
+                problems
+                    .push(("refunds-are-real", format!("{id} is credited with {} again", transfer.event)));
+            }
+            let real = came.iter().any(|plain| {
+                plain.transaction.to_string() == transfer.event.transaction
+                    && plain.value == transfer.amount.atomic()
+            });
+            if !real {
+                problems.push(("refunds-are-real", format!("{id} is credited with what never came")));
+            }
+        }
+    }
+    problems
+}
+
 /// Every budget stands where the model says, and holds are where the payments say.
 async fn budgets(world: &World, ledger: &Ledger) -> Problems {
     let now = world.parts(AUDITOR).clock.now();
@@ -181,7 +210,8 @@ async fn budgets(world: &World, ledger: &Ledger) -> Problems {
 
 /// The streams, folded again from nothing, give the same; the bodies are there; and terms are a function of their order.
 async fn replay(world: &Arc<World>, ledger: &Ledger) -> Problems {
-    let rail = world.rail(Arc::new(Wire { network: world.network.clone(), life: AUDITOR }));
+    let wire = Arc::new(Wire { network: world.network.clone(), life: AUDITOR });
+    let rail = world.rail(wire, &Arc::new(SimClock::new(world.began, 0)));
     let known: Vec<_> = {
         let seen = world.watch.seen();
         seen.payments.iter().map(|(id, known)| (*id, known.payment.clone())).collect()

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// The longest wait before a process tries again to get at its session.
 const WAIT_MS_MAX: u64 = 500;
 
+/// How often a process looks after what is open before it leaves that to others.
+const ROUNDS: u32 = 60;
+
 /// A life of a process, from its start.
 pub(crate) async fn live(world: Arc<World>, life: Life) {
     let payments = Payments::new(world.parts(life));
@@ -24,6 +27,9 @@ pub(crate) async fn live(world: Arc<World>, life: Life) {
         let _ = recover(&world, life, &payments).await;
     }
     let session = session(&world, life, &payments).await;
+    if let Some(every_ms) = world.scenario.watches_ms {
+        tokio::spawn(look_after(world.clone(), life, payments.clone(), Duration::from_millis(every_ms)));
+    }
     for lane in 0..world.lanes(life.process) {
         let (world, payments, session) = (world.clone(), payments.clone(), session.clone());
         tokio::spawn(async move {
@@ -57,6 +63,22 @@ async fn session(world: &World, life: Life, payments: &Payments) -> Arc<SessionP
             }
         }
     }
+}
+
+/// Takes up what is open every now and then, until the process dies or the storm is over.
+async fn look_after(world: Arc<World>, life: Life, payments: Payments, every: Duration) {
+    let stage = world.stage.clone();
+    let watching = payments.watch(every, move |found| {
+        stage.count(if found.is_ok() { "looked after" } else { "looking after failed" });
+    });
+    // Days may pass in a seed; nothing new is looked at after so many rounds.
+    for _ in 0..ROUNDS {
+        if world.stage.is_calm() || world.stage.is_dead(life) {
+            break;
+        }
+        tokio::time::sleep(every).await;
+    }
+    drop(watching);
 }
 
 /// Takes up what is open.

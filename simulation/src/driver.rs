@@ -162,6 +162,15 @@ impl Driver {
             let ms = self.dice.within(20_000, 8_000_000);
             return self.pass_time("time passes", ms).await;
         }
+        if self.dice.chance(rates.outage) {
+            let ms = self.dice.within(100_000_000, 250_000_000);
+            for process in 0..self.world.scenario.processes {
+                for host in network.hosts().into_iter().filter(|host| host.starts_with("rpc")) {
+                    network.cut(process, host);
+                }
+            }
+            return self.pass_time("days pass", ms).await;
+        }
         self.let_go_on().await;
     }
 

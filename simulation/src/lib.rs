@@ -12,6 +12,7 @@ mod disk;
 mod driver;
 mod faults;
 mod network;
+mod proxy;
 mod report;
 mod scenario;
 mod signer;

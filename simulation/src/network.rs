@@ -1,6 +1,7 @@
 //! The network between the processes and the market: it delays, reorders, repeats and loses, and can be cut.
 
 use crate::clock::{START_S, SimClock};
+use crate::proxy;
 use crate::stage::{Life, Seam, Stage, Verdict};
 use crate::watch::Watch;
 use async_trait::async_trait;
@@ -144,9 +145,13 @@ impl Network {
     async fn deliver(&self, message: &Message, fault: Option<Fault>) -> Result<HttpResponse, Broken> {
         self.tick();
         let armed = fault.as_ref().and_then(|fault| self.arm(message, fault));
-        let mut request = message.request.clone();
-        *request.uri_mut() = plain(request.uri());
-        let answer = self.market.exchange(request).await;
+        let mut request = proxy::inward(message.request.clone());
+        if message.host == SECOND_READER
+            && let Ok(reader) = self.market.rpc_url().parse()
+        {
+            *request.uri_mut() = reader;
+        }
+        let answer = self.market.exchange(request).await.map(proxy::outward);
         if let (Some(armed), Some(fault)) = (armed, fault) {
             if armed.armed().is_empty() {
                 self.stage.count(format!("fault {}", fault.name()));
@@ -195,12 +200,6 @@ const fn keeps_a_live_signature(fault: &Fault) -> bool {
     )
 }
 
-/// The market speaks plain HTTP, as behind a proxy, and knows one name for its node.
-fn plain(uri: &http::Uri) -> http::Uri {
-    let text = uri.to_string().replacen("https://", "http://", 1).replacen(SECOND_READER, READER, 1);
-    text.parse().unwrap_or_else(|_| uri.clone())
-}
-
 /// One life's handle on the network.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -219,7 +218,7 @@ impl Wire {
         let (host, paid) = (message.host.clone(), message.paid);
         network.inner().leaving.insert(ticket, message.clone());
         let seam = Seam::Send { host: host.clone(), what: message.what.clone(), paid };
-        let verdict = stage.pass(self.life, ticket, seam).await;
+        let verdict = stage.pass_often_as(self.life, ticket, seam).await;
         network.inner().leaving.remove(&ticket);
         if network.inner().cut.contains(&(self.life.process, host.clone())) {
             return Err(not_sent(&host));
@@ -240,7 +239,7 @@ impl Wire {
         };
         let answer = network.deliver(&message, fault).await;
         let seam = Seam::Answer { host: host.clone(), paid };
-        let verdict = stage.pass(self.life, stage.ticket(), seam).await;
+        let verdict = stage.pass_often(self.life, seam).await;
         let cut = network.inner().cut.contains(&(self.life.process, host.clone()));
         let answer = match answer {
             _ if cut || verdict == Verdict::Lost => return Err(no_answer(&host)),

@@ -22,6 +22,8 @@ pub(crate) struct Rates {
     pub(crate) seconds: u64,
     /// Minutes or hours pass.
     pub(crate) hours: u64,
+    /// Nobody reaches the chain, for days.
+    pub(crate) outage: u64,
     /// A read of the disk fails.
     pub(crate) read_fails: u64,
     /// A write fails, and nothing was written.
@@ -52,6 +54,8 @@ pub(crate) struct Rates {
     pub(crate) refund_fault: u64,
     /// How many reads stop at all.
     pub(crate) stop_at_reads: u64,
+    /// How many requests to the chain stop at all, and how many of its answers.
+    pub(crate) stop_at_rpc: u64,
     /// How many answers of disk and wallet stop at all.
     pub(crate) stop_at_answers: u64,
 }
@@ -108,6 +112,8 @@ pub(crate) struct Scenario {
     pub(crate) one_session: bool,
     /// Whether a process takes up what is open when it starts.
     pub(crate) recovers_first: bool,
+    /// How often a process looks after what is open, by itself.
+    pub(crate) watches_ms: Option<u64>,
     pub(crate) skews_ms: Vec<i64>,
     /// For each process the scripts that it runs side by side.
     pub(crate) scripts: Vec<Vec<Vec<Op>>>,
@@ -120,6 +126,8 @@ pub(crate) struct Scenario {
     pub(crate) funds: u128,
     /// How many endpoints read the chain. One of two may lie.
     pub(crate) readers: usize,
+    /// Whether the rail believes that a window is over only if it is so by the process's own clock too.
+    pub(crate) rail_has_clock: bool,
     /// How many blocks finality takes; 0 trusts the newest.
     pub(crate) finality: u64,
     pub(crate) window_s: u64,
@@ -164,10 +172,11 @@ impl Scenario {
                 2 => Order::First,
                 _ => Order::Any,
             },
-            steps: u32::try_from(dice.within(150, 700)).unwrap_or(400),
+            steps: u32::try_from(dice.within(120, 520)).unwrap_or(400),
             processes,
             one_session: dice.chance(700),
             recovers_first: dice.chance(700),
+            watches_ms: dice.chance(350).then(|| dice.within(2_000, 60_000)),
             skews_ms: (0..processes).map(|_| skew(dice)).collect(),
             scripts,
             sellers,
@@ -189,6 +198,7 @@ impl Scenario {
                 _ => 1_000_000,
             },
             readers: if dice.chance(400) { 2 } else { 1 },
+            rail_has_clock: dice.chance(500),
             finality,
             window_s: dice.within(10, 90),
             session_cap: cap(dice, purchases),
@@ -210,6 +220,7 @@ fn rates(dice: &mut Dice) -> Rates {
         ghost: 0,
         seconds: some(600, 40),
         hours: some(250, 8),
+        outage: some(120, 10),
         read_fails: some(300, 40),
         commit_fails: some(350, 60),
         committed_fails: some(350, 60),
@@ -221,10 +232,11 @@ fn rates(dice: &mut Dice) -> Rates {
         answer_lost: some(450, 150),
         half: some(350, 80),
         quote_fault: some(350, 80),
-        paid_fault: some(600, 600),
+        paid_fault: some(700, 800),
         rpc_fault: some(400, 150),
         refund_fault: some(400, 400),
         stop_at_reads: 0,
+        stop_at_rpc: 0,
         stop_at_answers: 0,
     };
     rates.restart = dice.within(20, 400);
@@ -235,6 +247,7 @@ fn rates(dice: &mut Dice) -> Rates {
         1 => 500,
         _ => dice.within(20, 150),
     };
+    rates.stop_at_rpc = if dice.chance(300) { 1_000 } else { dice.within(50, 400) };
     rates.stop_at_answers = dice.within(100, 800);
     rates
 }

@@ -193,6 +193,11 @@ impl Stage {
         inner.tickets
     }
 
+    /// Whether everything goes well from now on.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.inner().calm
+    }
+
     /// Whether this life has ended.
     pub(crate) fn is_dead(&self, life: Life) -> bool {
         self.inner().dead.contains(&life)
@@ -218,17 +223,25 @@ impl Stage {
 
     /// As [`Stage::pass`], for calls of which not each needs to stop.
     pub(crate) async fn pass_often(&self, life: Life, seam: Seam) -> Verdict {
+        let ticket = self.ticket();
+        self.pass_often_as(life, ticket, seam).await
+    }
+
+    /// As [`Stage::pass_often`], under a ticket.
+    pub(crate) async fn pass_often_as(&self, life: Life, ticket: u64, seam: Seam) -> Verdict {
         let stops = {
             let mut inner = self.inner();
             let often = match &seam {
                 Seam::Read(_) => inner.rates.stop_at_reads,
                 Seam::Committed(_) | Seam::Signed => inner.rates.stop_at_answers,
+                Seam::Send { host, .. } | Seam::Answer { host, .. } if host.starts_with("rpc") => {
+                    inner.rates.stop_at_rpc
+                }
                 _ => 1_000,
             };
             inner.dice.chance(often)
         };
         if stops {
-            let ticket = self.ticket();
             return self.pass(life, ticket, seam).await;
         }
         self.alive(life).await;

@@ -9,9 +9,9 @@ use crate::stage::{Life, Stage};
 use crate::watch::Watch;
 use bursar_ledger::{Ledger, Window};
 use bursar_market::{Address, ManualClock, Market, Pricing, SellerConfig, SourceDocument, TimeSource};
-use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
+use bursar_payments::x402::{Finality, NetworkReader, Safeguards, X402, X402Options};
 use bursar_payments::{LocalWallet, Mandate, MeteredItem, PaymentsParts, Policy, Rail, RecoveryRules, Scope};
-use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Limits, SeededEntropy, SessionId};
+use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Clock, Limits, SeededEntropy, SessionId};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -121,7 +121,7 @@ impl World {
                 entropy: entropy.clone(),
             })),
             policy: self.policy.clone(),
-            rails: vec![self.rail(transport.clone())],
+            rails: vec![self.rail(transport.clone(), &clock)],
             wallet,
             transport,
             registry: self.registry.clone(),
@@ -133,19 +133,25 @@ impl World {
     }
 
     /// The rail, over a transport.
-    pub(crate) fn rail(&self, transport: Arc<Wire>) -> Arc<dyn Rail> {
+    pub(crate) fn rail(&self, transport: Arc<Wire>, clock: &Arc<SimClock>) -> Arc<dyn Rail> {
         let mut rpc_urls = vec![self.market.rpc_url().to_owned()];
         if self.scenario.readers > 1 {
             rpc_urls.push(format!("http://{SECOND_READER}"));
         }
         let finality = if self.scenario.finality == 0 { Finality::Latest } else { Finality::Finalized };
         let reader = NetworkReader { network: self.market.network(), rpc_urls, finality };
-        Arc::new(X402::new(X402Options {
+        let rail = X402::new(X402Options {
             assets: self.registry.clone(),
             networks: vec![reader],
             transport,
             payer: bursar_payments::Wallet::address(&*self.wallet).to_owned(),
             quote_ttl_ms: 600_000,
+        });
+        let nothing = Amount::from_atomic(AssetId::micro_usd(), 0);
+        Arc::new(rail.guarded_by(Safeguards {
+            two_readers_above: (self.scenario.readers > 1).then_some(nothing),
+            clock: self.scenario.rail_has_clock.then(|| -> Arc<dyn Clock> { clock.clone() }),
+            ..Safeguards::default()
         }))
     }
 

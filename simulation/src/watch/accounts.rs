@@ -72,13 +72,13 @@ impl Accounts {
                     None => Ok(()),
                 }
             }
-            AccountOp::Pin { id } => self.from_pending(*id, "pinned", |_| Phase::Pending(None)),
-            AccountOp::Release { id } => self.from_pending(*id, "released", |_| Phase::Released),
+            AccountOp::Pin { id } => self.resolve(*id, "pinned", |_| Phase::Pending(None)),
+            AccountOp::Release { id } => self.resolve(*id, "released", |_| Phase::Released),
             AccountOp::Capture { id, lines, observed } => {
                 if *observed {
                     self.indebted |= !matches!(self.phase(*id), Some(Phase::Pending(_)));
                 }
-                self.from_pending(*id, "captured", |hold| Phase::Captured {
+                self.resolve(*id, "captured", |hold| Phase::Captured {
                     at,
                     lines: lines.clone().unwrap_or_else(|| hold.lines.clone()),
                     credited: BTreeMap::new(),
@@ -88,12 +88,7 @@ impl Accounts {
         }
     }
 
-    fn from_pending(
-        &mut self,
-        id: HoldId,
-        how: &str,
-        next: impl FnOnce(&Hold) -> Phase,
-    ) -> Result<(), String> {
+    fn resolve(&mut self, id: HoldId, how: &str, next: impl FnOnce(&Hold) -> Phase) -> Result<(), String> {
         let Some(hold) = self.holds.get_mut(&id) else { return Err(format!("{id} was {how}, and is none")) };
         let Phase::Pending(_) = hold.phase else {
             return Err(format!("{id} was {how} when it was {:?}", hold.phase));

@@ -197,12 +197,12 @@ impl Watch {
     fn check_money(&self, seen: &mut Seen, id: PaymentId, known: &Known) {
         let Some(held) = known.payment.held() else { return };
         let phase = seen.accounts.phase(held.hold).cloned();
-        let fits = match (&known.payment, &phase) {
-            (Payment::Held(_), Some(Phase::Pending(_))) => true,
-            (Payment::Signing(_) | Payment::Unknown { .. }, Some(Phase::Pending(None))) => true,
-            (Payment::Paid { .. }, Some(Phase::Captured { .. })) => true,
-            _ => false,
-        };
+        let fits = matches!(
+            (&known.payment, &phase),
+            (Payment::Held(_), Some(Phase::Pending(_)))
+                | (Payment::Signing(_) | Payment::Unknown { .. }, Some(Phase::Pending(None)))
+                | (Payment::Paid { .. }, Some(Phase::Captured { .. }))
+        );
         if !fits {
             let state = known.payment.name();
             seen.violated("money-follows-state", format!("{id} is {state} and its hold is {phase:?}"));

@@ -71,8 +71,8 @@ impl Watch {
                 let this = (*other, *attempt) == (id, number);
                 let current = known.payment.held().is_some_and(|held| held.attempt == *attempt);
                 let over = current && known.is_over();
-                let dead = !seen.signed.contains(&terms.signing) || now_s >= terms.valid_before_s;
-                if !this && !over && !(dead && !self.has_settled(&terms.nonce)) {
+                let live = seen.signed.contains(&terms.signing) && now_s < terms.valid_before_s;
+                if !this && !over && (live || self.has_settled(&terms.nonce)) {
                     others.push(format!("attempt {attempt} of {other}, {}", known.payment.name()));
                 }
             }
