@@ -10,8 +10,8 @@ use bursar_ledger::{Ledger, SqliteOptions, SqliteStore};
 use bursar_memory::Library;
 use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
 use bursar_payments::{
-    Compensator, Compensators, HttpTransport, Mandate, Payments, PaymentsParts, Policy, PolicyFile, Rail,
-    Recovered, RecoveryRules, Wallet,
+    Compensator, Compensators, HttpTransport, Mandate, NoObserver, Observer, Payments, PaymentsParts, Policy,
+    PolicyFile, Rail, Recovered, RecoveryRules, Wallet,
 };
 use bursar_types::{Asset, AssetRegistry, Clock, Entropy, FetchError, Limits, Transport};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,7 @@ pub struct BursarBuilder {
     entropy: Arc<dyn Entropy>,
     limits: Limits,
     recovery: RecoveryRules,
+    observer: Arc<dyn Observer>,
     watch_every: Option<Duration>,
     compensators: Compensators,
 }
@@ -58,6 +59,7 @@ impl BursarBuilder {
             entropy: Arc::new(SystemEntropy),
             limits: Limits::default(),
             recovery: RecoveryRules::default(),
+            observer: Arc::new(NoObserver),
             watch_every: Some(WATCH_EVERY),
             compensators: Compensators::default(),
         }
@@ -174,6 +176,12 @@ impl BursarBuilder {
         self
     }
 
+    /// Who hears what recovery finds and does, from opening on. What a session does is in its own events.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
     /// How often what is open is looked after beside other work; `None` leaves it to [`Bursar::recover`].
     pub const fn watch_every(mut self, every: Option<Duration>) -> Self {
         self.watch_every = every;
@@ -216,7 +224,7 @@ impl BursarBuilder {
             payer: wallet.address().to_owned(),
             quote_ttl_ms: QUOTE_TTL_MS,
         }));
-        let payments = Payments::new(PaymentsParts {
+        let parts = PaymentsParts {
             ledger: ledger.clone(),
             policy,
             rails: vec![rail],
@@ -227,7 +235,8 @@ impl BursarBuilder {
             entropy: self.entropy.clone(),
             limits: self.limits,
             recovery: self.recovery,
-        });
+        };
+        let payments = Payments::observed(parts, self.observer);
         payments.compensators().extend(&self.compensators);
         let recovered = payments.recover().await?;
         let watch = self.watch_every.map(|every| payments.watch(every, log_failure));

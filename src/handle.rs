@@ -39,6 +39,14 @@ impl Bursar {
         BursarBuilder::from_file(path.as_ref())?.open().await
     }
 
+    /// Begins to put Bursar together as a configuration file describes it.
+    ///
+    /// # Errors
+    /// [`BursarError`], naming the file and field.
+    pub fn configured(path: impl AsRef<Path>) -> Result<BursarBuilder, BursarError> {
+        BursarBuilder::from_file(path.as_ref())
+    }
+
     /// Begins to put Bursar together in code, over a data folder.
     pub fn builder(data: impl Into<PathBuf>) -> BursarBuilder {
         BursarBuilder::new(data.into())

@@ -6,7 +6,7 @@ use super::decide::TRIES;
 use super::inflow::Stray;
 use super::join::Loaded;
 use super::open::fold_session;
-use super::{Payments, SessionHooks, unavailable};
+use super::{Payments, unavailable};
 use crate::obligation::{Obligation, ObligationEvent};
 use crate::payment::{Evidence, Payment, PaymentEvent};
 use crate::rail::ChainEvent;
@@ -169,7 +169,7 @@ impl Payments {
                 return Err(DeskError::Over(id));
             }
             let session = fold_session(self.ledger(), signed.held.ask.session, None).await;
-            let purse = self.purse_of(session.map_err(unavailable)?, SessionHooks::default());
+            let purse = self.purse_for_recovery(session.map_err(unavailable)?);
             let events = [PaymentEvent::Owed(event.clone())];
             match purse.book(&loaded, &signed.held, &events, Transaction::default()).await? {
                 Booked::Done(_) => return Ok(()),

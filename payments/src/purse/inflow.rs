@@ -5,7 +5,7 @@ use super::book::Booked;
 use super::decide::TRIES;
 use super::join::Loaded;
 use super::open::fold_session;
-use super::{Payments, SessionHooks, unavailable};
+use super::{Payments, unavailable};
 use crate::obligation::{ObligationEvent, Refund};
 use crate::payment::{Payment, PaymentEvent};
 use crate::rail::{ChainEvent, InflowQuery, Rail, RemedyError, Transfer};
@@ -183,7 +183,7 @@ impl Payments {
         let Some(Payment::Paid { signed, .. }) = &loaded.payment else { return Ok(Booked::Overtaken) };
         let session = signed.held.ask.session;
         let state = fold_session(self.ledger(), session, None).await.map_err(unavailable)?;
-        let purse = self.purse_of(state, SessionHooks::default());
+        let purse = self.purse_for_recovery(state);
         let mut extra = Transaction::default();
         extra.links.push(LinkWrite {
             key: credited_link(transfer),

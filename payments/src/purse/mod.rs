@@ -34,7 +34,7 @@ pub use remedy::{ClaimStanding, GivenUp};
 pub(crate) use sagas::SagaParts;
 pub use watch::Watch;
 
-use crate::events::MoneyEvent;
+use crate::events::{MoneyEvent, Observer};
 use crate::payment::Ask;
 use crate::policy::{Actor, CallFacts, Facts, Policy};
 use crate::rail::Rail;
@@ -66,6 +66,7 @@ struct Shared {
     entropy: Arc<dyn Entropy>,
     limits: Limits,
     recovery: RecoveryRules,
+    observer: Arc<dyn Observer>,
     schedule: Mutex<recover::Schedule>,
     compensators: crate::saga::Compensators,
     flights: Flights,

@@ -4,7 +4,7 @@ use super::budgets::{budget, item_budgets};
 use super::flight::Flights;
 use super::{Payments, SessionPurse, Shared};
 use crate::approval::Approver;
-use crate::events::{NoObserver, Observer};
+use crate::events::{MoneyEvent, NoObserver, Observer};
 use crate::mandate::{Mandate, MandateError, PlanApproval};
 use crate::plan::{ItemTerms, Plan};
 use crate::policy::{Actor, Policy};
@@ -120,6 +120,13 @@ impl Payments {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: PaymentsParts) -> Self {
+        Self::observed(parts, Arc::new(NoObserver))
+    }
+
+    /// The same, telling `observer` what recovery finds and does in any session, and what persons credit. What a session
+    /// does itself is told to [its own](SessionHooks::observer).
+    #[must_use]
+    pub fn observed(parts: PaymentsParts, observer: Arc<dyn Observer>) -> Self {
         Self(Arc::new(Shared {
             ledger: parts.ledger,
             policy: parts.policy,
@@ -131,6 +138,7 @@ impl Payments {
             entropy: parts.entropy,
             limits: parts.limits,
             recovery: parts.recovery,
+            observer,
             schedule: Mutex::default(),
             compensators: crate::saga::Compensators::default(),
             flights: Flights::default(),
@@ -240,6 +248,12 @@ impl Payments {
         })
     }
 
+    /// A session's purse for recovery and for persons: nobody is asked, and whoever watches recovery is told.
+    pub(super) fn purse_for_recovery(&self, state: Arc<SessionState>) -> Arc<SessionPurse> {
+        let observer = Arc::new(Recovering(self.0.observer.clone()));
+        self.purse_of(state, SessionHooks { observer, ..SessionHooks::default() })
+    }
+
     /// The ledger.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
@@ -276,6 +290,18 @@ impl Payments {
         }
         let far = bursar_types::Timestamp::from_unix_ms(9_007_199_254_740_991);
         Ok(Some(Plan { id, items, total, expires_at: mandate.expires_at.unwrap_or(far), purpose: None }))
+    }
+}
+
+/// Tells what happens to money. A purse made for recovery does not know the phase before, so that is not told.
+#[derive(Debug)]
+struct Recovering(Arc<dyn Observer>);
+
+impl Observer for Recovering {
+    fn event(&self, event: &MoneyEvent) {
+        if !matches!(event, MoneyEvent::PhaseChanged { .. }) {
+            self.0.event(event);
+        }
     }
 }
 

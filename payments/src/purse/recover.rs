@@ -5,7 +5,8 @@ use super::join::Loaded;
 use super::open::fold_session;
 use super::pay::LetGo;
 use super::settle::Seen;
-use super::{Payments, SessionHooks, SessionPurse, unavailable};
+use super::{Payments, SessionPurse, unavailable};
+use crate::events::MoneyEvent;
 use crate::obligation::{Obligation, ObligationState};
 use crate::payment::{Held, Payment, PaymentEvent, Signed};
 use crate::rail::{Outcome, Prepared};
@@ -13,6 +14,7 @@ use crate::saga::SagasRecovered;
 use bursar_ledger::Transaction;
 use bursar_types::{FetchError, HttpRequest, PaymentId, SessionId, Timestamp};
 use http::{HeaderName, HeaderValue};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 use tokio::task::JoinSet;
@@ -21,7 +23,7 @@ use tokio::task::JoinSet;
 const AT_ONCE: usize = 64;
 
 /// What one pass of recovery found and did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Recovered {
     /// Holds given back because nothing was signed under them.
     pub let_go: u64,
@@ -227,7 +229,7 @@ impl Payments {
                 Some(purse) => purse.clone(),
                 None => match fold_session(self.ledger(), session, None).await {
                     Ok(state) => {
-                        let purse = self.purse_of(state, SessionHooks::default());
+                        let purse = self.purse_for_recovery(state);
                         purses.insert(session, purse.clone());
                         purse
                     }
@@ -350,8 +352,12 @@ impl SessionPurse {
         outcome: Option<Outcome>,
     ) -> Result<Done, FetchError> {
         if let Payment::Held(held) = read {
-            return Ok(match self.let_go(held, "left by a worker that stopped before signing").await? {
-                LetGo::Done => Done::LetGo,
+            let reason = "left by a worker that stopped before signing";
+            return Ok(match self.let_go(held, reason).await? {
+                LetGo::Done => {
+                    self.tell(&MoneyEvent::NotPaid { payment: id, proof: reason.to_owned() });
+                    Done::LetGo
+                }
                 // It has another worker, who will see to it.
                 LetGo::Overtaken => Done::Busy,
             });

@@ -1,7 +1,7 @@
 //! What sagas need of the purse.
 
 use super::open::fold_session;
-use super::{Payments, SessionHooks, SessionPurse, ask, unavailable};
+use super::{Payments, SessionPurse, ask, unavailable};
 use crate::payment::Ask;
 use crate::recovery::RecoveryRules;
 use crate::saga::Compensators;
@@ -59,6 +59,6 @@ impl Payments {
     /// A session's purse, for what signs nothing.
     pub(crate) async fn purse_for_saga(&self, session: SessionId) -> Result<Arc<SessionPurse>, FetchError> {
         let state = fold_session(self.ledger(), session, None).await.map_err(unavailable)?;
-        Ok(self.purse_of(state, SessionHooks::default()))
+        Ok(self.purse_for_recovery(state))
     }
 }

@@ -9,10 +9,11 @@ use super::state::SagaState;
 use crate::purse::Payments;
 use bursar_ledger::StreamId;
 use bursar_types::FetchError;
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// What one pass of recovery found of sagas.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct SagasRecovered {
     /// They run, and their time is not over: left alone.
     pub running: u64,
