@@ -1,5 +1,11 @@
 //! What the command line takes.
 
+mod desk;
+
+pub(crate) use desk::{
+    CreditArgs, DismissArgs, ExtendArgs, ObligationAction, ObligationsArgs, SayArgs, ShowArgs, WatchArgs,
+};
+
 use bursar::payments::PlanApproval;
 use bursar::types::{Amount, Asset};
 use bursar_market::{Address, WireVersion};
@@ -32,6 +38,8 @@ pub(crate) enum Command {
     Market(MarketArgs),
     Sessions(SessionsArgs),
     Spend(SpendArgs),
+    Obligations(ObligationsArgs),
+    Watch(WatchArgs),
     /// Checks the journal.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -266,6 +274,14 @@ fn question(text: &str) -> Result<String, &'static str> {
         "" => Err(
             "the question is empty; ask something, for example \"Who may pay the gas for a USDC transfer?\"",
         ),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// A name or a reason: not empty.
+fn word(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("it is empty; say who decides, and why, so that the journal can tell"),
         text => Ok(text.to_owned()),
     }
 }

@@ -3,6 +3,7 @@
 use bursar::BursarError;
 use bursar::agent::RunError;
 use bursar::ledger::StoreError;
+use bursar::payments::DeskError;
 use bursar_market::MarketError;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -77,6 +78,29 @@ pub(crate) enum CliError {
         /// What can be, a line each.
         others: Vec<String>,
     },
+    /// The payment that is meant is not certain, or there is nothing of it to show.
+    #[error("{problem}{}", listed(.others))]
+    NoPayment {
+        /// What is wrong.
+        problem: String,
+        /// What could be meant, a line each.
+        others: Vec<String>,
+    },
+    /// What a person said about an obligation was not taken.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    /// A file that would be written over.
+    #[error("`{}` exists already, and is not written over", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The data folder was not made by a market in a box.
+    #[error("`{}` was made with a configuration, not by a market in a box", path.display())]
+    NoBox {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The agent could not be put together.
     #[error(transparent)]
     Agent(#[from] bursar::agent::BuildError),
@@ -127,7 +151,8 @@ impl CliError {
             | Self::Afterwards(_)
             | Self::Runtime(_)
             | Self::Agent(_)
-            | Self::Tools(_) => 1,
+            | Self::Tools(_)
+            | Self::Desk(DeskError::Contended | DeskError::Ledger(_)) => 1,
             Self::Market(_)
             | Self::Bursar(_)
             | Self::File { .. }
@@ -135,6 +160,10 @@ impl CliError {
             | Self::NoData { .. }
             | Self::NoSession(_)
             | Self::NotResumed { .. }
+            | Self::NoPayment { .. }
+            | Self::Desk(_)
+            | Self::Exists { .. }
+            | Self::NoBox { .. }
             | Self::Address(_) => 2,
         }
     }
@@ -165,6 +194,9 @@ impl CliError {
                 "ask something first with `bursar research \"QUESTION\"`, or name another folder with --data"
             }
             Self::NoSession(_) => "`bursar sessions` lists them",
+            Self::NoPayment { .. } => "`bursar obligations --all` lists everything there is",
+            Self::Exists { .. } => "name a file that does not exist yet",
+            Self::NoBox { .. } => "name the configuration with --config",
             Self::Damaged { .. } => "restore it from a backup, or use another folder with --data",
             Self::File { .. } => {
                 "check that you own the folder and may write there, or name another with --data"

@@ -1,4 +1,4 @@
-//! The `bursar` command: research, resume, market, sessions, spend and audit.
+//! The `bursar` command: research, resume, market, sessions, spend, obligations, watch and audit.
 //!
 //! # Exit codes
 //!
@@ -7,7 +7,7 @@
 //! | 0 | done |
 //! | 1 | the run has no answer, the journal does not verify, or another process goes on with the run |
 //! | 2 | bad input or usage: nothing was paid |
-//! | 3 | something is open: it is not known whether money moved or a tool did its work, or what was paid for did not come |
+//! | 3 | something is open: it is not known whether money moved or a tool did its work, or what was paid for did not come; `obligations` also where a person has to decide |
 //! | 130 | interrupted: payments in flight were waited for; `bursar resume SESSION` goes on without paying twice |
 //!
 //! # The stream of `bursar research --json` and `bursar resume --json`
@@ -35,8 +35,13 @@
 //! | `"cli": "end"` | last | `exit`, `interrupted`, `go_on` (the command that goes on with the run; null once it has ended), `waiting` (`call`, `tool`, `arguments` of the call that a person has to say of; else null) |
 //!
 //! `bursar spend --json` prints a payment a line: `id`, `session`, `at`, `state` (`held`, `signing`, `unknown`,
-//! `delivered`, `undelivered`, `not_paid`, `unreadable`) with its `problem` or `proof`, `amount`, `micro_usd`, `host`,
+//! `delivered`, `undelivered`, `claimed`, `parked`, `refunded`, `closed`, `not_paid`, `unreadable`) with its `problem` or `proof`, `amount`, `micro_usd`, `host`,
 //! `payee`, `method`, `resource`, `description`, `receipt`, `artifact`, `rules`, `item`, `uses`.
+//!
+//! `bursar obligations --json` prints what is listed, a line each: `"desk": "obligation"` (`payment`, `session`, `evidence`,
+//! `obligation`, `since`, `description`, `overdue`, `came_back`), `"stray"` (`event`, `transfer`, `why`) or `"unknown"` (as
+//! `bursar spend --json`). `bursar watch --json` prints `"money"` lines as above, also `claimed`, `remedy_failed`, `refunded`
+//! and `parked`, and with `--once` a last one: `"cli": "pass"` (`found`, `quiet`, `exit`).
 
 mod args;
 mod commands;
@@ -67,6 +72,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Market(args) => commands::market::run(args).await,
                 Command::Sessions(args) => commands::sessions::run(args).await,
                 Command::Spend(args) => commands::spend::run(args).await,
+                Command::Obligations(args) => commands::obligations::run(args).await,
+                Command::Watch(args) => commands::watch::run(args).await,
                 Command::Audit(AuditCommand::Verify(args)) => commands::audit::verify(args).await,
             }
         }),

@@ -1,7 +1,7 @@
 //! The market in a box: started on loopback with the data folder's chain, on the ports it had before.
 
 use crate::exit::CliError;
-use crate::sources;
+use crate::sources::documents;
 use bursar::Asset;
 use bursar::types::SessionId;
 use bursar_market::{Address, Market, MarketBuilder, MarketError, Ports};
@@ -58,10 +58,13 @@ pub(crate) fn remember(data: &Path, session: SessionId, sources: Option<&Path>) 
 /// What the market that a session bought from sells; `None` if it was none in a box.
 pub(crate) fn remembered(data: &Path, session: SessionId) -> Result<Option<Sources>, CliError> {
     let known = Known::read(&file(data))?;
-    Ok(known.sessions.get(&session).map(|name| match name.as_str() {
-        BUILT_IN => Sources::BuiltIn,
-        folder => Sources::Folder(PathBuf::from(folder)),
-    }))
+    Ok(known.sessions.get(&session).map(|name| Sources::named(name)))
+}
+
+/// What a market that the data folder had sells; `None` if it had none.
+pub(crate) fn any(data: &Path) -> Result<Option<Sources>, CliError> {
+    let known = Known::read(&file(data))?;
+    Ok(known.markets.keys().next().map(|name| Sources::named(name)))
 }
 
 /// What a market sells.
@@ -74,6 +77,14 @@ pub(crate) enum Sources {
 }
 
 impl Sources {
+    /// The way back from [`name`].
+    fn named(name: &str) -> Self {
+        match name {
+            BUILT_IN => Self::BuiltIn,
+            folder => Self::Folder(PathBuf::from(folder)),
+        }
+    }
+
     /// The folder, if it is one.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
@@ -91,7 +102,7 @@ fn file(data: &Path) -> PathBuf {
 pub(crate) fn builder(sources: Option<&Path>) -> MarketBuilder {
     match sources {
         Some(folder) => Market::builder().source_dir(folder),
-        None => Market::builder().documents(sources::documents()),
+        None => Market::builder().documents(documents()),
     }
 }
 

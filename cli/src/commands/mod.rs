@@ -2,7 +2,9 @@
 
 pub(crate) mod audit;
 pub(crate) mod market;
+pub(crate) mod obligations;
 pub(crate) mod research;
 pub(crate) mod resume;
 pub(crate) mod sessions;
 pub(crate) mod spend;
+pub(crate) mod watch;

@@ -7,7 +7,7 @@ mod outcome;
 
 pub(crate) use ask::asking;
 pub(crate) use drive::{Watch, agent, interrupt, screen, to_the_end};
-pub(crate) use open::{data_of, in_a_box, with_config};
+pub(crate) use open::{data_of, in_a_box, in_a_box_as, with_config, with_config_as};
 pub(crate) use outcome::{Bought, Chain, Outcome, Source, Waiting};
 
 use crate::args::{ApproveArg, ResearchArgs, default_budget};

@@ -113,7 +113,7 @@ async fn choose(folder: &Path, given: &str) -> Result<Chosen, CliError> {
 }
 
 /// Whether an id begins as given, with its kind or without.
-fn begins(id: &str, given: &str) -> bool {
+pub(crate) fn begins(id: &str, given: &str) -> bool {
     let digits = id.split_once('_').map_or(id, |(_, digits)| digits);
     !given.is_empty() && (id.starts_with(given) || digits.starts_with(given))
 }

@@ -15,6 +15,7 @@ pub(crate) struct Outside {
     pub(crate) home: Home,
     _market: Running,
     admin: String,
+    reseller: String,
 }
 
 impl Outside {
@@ -23,10 +24,24 @@ impl Outside {
     }
 
     fn funding(address: &str) -> Self {
+        Self::start(Home::new(), address, &[])
+    }
+
+    /// A market of one document, so that what a model prefers does not show.
+    pub(crate) fn selling(text: &str) -> Self {
         let home = Home::new();
-        let mut market = home.start(["market", "--admin", "--state", "chain.jsonl", "--fund", address]);
-        let seller = market.until("seller ");
-        let admin = seller.split_whitespace().nth(1).unwrap().trim_start_matches("http://").to_owned();
+        std::fs::create_dir(home.file("notes")).unwrap();
+        std::fs::write(home.file("notes/note.md"), text).unwrap();
+        Self::start(home, WALLET, &["--sources", "notes"])
+    }
+
+    fn start(home: Home, address: &str, more: &[&str]) -> Self {
+        let args = ["market", "--admin", "--state", "chain.jsonl", "--fund", address];
+        let mut market = home.start(args.iter().chain(more).copied());
+        let host =
+            |line: &str| line.split_whitespace().nth(1).unwrap().trim_start_matches("http://").to_owned();
+        let admin = host(&market.until("seller "));
+        let reseller = host(&market.until("seller "));
         let mut config = market.until("data = ");
         loop {
             let next = market.until("");
@@ -36,21 +51,42 @@ impl Outside {
             config.push_str(&next);
         }
         std::fs::write(home.file("bursar.toml"), config).unwrap();
-        Self { home, _market: market, admin }
+        Self { home, _market: market, admin, reseller }
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = self.home.command(["research", QUESTION, "--json", "--config", "bursar.toml"]);
+        self.with_config(&["research", QUESTION, "--json"])
+    }
+
+    /// A command that uses the configuration, and so the wallet.
+    pub(crate) fn with_config(&self, args: &[&str]) -> Command {
+        let mut command = self.home.command(args.iter().copied().chain(["--config", "bursar.toml"]));
         command.env("BURSAR_KEY", KEY);
         command
     }
 
+    /// Changes the configuration.
+    pub(crate) fn configure(&self, change: impl FnOnce(String) -> String) {
+        let file = self.home.file("bursar.toml");
+        std::fs::write(&file, change(std::fs::read_to_string(&file).unwrap())).unwrap();
+    }
+
     /// Arms a fault at the main seller.
     pub(crate) fn fault(&self, rule: &str) {
-        let mut stream = std::net::TcpStream::connect(&self.admin).unwrap();
+        Self::arm(&self.admin, rule);
+    }
+
+    /// Arms a fault at every seller.
+    pub(crate) fn fault_everywhere(&self, rule: &str) {
+        Self::arm(&self.admin, rule);
+        Self::arm(&self.reseller, rule);
+    }
+
+    fn arm(admin: &str, rule: &str) {
+        let mut stream = std::net::TcpStream::connect(admin).unwrap();
         let head = format!(
             "POST /admin/faults HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{rule}",
-            self.admin,
+            admin,
             rule.len()
         );
         stream.write_all(head.as_bytes()).unwrap();

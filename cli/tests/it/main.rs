@@ -12,6 +12,8 @@ mod interrupt;
 #[cfg(test)]
 mod market;
 #[cfg(test)]
+mod obligations;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod research;
@@ -19,3 +21,5 @@ mod research;
 mod resume;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod watch;

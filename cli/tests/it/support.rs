@@ -143,6 +143,12 @@ impl Running {
         }
     }
 
+    /// The next line; `None` at the end.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        (self.lines.read_line(&mut line).unwrap() > 0).then_some(line)
+    }
+
     /// Reads what it says beside its output until that holds `text`.
     pub(crate) fn until_stderr(&mut self, text: &str) {
         let mut seen = Vec::new();
@@ -211,6 +217,9 @@ fn steady_line(line: &str, ports: &mut BTreeMap<String, usize>) -> String {
 
 fn steady_word(token: &str, before: &str, ports: &mut BTreeMap<String, usize>) -> String {
     let hex = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if let Some(token) = token.strip_suffix(':') {
+        return steady_word(token, before, ports) + ":";
+    }
     if let Some((prefix, digits)) = token.split_once('_')
         && digits.len() == 32
         && hex(digits)

@@ -6,7 +6,7 @@ use crate::exit::CliError;
 use crate::market_box::{self, MarketBox};
 use crate::screen::Notes;
 use bursar::types::{AssetId, SessionId};
-use bursar::{Bursar, Config};
+use bursar::{Bursar, BursarBuilder, Config};
 use bursar_market::Address;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,15 @@ impl Open {
 
 /// Starts the market in a box, and opens the data folder beside it.
 pub(crate) async fn in_a_box(given: Option<&Path>, sources: Option<&Path>) -> Result<Open, CliError> {
+    in_a_box_as(given, sources, |builder| builder).await
+}
+
+/// The same, with what `also` adds before it is opened.
+pub(crate) async fn in_a_box_as(
+    given: Option<&Path>,
+    sources: Option<&Path>,
+    also: impl FnOnce(BursarBuilder) -> BursarBuilder,
+) -> Result<Open, CliError> {
     // Sources are looked at before anything is made, so that a wrong folder leaves nothing behind.
     if let Some(folder) = sources {
         bursar_market::Library::read(folder).map_err(bursar_market::MarketError::from)?;
@@ -47,12 +56,11 @@ pub(crate) async fn in_a_box(given: Option<&Path>, sources: Option<&Path>) -> Re
         Notes.say(format!("note: left out `{}`: it {}", skipped.path, skipped.reason));
     }
     let token = market_box::asset(&market.market);
-    let bursar = builder
+    let builder = builder
         .asset(token.clone())
         .network(market.market.network(), vec![market.market.rpc_url().to_owned()], true)
-        .discovery(market.market.discovery_url())
-        .open()
-        .await?;
+        .discovery(market.market.discovery_url());
+    let bursar = also(builder).open().await?;
     let place = format!(
         "{} documents from {} sellers on this machine, for play money ({})",
         market.market.sellers().first().map_or(0, |seller| seller.documents().count()),
@@ -66,7 +74,15 @@ pub(crate) async fn in_a_box(given: Option<&Path>, sources: Option<&Path>) -> Re
 
 /// Opens what a configuration file describes.
 pub(crate) async fn with_config(path: &Path) -> Result<Open, CliError> {
-    let bursar = Bursar::open(path).await?;
+    with_config_as(path, |builder| builder).await
+}
+
+/// The same, with what `also` adds before it is opened.
+pub(crate) async fn with_config_as(
+    path: &Path,
+    also: impl FnOnce(BursarBuilder) -> BursarBuilder,
+) -> Result<Open, CliError> {
+    let bursar = also(Bursar::configured(path)?).open().await?;
     let data = data_of(path)?;
     let place = format!("as `{}` says", path.display());
     let flags = format!(" --config {}", word(path));
