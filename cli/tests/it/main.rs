@@ -10,6 +10,8 @@ mod help;
 #[cfg(test)]
 mod interrupt;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod market;
 #[cfg(test)]
 mod obligations;
