@@ -8,18 +8,21 @@ use crate::system::{SystemClock, SystemEntropy};
 use crate::wallet_file;
 use bursar_ledger::{Ledger, SqliteOptions, SqliteStore};
 use bursar_memory::Library;
-use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
+use bursar_payments::x402::{Finality, NetworkReader, Safeguards, X402, X402Options};
 use bursar_payments::{
     Compensator, Compensators, HttpTransport, Mandate, NoObserver, Observer, Payments, PaymentsParts, Policy,
     PolicyFile, Rail, Recovered, RecoveryRules, Wallet,
 };
-use bursar_types::{Asset, AssetRegistry, Clock, Entropy, FetchError, Limits, Transport};
+use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Clock, Entropy, FetchError, Limits, Transport};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How long a quote may be used before it must be asked again.
 const QUOTE_TTL_MS: u64 = 15 * 60 * 1_000;
+/// Above ten dollars one endpoint's word about a payment is not enough.
+const TWO_READERS_ABOVE_MICRO_USD: u128 = 10_000_000;
 /// How often what is open is looked after, beside other work.
 const WATCH_EVERY: Duration = Duration::from_secs(30);
 
@@ -41,6 +44,8 @@ pub struct BursarBuilder {
     recovery: RecoveryRules,
     observer: Arc<dyn Observer>,
     watch_every: Option<Duration>,
+    two_readers_above: Option<Amount>,
+    cancel_fees: BTreeMap<String, u128>,
     compensators: Compensators,
 }
 
@@ -61,6 +66,8 @@ impl BursarBuilder {
             recovery: RecoveryRules::default(),
             observer: Arc::new(NoObserver),
             watch_every: Some(WATCH_EVERY),
+            two_readers_above: Some(Amount::from_atomic(AssetId::micro_usd(), TWO_READERS_ABOVE_MICRO_USD)),
+            cancel_fees: BTreeMap::new(),
             compensators: Compensators::default(),
         }
     }
@@ -83,6 +90,9 @@ impl BursarBuilder {
                 FinalityConfig::Finalized => Finality::Finalized,
                 FinalityConfig::Latest => Finality::Latest,
             };
+            if let Some(wei_max) = network.cancel_fee_wei_max {
+                builder.cancel_fees.insert(network.network.clone(), u128::from(wei_max));
+            }
             builder.networks.push(NetworkReader {
                 network: network.network,
                 rpc_urls: network.rpc,
@@ -97,6 +107,11 @@ impl BursarBuilder {
             let text = std::fs::read_to_string(&path)
                 .map_err(|source| BursarError::ConfigFile { path: path.clone(), source })?;
             builder.policies.push(PolicyFile { name: policy.display().to_string(), text });
+        }
+        if let Some(text) = &config.two_readers_above {
+            let amount = Amount::parse_decimal(&Asset::micro_usd(), text);
+            let problem = |source| BursarError::TwoReaders { text: text.clone(), source };
+            builder.two_readers_above = Some(amount.map_err(problem)?);
         }
         builder.discovery = config.discovery;
         builder.recovery = config.recovery;
@@ -217,13 +232,19 @@ impl BursarBuilder {
         let library = Library::open(self.data.join("library.sqlite"), ledger.clone()).await?;
         let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new()?);
         let registry = Arc::new(self.registry);
-        let rail: Arc<dyn Rail> = Arc::new(X402::new(X402Options {
+        let guards = Safeguards {
+            two_readers_above: self.two_readers_above,
+            cancel_fee_wei_max: self.cancel_fees,
+            clock: Some(self.clock.clone()),
+        };
+        let x402 = X402::new(X402Options {
             assets: registry.clone(),
             networks: self.networks,
             transport: transport.clone(),
             payer: wallet.address().to_owned(),
             quote_ttl_ms: QUOTE_TTL_MS,
-        }));
+        });
+        let rail: Arc<dyn Rail> = Arc::new(x402.guarded_by(guards));
         let parts = PaymentsParts {
             ledger: ledger.clone(),
             policy,

@@ -43,6 +43,8 @@ pub struct Config {
     /// Discovery services that agents search.
     #[serde(default)]
     pub discovery: Vec<String>,
+    /// Above this worth in US dollars, such as `"10.00"` (the default), two endpoints must say the same about a payment.
+    pub two_readers_above: Option<String>,
     /// How patiently what is open is looked after; each field has a default.
     #[serde(default)]
     pub recovery: RecoveryRules,
@@ -75,8 +77,11 @@ pub enum WalletConfig {
 pub struct NetworkConfig {
     /// CAIP-2, such as `eip155:84532`.
     pub network: String,
-    /// JSON-RPC endpoints; where there are several, all must agree.
+    /// JSON-RPC endpoints. Above `two_readers_above` two of different hosts must say the same.
     pub rpc: Vec<String>,
+    /// The most that taking one authorization back may cost in fees, in the smallest unit of the chain's own coin; without
+    /// it nothing is taken back.
+    pub cancel_fee_wei_max: Option<u64>,
     /// `finalized`, or `latest` for a chain on this machine.
     #[serde(default)]
     pub finality: FinalityConfig,

@@ -3,7 +3,7 @@
 use bursar_ledger::{CommitError, StoreError};
 use bursar_memory::LibraryError;
 use bursar_payments::{HttpTransportError, MandateFileError, OpenError, PolicyError, WalletError};
-use bursar_types::{FetchError, LedgerId};
+use bursar_types::{FetchError, LedgerId, ParseAmountError};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -26,6 +26,14 @@ pub enum BursarError {
         path: PathBuf,
         /// Where and why.
         source: Box<toml::de::Error>,
+    },
+    /// The amount above which two readers are needed is none.
+    #[error("`two_readers_above = \"{text}\"` is no amount of dollars such as \"10.00\": {source}")]
+    TwoReaders {
+        /// What was written.
+        text: String,
+        /// Why.
+        source: ParseAmountError,
     },
     /// The mandate in the configuration cannot be used.
     #[error("mandate: {0}")]

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 /// Something that happened: to a run, or to money. One JSON object per line makes a stream of them.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "few are ever waiting, and each is matched at once")]
 pub enum Event {
     /// A run's record or delta.
     Run(RunEvent),

@@ -115,7 +115,7 @@ mod tests {
             payment: PaymentId::derived(&[name.as_bytes()]),
             payee: payee.to_owned(),
             left: Amount::from_atomic(asset(), left),
-            since: Timestamp::from_unix_ms(since_s * 1_000),
+            since: Timestamp::from_unix_ms(0).plus_ms(since_s.saturating_mul(1_000)),
         }
     }
 
@@ -124,7 +124,7 @@ mod tests {
             event: ChainEvent { network: "eip155:31337".into(), transaction: "0x01".into(), index: 0 },
             from: from.to_owned(),
             amount: Amount::from_atomic(asset(), atomic),
-            at: Timestamp::from_unix_ms(at_s * 1_000),
+            at: Timestamp::from_unix_ms(0).plus_ms(at_s.saturating_mul(1_000)),
         }
     }
 

@@ -5,7 +5,9 @@ use super::book::Booked;
 use super::decide::TRIES;
 use super::join::Loaded;
 use super::{SessionPurse, VoidClearance};
-use crate::obligation::{Next, Obligation, ObligationEvent, Remedy, Step, StepResult, failed_step};
+use crate::obligation::{
+    Claim, Next, Obligation, ObligationEvent, ObligationState, Remedy, Step, StepResult, failed_step,
+};
 use crate::payment::{Evidence, Held, Payment, PaymentEvent, Signed, Void};
 use crate::rail::{ClaimReason, RefundAnswer, RefundRequest, RemedyError};
 use bursar_ledger::{Payload, Transaction};
@@ -154,20 +156,20 @@ impl SessionPurse {
                 Next::Over | Next::Watch { .. } => return Ok(payment.clone()),
                 Next::OpenClaim => {
                     let problem = match &obligation.state {
-                        crate::obligation::ObligationState::Owed { problem } => problem.clone(),
+                        ObligationState::Owed { problem } => problem.clone(),
                         _ => "it did not come".to_owned(),
                     };
                     self.claim_opened(signed, None, ClaimReason::NotDelivered, &problem)?
                 }
                 Next::AskRefund { attempt } => {
-                    let started = started(Remedy::Refund, &obligation.claim, attempt);
+                    let started = started(Remedy::Refund, obligation.claim.as_ref(), attempt);
                     match started {
                         Some(started) => started,
                         None => self.ask_refund(signed, evidence, obligation, attempt).await,
                     }
                 }
                 Next::WriteDispute { attempt } => {
-                    match started(Remedy::Dispute, &obligation.claim, attempt) {
+                    match started(Remedy::Dispute, obligation.claim.as_ref(), attempt) {
                         Some(started) => started,
                         None => {
                             let (event, file) =
@@ -343,12 +345,8 @@ fn claim_name(held: &Held) -> String {
 const MOVES_MAX: usize = 12;
 
 /// The record that comes before a try, unless it stands there already.
-fn started(
-    remedy: Remedy,
-    claim: &Option<crate::obligation::Claim>,
-    attempt: u32,
-) -> Option<ObligationEvent> {
-    let claim = claim.as_ref()?;
+fn started(remedy: Remedy, claim: Option<&Claim>, attempt: u32) -> Option<ObligationEvent> {
+    let claim = claim?;
     let step = match remedy {
         Remedy::Refund => &claim.refund,
         Remedy::Dispute => &claim.dispute,

@@ -45,10 +45,8 @@ impl Payments {
         let payments = self.clone();
         let (count, passes) = watch::channel(0_u64);
         let task = tokio::spawn(async move {
-            let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
-            timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
-                timer.tick().await;
+                tokio::time::sleep(every).await;
                 told(&payments.recover_due().await);
                 count.send_modify(|count| *count = count.saturating_add(1));
             }
