@@ -288,6 +288,12 @@ impl Payment {
             }
             (Some(paid @ Self::Paid { .. }), E::Observed { outcome }) => paid.observed_again(outcome),
             (Some(unknown @ Self::Unknown { .. }), event) => return unknown.given_up(event),
+            // Nothing is asked back, and nothing credited, for money that nobody saw move.
+            (Some(Self::Paid { evidence, .. }), E::Owed(event))
+                if event.needs_observed() && !evidence.is_observed() =>
+            {
+                return None;
+            }
             (Some(Self::Paid { signed, evidence, obligation }), event) => {
                 let obligation = owed(*obligation, event, signed.held.amount())?;
                 Self::Paid { signed, evidence, obligation: Box::new(obligation) }

@@ -104,6 +104,11 @@ impl ObligationEvent {
         }
     }
 
+    /// Whether it can follow only once the rail was seen to have moved the money.
+    pub(crate) const fn needs_observed(&self) -> bool {
+        matches!(self, Self::ClaimOpened { .. } | Self::RefundSeen { .. })
+    }
+
     /// The kind of its journal entry.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

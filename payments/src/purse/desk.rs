@@ -49,8 +49,10 @@ pub enum DeskError {
     /// The money was not seen, or was credited already.
     #[error("{0} is not waiting for a person; `bursar obligations` lists what is")]
     NoStray(ChainEvent),
-    /// More would be credited than was paid, or another asset.
-    #[error("{0} cannot be credited to that payment: more than was paid, or in another asset")]
+    /// More would be credited than was paid, another asset, or a payment that nobody saw move.
+    #[error(
+        "{0} cannot be credited to that payment: more than was paid, in another asset, or nobody saw it move"
+    )]
     DoesNotFit(ChainEvent),
     /// Somebody else keeps changing it.
     #[error("somebody else changed it at the same time; look again")]

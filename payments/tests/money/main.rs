@@ -12,5 +12,7 @@ mod buys;
 mod claims;
 mod faults;
 mod governs;
+mod machine;
 mod traps;
+mod uncompensated;
 mod world;
