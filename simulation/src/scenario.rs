@@ -158,7 +158,8 @@ impl Scenario {
             0 => 0,
             _ => i64::try_from(dice.below(20_001)).unwrap_or(0).saturating_sub(10_000),
         };
-        let metered = dice.chance(600).then(|| u32::try_from(dice.within(1, 9)).unwrap_or(1));
+        let most = if dice.chance(400) { 2 } else { 9 };
+        let metered = dice.chance(650).then(|| u32::try_from(dice.within(1, most)).unwrap_or(1));
         let scripts = (0..processes).map(|_| {
             let lanes = dice.within(1, 3);
             (0..lanes).map(|_| script(dice, sellers, metered.is_some())).collect()
@@ -172,7 +173,7 @@ impl Scenario {
                 2 => Order::First,
                 _ => Order::Any,
             },
-            steps: u32::try_from(dice.within(120, 520)).unwrap_or(400),
+            steps: u32::try_from(dice.within(100, 420)).unwrap_or(400),
             processes,
             one_session: dice.chance(700),
             recovers_first: dice.chance(700),
@@ -224,7 +225,7 @@ fn rates(dice: &mut Dice) -> Rates {
         read_fails: some(300, 40),
         commit_fails: some(350, 60),
         committed_fails: some(350, 60),
-        sign_fails: some(350, 200),
+        sign_fails: some(400, 500),
         not_sent: some(400, 80),
         lost: some(400, 80),
         late: some(450, 120),
@@ -270,7 +271,7 @@ fn refunds(dice: &mut Dice) -> RefundRule {
 fn script(dice: &mut Dice, sellers: usize, metered: bool) -> Vec<Op> {
     let documents = sellers.saturating_mul(DOCUMENTS);
     // Few documents and fewer keys: purchases are meant to meet.
-    let document = |dice: &mut Dice| match dice.chance(650) {
+    let document = |dice: &mut Dice| match dice.chance(550) {
         true => 0,
         false => dice.index(documents),
     };

@@ -15,16 +15,12 @@ impl Watch {
     /// Looks at what the market did with a request.
     pub(crate) fn market(&self, market: &Market) {
         self.settlements(market);
-        let complaints: Vec<Complaint> =
-            market.sellers().iter().flat_map(|seller| seller.violations()).collect();
-        let mut seen = self.seen();
-        let known = std::mem::replace(&mut seen.complaints, complaints.len());
-        if complaints.len() == known {
-            return;
-        }
-        drop(seen);
-        for complaint in complaints {
-            self.complaint(&complaint);
+        for (index, seller) in market.sellers().iter().enumerate() {
+            let complaints = seller.violations();
+            let known = self.seen().complaints.insert(index, complaints.len()).unwrap_or(0);
+            for complaint in complaints.iter().skip(known) {
+                self.complaint(complaint);
+            }
         }
     }
 

@@ -70,7 +70,8 @@ pub(crate) struct Seen {
     /// When each task last read a session.
     read: HashMap<(Life, Option<TaskId>, String), u64>,
     settled: usize,
-    complaints: usize,
+    /// How many complaints of each seller were looked at.
+    complaints: BTreeMap<usize, usize>,
     calls: calls::Calls,
 }
 

@@ -59,7 +59,10 @@ impl Watch {
     pub(crate) fn signed(&self, life: Life, digest: &Digest) {
         let mut seen = self.seen();
         let seen = &mut *seen;
-        seen.signed.insert(*digest);
+        // The same bytes again are no other authorization.
+        if !seen.signed.insert(*digest) {
+            return;
+        }
         let Some((id, number)) = seen.by_digest.get(digest).copied() else { return };
         let Some(known) = seen.payments.get(&id) else { return };
         let url = &known.payment.ask().url;
