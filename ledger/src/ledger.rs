@@ -112,6 +112,18 @@ pub trait Store: Send + Sync + fmt::Debug {
         Ok(found)
     }
 
+    /// The values of several links, in the order of `keys`, as they stand at one moment where the store can tell.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn link_values(&self, keys: &[String]) -> Result<Vec<Option<String>>, StoreError> {
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            values.push(self.link(key).await?);
+        }
+        Ok(values)
+    }
+
     /// Size and root of the tree.
     ///
     /// # Errors

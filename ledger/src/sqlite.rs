@@ -241,6 +241,11 @@ impl Store for SqliteStore {
         self.read(move |connection| rows::link(connection, &key)).await
     }
 
+    async fn link_values(&self, keys: &[String]) -> Result<Vec<Option<String>>, StoreError> {
+        let keys = keys.to_vec();
+        self.read(move |connection| keys.iter().map(|key| rows::link(connection, key)).collect()).await
+    }
+
     async fn links(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
         let prefix = prefix.to_owned();
         self.read(move |connection| rows::links_from(connection, &prefix)).await

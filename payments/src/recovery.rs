@@ -1,4 +1,4 @@
-//! How patiently what is open is looked after: waits, ends, and from which amount one witness is not enough.
+//! How patiently what is open is looked after: waits and ends.
 
 use bursar_types::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,9 @@ pub struct RecoveryRules {
     pub ask_again_max_ms: u64,
     /// How long after an authorization ran out a payment may stay unknown, before it counts as spent and is parked.
     pub presume_after_ms: u64,
-    /// How long the payee has to deliver what was paid, or to send a refund it was asked for, before the dispute is written
-    /// and a person takes over.
+    /// How long the payee has to send a refund it was asked for, before the dispute is written and a person takes over. As
+    /// long is waited for somebody who can see that money moved which only the payee says moved. Goods are asked for only
+    /// while the authorization lives; then the money is.
     pub settle_within_ms: u64,
     /// How long a person has for what is parked, before it is shown as overdue.
     pub park_for_ms: u64,

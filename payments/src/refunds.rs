@@ -55,7 +55,7 @@ pub(crate) enum Attribution {
     NoRefund,
 }
 
-/// Where a transfer belongs. `payees` are all who were ever paid, so that a known vendor's gift is told from a stranger's.
+/// Where a transfer belongs. `is_payee` knows everybody who was ever paid, so that a known vendor's gift is told from a stranger's.
 ///
 /// A transfer is credited without a person only if its sender is the payee. The exact amount decides first, the oldest
 /// payment before the younger; a smaller amount is a part only if one payment alone can be meant.

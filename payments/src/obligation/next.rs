@@ -44,9 +44,15 @@ impl Obligation {
     /// is asked back on a payee's word alone.
     #[must_use]
     pub fn next(&self, now: Timestamp, presentable_until: Timestamp, observed: bool) -> Next {
+        let late = self.due.is_some_and(|due| due <= now);
         match &self.state {
             _ if self.is_over() => Next::Over,
-            ObligationState::Owed { .. } if !observed || now < presentable_until => {
+            // Nobody could see for as long as the payee has: then a person looks.
+            ObligationState::Owed { problem } if !observed && late => {
+                Next::Park { problem: format!("nobody saw the money move, and {problem}") }
+            }
+            ObligationState::Owed { .. } if !observed => Next::Watch { until: self.due },
+            ObligationState::Owed { .. } if now < presentable_until => {
                 Next::Watch { until: Some(presentable_until) }
             }
             ObligationState::Owed { .. } => Next::OpenClaim,
@@ -79,8 +85,15 @@ impl Obligation {
         if let Some(attempt) = claim.dispute.due(now) {
             return Next::WriteDispute { attempt };
         }
+        let came = match self.refunded() {
+            Some(0) | None => String::new(),
+            Some(part) => format!("{part} of {} atomic units came back; ", claim.amount.atomic()),
+        };
         let asked = match &claim.refund {
-            Step::Done { answer } => format!("a refund was asked for ({answer}) and did not come"),
+            Step::Done { answer } if came.is_empty() => {
+                format!("a refund was asked for ({answer}) and did not come")
+            }
+            Step::Done { answer } => format!("{came}the rest was asked for ({answer}) and did not come"),
             Step::GivenUp { problem } => format!("no refund could be asked for: {problem}"),
             Step::Failed { problem, .. } => format!("the refund request kept failing: {problem}"),
             Step::NotTried | Step::Running { .. } => "no refund was asked for in time".to_owned(),

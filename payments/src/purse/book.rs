@@ -51,7 +51,9 @@ impl SessionPurse {
         match self.shared.ledger.commit(transaction).await {
             Ok(_) => {
                 self.tell_events(events, &state);
-                self.note_phase().await;
+                if self.follows_phase {
+                    self.note_phase().await;
+                }
                 Ok(Booked::Done(Box::new(state)))
             }
             Err(CommitError::Refused(Refusal::StreamMoved { .. } | Refusal::LinkMoved { .. })) => {
@@ -103,16 +105,18 @@ impl SessionPurse {
                 wanted.push((artifact_link(record), Some(payment.clone())));
             }
         }
+        let over = ended || matches!(state, Payment::NotPaid { .. });
+        let close = close_link(held);
+        let keys: Vec<String> =
+            wanted.iter().map(|(key, _)| key.clone()).chain([close.key.clone()]).collect();
+        let mut values = self.shared.ledger.link_values(&keys).await.map_err(unavailable)?.into_iter();
         for (key, value) in wanted {
-            let expected = self.shared.ledger.link(&key).await.map_err(unavailable)?;
+            let expected = values.next().flatten();
             if expected != value {
                 transaction.links.push(LinkWrite { key, expected, value });
             }
         }
-        let over = ended || matches!(state, Payment::NotPaid { .. });
-        let close = close_link(held);
-        let open = self.shared.ledger.link(&close.key).await.map_err(unavailable)?;
-        if over && open == close.expected {
+        if over && values.next().flatten() == close.expected {
             transaction.links.push(close);
         }
         Ok(())

@@ -4,7 +4,7 @@
 use super::book::Booked;
 use super::decide::TRIES;
 use super::inflow::Stray;
-use super::join::Loaded;
+use super::join::{Loaded, linked_payments};
 use super::open::fold_session;
 use super::{Payments, unavailable};
 use crate::obligation::{Obligation, ObligationEvent};
@@ -14,7 +14,6 @@ use bursar_ledger::Transaction;
 use bursar_types::{FetchError, PaymentId, PaymentView, SessionId, Timestamp};
 use bytes::Bytes;
 use serde::Serialize;
-use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// An obligation that is not over.
@@ -76,12 +75,7 @@ impl Payments {
     /// # Errors
     /// [`FetchError::Ledger`].
     pub async fn obligations(&self) -> Result<Vec<OpenObligation>, FetchError> {
-        let mut ids = BTreeSet::new();
-        for prefix in ["owed/", "refund/"] {
-            for (_, value) in self.ledger().links(prefix).await.map_err(unavailable)? {
-                ids.extend(PaymentId::parse(&value).ok());
-            }
-        }
+        let ids = linked_payments(self.ledger(), &["owed/", "refund/"]).await?;
         let mut all = Vec::with_capacity(ids.len());
         for id in ids {
             all.extend(self.obligation(id).await?.filter(|open| !open.obligation.is_over()));
@@ -120,7 +114,7 @@ impl Payments {
     /// A person says that it is settled: the goods came another way, or less than was asked back is enough.
     ///
     /// # Errors
-    /// [`DeskError`]; nothing was changed.
+    /// [`DeskError`]; nothing was changed, except that after [`DeskError::Ledger`] it may be recorded: look before it is said again.
     pub async fn settle_obligation(&self, id: PaymentId, by: &str, reason: &str) -> Result<(), DeskError> {
         self.say(id, by, reason, &Word::Settle).await
     }
@@ -128,7 +122,7 @@ impl Payments {
     /// A person gives it up.
     ///
     /// # Errors
-    /// [`DeskError`]; nothing was changed.
+    /// [`DeskError`]; nothing was changed, except that after [`DeskError::Ledger`] it may be recorded: look before it is said again.
     pub async fn write_off(&self, id: PaymentId, by: &str, reason: &str) -> Result<(), DeskError> {
         self.say(id, by, reason, &Word::WriteOff).await
     }
@@ -136,7 +130,7 @@ impl Payments {
     /// A person gives it more time.
     ///
     /// # Errors
-    /// [`DeskError`]; nothing was changed.
+    /// [`DeskError`]; nothing was changed, except that after [`DeskError::Ledger`] it may be recorded: look before it is said again.
     pub async fn extend_obligation(
         &self,
         id: PaymentId,
@@ -184,7 +178,7 @@ impl Payments {
     /// A person says that money which came in is no refund.
     ///
     /// # Errors
-    /// [`DeskError`]; nothing was changed.
+    /// [`DeskError`]; nothing was changed, except that after [`DeskError::Ledger`] it may be recorded: look before it is said again.
     pub async fn dismiss_stray(&self, event: &ChainEvent, by: &str, reason: &str) -> Result<(), DeskError> {
         for (what, text) in [("the name", by), ("the reason", reason)] {
             if text.trim().is_empty() {
@@ -200,7 +194,7 @@ impl Payments {
     /// A person says that money which came in belongs to a payment.
     ///
     /// # Errors
-    /// [`DeskError`]; nothing was changed.
+    /// [`DeskError`]; nothing was changed, except that after [`DeskError::Ledger`] it may be recorded: look before it is said again.
     pub async fn credit_stray(
         &self,
         event: &ChainEvent,
@@ -217,8 +211,9 @@ impl Payments {
             let open = self.obligation(payment).await?.ok_or(DeskError::NothingOwed(payment))?;
             let price = &open.payment.amount;
             let sum = open.obligation.refunded().and_then(|sum| sum.checked_add(transfer.amount.atomic()));
-            let fits =
-                transfer.amount.asset() == price.asset() && sum.is_some_and(|sum| sum <= price.atomic());
+            let fits = open.evidence.is_observed()
+                && transfer.amount.asset() == price.asset()
+                && sum.is_some_and(|sum| sum <= price.atomic());
             if !fits {
                 return Err(DeskError::DoesNotFit(event.clone()));
             }

@@ -3,7 +3,7 @@
 
 use super::book::Booked;
 use super::decide::TRIES;
-use super::join::Loaded;
+use super::join::{Loaded, linked_payments};
 use super::open::fold_session;
 use super::{Payments, unavailable};
 use crate::obligation::{ObligationEvent, Refund};
@@ -65,12 +65,7 @@ impl Payments {
 
     /// What may come back, with the rail it was paid on.
     async fn expected(&self) -> Result<Vec<(String, Expected)>, FetchError> {
-        let mut ids = BTreeSet::new();
-        for prefix in ["owed/", "refund/"] {
-            for (_, value) in self.ledger().links(prefix).await.map_err(unavailable)? {
-                ids.extend(PaymentId::parse(&value).ok());
-            }
-        }
+        let ids = linked_payments(self.ledger(), &["owed/", "refund/"]).await?;
         let mut all = Vec::new();
         for id in ids {
             all.extend(self.expected_of(id).await?);
@@ -106,9 +101,10 @@ impl Payments {
         let inflow = rail.inflow(&query).await.map_err(Looking::Rail)?;
         let mut transfers = self.strays_of(asset).await?;
         transfers.extend(inflow.transfers);
+        let payees = self.payees().await?;
         let mut credited = 0_u64;
         for transfer in transfers {
-            if self.place(&transfer, expected).await? {
+            if self.place(&transfer, expected, &payees).await? {
                 credited = credited.saturating_add(1);
             }
         }
@@ -124,6 +120,14 @@ impl Payments {
             }
         }
         Ok(credited)
+    }
+
+    /// Everybody who was ever paid.
+    async fn payees(&self) -> Result<BTreeSet<String>, FetchError> {
+        let vendors = self.ledger().links("vendor/").await.map_err(unavailable)?;
+        let payee =
+            |(key, _): (String, String)| key.rsplit_once('|').map(|(_, payee)| payee.to_ascii_lowercase());
+        Ok(vendors.into_iter().filter_map(payee).collect())
     }
 
     async fn strays_of(&self, asset: &AssetId) -> Result<Vec<Transfer>, FetchError> {
@@ -143,7 +147,12 @@ impl Payments {
     }
 
     /// Credits one transfer if it is certain where it belongs, or keeps it for a person. Whether it was credited now.
-    async fn place(&self, transfer: &Transfer, expected: &[Expected]) -> Result<bool, FetchError> {
+    async fn place(
+        &self,
+        transfer: &Transfer,
+        expected: &[Expected],
+        payees: &BTreeSet<String>,
+    ) -> Result<bool, FetchError> {
         for _ in 0..TRIES {
             if self.ledger().link(&credited_link(transfer)).await.map_err(unavailable)?.is_some() {
                 return Ok(false);
@@ -154,8 +163,7 @@ impl Payments {
             for one in own {
                 now_expected.extend(self.expected_of(one.payment).await?.map(|(_, expected)| expected));
             }
-            let known = expected.iter().any(|one| one.payee.eq_ignore_ascii_case(&transfer.from));
-            match attribute(transfer, &now_expected, |_| known) {
+            match attribute(transfer, &now_expected, |who| payees.contains(&who.to_ascii_lowercase())) {
                 Attribution::Credit(payment) => match self.credit(transfer, payment, None).await? {
                     Booked::Done(_) => return Ok(true),
                     Booked::Overtaken => {}

@@ -7,6 +7,7 @@ use crate::payment::{Ask, Payment, PaymentEvent, Signed};
 use crate::rail::Outcome;
 use bursar_ledger::{Ledger, Require, StreamId};
 use bursar_types::{Digest, FetchError, Fetched, HttpRequest, PaymentId, UnknownOutcome, causes};
+use std::collections::BTreeSet;
 
 /// Where the payment that is open for a request is found.
 pub(super) fn open_link(request: Digest) -> String {
@@ -166,4 +167,24 @@ impl SessionPurse {
 /// A payment may have been made, and its record cannot be read.
 pub(super) fn unreadable(id: PaymentId, error: &FetchError) -> UnknownOutcome {
     UnknownOutcome { id, payment: None, problem: causes(error), decidable_from: None }
+}
+
+/// Every payment that links of these kinds name. A link that cannot be read is told and left out: something may be open behind
+/// it, and only a person can say what.
+pub(super) async fn linked_payments(
+    ledger: &Ledger,
+    prefixes: &[&str],
+) -> Result<BTreeSet<PaymentId>, FetchError> {
+    let mut ids = BTreeSet::new();
+    for prefix in prefixes {
+        for (key, value) in ledger.links(prefix).await.map_err(unavailable)? {
+            match PaymentId::parse(&value) {
+                Ok(id) => {
+                    ids.insert(id);
+                }
+                Err(error) => tracing::error!(key, %error, "a link names no payment; look at it by hand"),
+            }
+        }
+    }
+    Ok(ids)
 }

@@ -91,6 +91,8 @@ pub struct SessionPurse {
     /// The session as last folded; brought up to date from the ledger before every decision.
     folded: Mutex<Option<Arc<SessionState>>>,
     last_phase: Mutex<Phase>,
+    /// Whether watchers are told of changes of phase: not where recovery looks after one payment of many.
+    follows_phase: bool,
 }
 
 impl SessionPurse {

@@ -217,13 +217,18 @@ impl Payments {
     ) -> Result<Arc<SessionPurse>, OpenError> {
         let state = fold_session(&self.0.ledger, session, None).await?;
         check_pinned(&state.mandate, &self.0.policy.digests())?;
-        let purse = self.purse_of(state, hooks);
+        let purse = self.purse_of(state, hooks, true);
         purse.note_phase().await;
         Ok(purse)
     }
 
     /// A session's purse under whatever rules are in force: only for what decides and signs nothing.
-    pub(super) fn purse_of(&self, state: Arc<SessionState>, hooks: SessionHooks) -> Arc<SessionPurse> {
+    fn purse_of(
+        &self,
+        state: Arc<SessionState>,
+        hooks: SessionHooks,
+        follows_phase: bool,
+    ) -> Arc<SessionPurse> {
         let agent = AgentId::derived(&[state.id.as_bytes(), state.mandate.role.as_bytes()]);
         let actor = Actor {
             agent: agent.to_string(),
@@ -245,13 +250,14 @@ impl Payments {
             hooks,
             folded: Mutex::new(Some(state)),
             last_phase: Mutex::new(Phase::Explore),
+            follows_phase,
         })
     }
 
     /// A session's purse for recovery and for persons: nobody is asked, and whoever watches recovery is told.
     pub(super) fn purse_for_recovery(&self, state: Arc<SessionState>) -> Arc<SessionPurse> {
         let observer = Arc::new(Recovering(self.0.observer.clone()));
-        self.purse_of(state, SessionHooks { observer, ..SessionHooks::default() })
+        self.purse_of(state, SessionHooks { observer, ..SessionHooks::default() }, false)
     }
 
     /// The ledger.

@@ -1,7 +1,7 @@
 //! Recovery: taking up what is not final, without its buyer. On start, on a timer, and when somebody asks.
 
 use super::book::Booked;
-use super::join::Loaded;
+use super::join::{Loaded, linked_payments};
 use super::open::fold_session;
 use super::pay::LetGo;
 use super::settle::Seen;
@@ -54,10 +54,17 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    /// Whether every payment is over or with a person: nothing here can change by asking again.
+    /// Whether every payment and every saga is over or with a person: nothing here can change by asking again.
     #[must_use]
     pub const fn is_quiet(&self) -> bool {
-        self.unknown == 0 && self.owed == 0 && self.claimed == 0 && self.busy == 0 && self.failed == 0
+        let sagas = &self.sagas;
+        let at_work = sagas.running != 0 || sagas.unwinding != 0 || sagas.busy != 0 || sagas.failed != 0;
+        !at_work
+            && self.unknown == 0
+            && self.owed == 0
+            && self.claimed == 0
+            && self.busy == 0
+            && self.failed == 0
     }
 
     fn count(&mut self, done: Done) {
@@ -146,7 +153,8 @@ impl Payments {
         self.pass(true, None).await
     }
 
-    /// The same for one session alone, whatever the waits say: for when a run of it failed.
+    /// The same for the payments of one session, whatever the waits say: for when a run of it failed. Sagas, and money that
+    /// comes in, are left to the next whole pass.
     ///
     /// # Errors
     /// As for [`Payments::recover`].
@@ -156,7 +164,7 @@ impl Payments {
 
     async fn pass(&self, only_due: bool, session: Option<SessionId>) -> Result<Recovered, FetchError> {
         let mut found = Recovered::default();
-        let mut ids = self.open_payments().await?;
+        let mut ids = linked_payments(self.ledger(), &["open/", "claimed/", "owed/"]).await?;
         let now = self.0.clock.now();
         self.0.scheduled(|schedule| {
             schedule.retain(|id, _| ids.contains(id));
@@ -178,22 +186,13 @@ impl Payments {
         while let Some(joined) = work.join_next().await {
             self.note(Some(joined), &mut found);
         }
-        found.sagas = self.recover_sagas().await?;
-        found.refunded = found.refunded.saturating_add(self.see_refunds().await?);
-        // Sagas come last: what became of their payments is known now.
-        self.recover_sagas().await?;
-        Ok(found)
-    }
-
-    /// Every payment that is not final.
-    async fn open_payments(&self) -> Result<BTreeSet<PaymentId>, FetchError> {
-        let mut ids = BTreeSet::new();
-        for prefix in ["open/", "claimed/", "owed/"] {
-            for (_, value) in self.ledger().links(prefix).await.map_err(unavailable)? {
-                ids.extend(PaymentId::parse(&value).ok());
-            }
+        if session.is_none() {
+            // Sagas open claims, and end when refunds are seen: so they go before and after the look at what came in.
+            self.recover_sagas().await?;
+            found.refunded = self.see_refunds().await?;
+            found.sagas = self.recover_sagas().await?;
         }
-        Ok(ids)
+        Ok(found)
     }
 
     async fn read_cases(&self, ids: BTreeSet<PaymentId>, found: &mut Recovered) -> Vec<Case> {
@@ -450,7 +449,7 @@ const fn paid(obligation: &Obligation, had_goods: bool, newly_seen: bool) -> Don
         ObligationState::Delivered if !had_goods => Done::Delivered,
         ObligationState::Claimed => Done::Claimed,
         ObligationState::Parked { .. } => Done::Parked,
-        ObligationState::Owed { .. } if !newly_seen => Done::Owed,
+        ObligationState::Owed { .. } => Done::Owed,
         _ if newly_seen => Done::Paid,
         _ => Done::Final,
     }
