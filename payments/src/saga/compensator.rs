@@ -25,7 +25,8 @@ pub trait Compensator: Send + Sync + fmt::Debug {
     /// fails for good is parked: a person is named who looks after it.
     ///
     /// # Cancellation
-    /// It may be dropped at any point, and is asked again under the same id then.
+    /// It may be dropped at any point, and is asked again under the same id then. One that takes longer than a remedy waits
+    /// before it is tried again, and at most a minute, is dropped and counts as failed; so does one that panics.
     async fn compensate(&self, arguments: &Value, id: CompensationId) -> Result<String, RemedyError>;
 }
 

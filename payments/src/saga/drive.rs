@@ -188,18 +188,41 @@ impl<W: SagaWorld> SagaDriver<W> {
         self.write(vec![SagaEvent::UndoEnded { step: name, attempt: asked, result }]).await
     }
 
-    /// Asks back what a step wants back. Where that cannot be recorded yet, it is asked again later.
+    /// Asks back what a step wants back. Where that cannot be recorded yet, it is asked again later, and not for ever once
+    /// the saga is complete: what outlasts the rules is parked.
     pub(super) async fn claim(&mut self, name: String) -> Result<(), SagaError> {
         let Some(step) = self.state.step(&name).filter(|step| step.wants_claim()) else { return Ok(()) };
         let Some(claim) = &step.claim else { return Ok(()) };
         match self.world.claim(step, claim).await {
             Ok(true) => self.write(vec![SagaEvent::ClaimMade { step: name }]).await,
-            Ok(false) => Ok(()),
+            Ok(false) => {
+                let until = self.state.deadline.plus_ms(self.world.rules().settle_within_ms);
+                if self.state.phase != SagaPhase::Completed || self.world.now() < until {
+                    return Ok(());
+                }
+                let problem = "its money was not asked back: nobody can see yet whether it was paid";
+                self.park(name, problem.to_owned()).await
+            }
             Err(error) => {
                 tracing::warn!(saga = %self.state.id, step = name, %error, "what a step wants back was not claimed");
-                Ok(())
+                match step.claim_attempt().filter(|_| self.state.phase == SagaPhase::Completed) {
+                    Some(attempt) => self.claim_failed(name, attempt, &error).await,
+                    None => Ok(()),
+                }
             }
         }
+    }
+
+    async fn claim_failed(
+        &mut self,
+        step: String,
+        attempt: u32,
+        error: &RemedyError,
+    ) -> Result<(), SagaError> {
+        let again_at = self.world.rules().try_again_at(self.world.now(), attempt);
+        let again_at = again_at.filter(|_| error.may_be_repeated());
+        let problem = format!("its money was not asked back: {error}");
+        self.write(vec![SagaEvent::ClaimFailed { step, attempt, problem, again_at }]).await
     }
 
     async fn order(&self, step: &SagaStep) -> Result<UndoAnswer, RemedyError> {

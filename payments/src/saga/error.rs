@@ -56,9 +56,12 @@ pub enum SagaError {
         /// The step.
         step: String,
     },
-    /// A saga or step cannot have this name, or a person's name or reason is empty.
+    /// A saga or step cannot have this name.
     #[error("a name is 1 to 200 characters")]
     Name,
+    /// A person who settles a step says neither who they are nor why, or only one of both. Nothing was changed.
+    #[error("whoever settles a step says who they are, and why")]
+    Unexplained,
     /// The step's result cannot be recorded, or was recorded as something else.
     #[error("the result of step `{step}` cannot be written or read as JSON")]
     Result {

@@ -202,6 +202,17 @@ pub enum SagaEvent {
         /// The step.
         step: String,
     },
+    /// What a step of a completed saga wants back could not be claimed.
+    ClaimFailed {
+        /// The step.
+        step: String,
+        /// Which try, from 0.
+        attempt: u32,
+        /// Why.
+        problem: String,
+        /// When it is tried again; `None` if that is of no use.
+        again_at: Option<Timestamp>,
+    },
     /// A step failed.
     StepFailed {
         /// The step.
@@ -287,6 +298,7 @@ impl SagaEvent {
             Self::StepStarted { .. } => "step_started",
             Self::StepDone { .. } => "step_done",
             Self::ClaimMade { .. } => "claim_made",
+            Self::ClaimFailed { .. } => "claim_failed",
             Self::StepFailed { .. } => "step_failed",
             Self::Completed => "completed",
             Self::UnwindStarted { .. } => "unwind_started",
@@ -308,6 +320,7 @@ impl SagaEvent {
             Self::StepStarted { .. } => "saga.step_started",
             Self::StepDone { .. } => "saga.step_done",
             Self::ClaimMade { .. } => "saga.claim_made",
+            Self::ClaimFailed { .. } => "saga.claim_failed",
             Self::StepFailed { .. } => "saga.step_failed",
             Self::Completed => "saga.completed",
             Self::UnwindStarted { .. } => "saga.unwind_started",
@@ -328,6 +341,7 @@ impl SagaEvent {
             Self::StepStarted { step, .. }
             | Self::StepDone { step, .. }
             | Self::ClaimMade { step }
+            | Self::ClaimFailed { step, .. }
             | Self::StepFailed { step, .. }
             | Self::UndoDeferred { step, .. }
             | Self::UndoStarted { step, .. }

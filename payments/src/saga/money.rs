@@ -1,9 +1,9 @@
 //! A saga over the purse: its journal is the ledger, and its money moves through the purse alone.
 
-use super::compensator::Compensators;
+use super::compensator::{Compensator, Compensators};
 use super::error::SagaError;
 use super::event::{OnFailure, SagaEvent, StepTerms, Undone, WantedClaim};
-use super::id::SagaId;
+use super::id::{CompensationId, SagaId};
 use super::purchase::PurchaseRecord;
 use super::state::{SagaPhase, SagaState, SagaStep, StepRun};
 use super::world::{SagaWorld, UndoAnswer, UndoOrder};
@@ -15,13 +15,21 @@ use crate::recovery::RecoveryRules;
 use async_trait::async_trait;
 use bursar_ledger::{CommitError, LinkWrite, Refusal, Require, SealedEvent, StreamId, Transaction};
 use bursar_types::{Amount, FetchError, PaymentId, Timestamp, causes};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Where a saga is found of which something has to be done.
 pub(crate) const OPEN: &str = "saga-open/";
-/// Where a saga is found that ended with something parked.
+/// Where a saga is found that is over and has something parked.
 pub(crate) const PARKED: &str = "saga-parked/";
+
+/// What is said outside of the saga about why money is asked back: the saga's own reason is for its owner alone.
+const WHY: &str = "what it was bought for could not be done";
+
+/// The longest that a compensation may take; see [`compensation_limit`].
+const COMPENSATION_MAX_MS: u64 = 60_000;
 
 /// The world of a saga whose money is a session's.
 #[derive(Debug, Clone)]
@@ -60,7 +68,7 @@ impl PurseWorld {
             Some(Payment::NotPaid { proof, .. }) => return Ok(not_paid(proof)),
             Some(payment @ (Payment::Held(_) | Payment::Signing(_) | Payment::Unknown { .. })) => {
                 let at_risk = payment.held().map(|held| held.amount().clone());
-                match self.purse.give_up(id, order.reason).await? {
+                match self.purse.give_up(id, WHY).await? {
                     GivenUp::NotPaid { proof } => return Ok(not_paid(proof)),
                     GivenUp::Unknown(unknown) => {
                         let what = format!("it may have been paid: {}", unknown.problem);
@@ -80,7 +88,7 @@ impl PurseWorld {
             (Some(wanted), _) => Some(wanted.clone()),
             (None, OnFailure::Keep) => None,
             (None, OnFailure::AskBack) => {
-                let (reason, detail) = (ClaimReason::FailedLater, order.reason.to_owned());
+                let (reason, detail) = (ClaimReason::FailedLater, WHY.to_owned());
                 Some(WantedClaim { amount: None, reason, detail })
             }
         };
@@ -162,6 +170,33 @@ fn asked(obligation: &Obligation) -> String {
     }
 }
 
+/// How long a compensation may take: as long as is waited before another worker tries it again, so that no two are at it.
+fn compensation_limit(rules: &RecoveryRules) -> Duration {
+    Duration::from_millis(rules.try_again_ms.clamp(1_000, COMPENSATION_MAX_MS))
+}
+
+/// Runs a user's own code in a task of its own: one that never ends, or panics, fails like any other.
+async fn compensate(
+    compensator: Arc<dyn Compensator>,
+    arguments: Value,
+    id: CompensationId,
+    limit: Duration,
+) -> Result<String, RemedyError> {
+    // Dropping the set ends the task.
+    let mut task = JoinSet::new();
+    task.spawn(async move { compensator.compensate(&arguments, id).await });
+    match tokio::time::timeout(limit, task.join_next()).await {
+        Ok(Some(Ok(answer))) => answer,
+        Ok(Some(Err(_)) | None) => {
+            Err(RemedyError::Failed("its compensator panicked; nobody knows how far it came".to_owned()))
+        }
+        Err(_) => Err(RemedyError::Failed(format!(
+            "its compensator did not end within {} s; nobody knows how far it came",
+            limit.as_secs()
+        ))),
+    }
+}
+
 fn not_paid(proof: String) -> UndoAnswer {
     UndoAnswer::Over(Undone::NotPaid { proof })
 }
@@ -209,7 +244,8 @@ impl SagaWorld for PurseWorld {
                 .map_err(|error| lost(Box::new(error)))?
                 .add_to(&mut transaction);
         }
-        let parked = matches!(after.phase, SagaPhase::Ended { .. }) && after.parked().next().is_some();
+        let over = matches!(after.phase, SagaPhase::Ended { .. } | SagaPhase::Completed);
+        let parked = over && after.parked().next().is_some();
         for (prefix, wanted) in [(OPEN, after.is_open()), (PARKED, parked)] {
             let key = format!("{prefix}{}", after.id);
             let value = wanted.then(|| after.id.to_string());
@@ -247,7 +283,8 @@ impl SagaWorld for PurseWorld {
                 let Some(compensator) = compensator else {
                     return Err(RemedyError::Failed("its compensator is not here any more".to_owned()));
                 };
-                let answer = compensator.compensate(&undo.arguments, order.id).await?;
+                let limit = compensation_limit(self.rules());
+                let answer = compensate(compensator, undo.arguments.clone(), order.id, limit).await?;
                 Ok(UndoAnswer::Over(Undone::Compensated { answer }))
             }
         }
@@ -267,7 +304,12 @@ impl SagaWorld for PurseWorld {
     async fn at_risk(&self, step: &SagaStep) -> Option<Amount> {
         let StepTerms::Paid { payment, .. } = &step.terms else { return None };
         match self.purse.payment(*payment).await {
-            Ok(Some(Payment::Paid { signed, obligation, .. })) => obligation.left(signed.held.amount()),
+            Ok(Some(Payment::Paid { signed, obligation, .. })) => match &step.claim {
+                Some(wanted) if obligation.claim.is_none() && obligation.has_goods() => {
+                    Some(wanted.amount.clone().unwrap_or_else(|| signed.held.amount().clone()))
+                }
+                _ => obligation.left(signed.held.amount()),
+            },
             Ok(Some(payment)) => payment.held().map(|held| held.amount().clone()),
             Ok(None) | Err(_) => None,
         }

@@ -18,7 +18,7 @@ pub enum SagaNext {
         /// When it counts as abandoned.
         until: Timestamp,
     },
-    /// It was completed, and these steps want money back that could not be claimed yet.
+    /// It was completed, and these steps want money back that was not claimed yet. Each is tried now.
     Claim {
         /// The steps.
         steps: Vec<String>,
@@ -65,11 +65,7 @@ impl SagaState {
                 let steps: Vec<_> = paid.map(|step| step.name.clone()).collect();
                 return if steps.is_empty() { SagaNext::Over } else { SagaNext::Look { steps, until: None } };
             }
-            SagaPhase::Completed => {
-                let wanting = self.steps.iter().filter(|step| step.wants_claim());
-                let steps: Vec<_> = wanting.map(|step| step.name.clone()).collect();
-                return if steps.is_empty() { SagaNext::Over } else { SagaNext::Claim { steps } };
-            }
+            SagaPhase::Completed => return self.next_claim(now),
             SagaPhase::Running => {
                 let until = self.deadline.plus_ms(GRACE_MS);
                 return match until <= now {
@@ -117,6 +113,27 @@ impl SagaState {
         match (steps.is_empty(), until) {
             (true, None) => SagaNext::End,
             _ => SagaNext::Look { steps, until },
+        }
+    }
+
+    /// What to do about a completed saga: claiming what its steps want back, as often as the rules say.
+    fn next_claim(&self, now: Timestamp) -> SagaNext {
+        let (mut steps, mut until) = (Vec::new(), None);
+        for step in self.steps.iter().filter(|step| step.wants_claim()) {
+            match &step.undo {
+                UndoState::Failed { problem, again_at: None, .. } => {
+                    return SagaNext::Park { step: step.name.clone(), problem: problem.clone() };
+                }
+                UndoState::Failed { again_at: Some(again_at), .. } if *again_at > now => {
+                    until = Some(until.map_or(*again_at, |other: Timestamp| other.min(*again_at)));
+                }
+                _ => steps.push(step.name.clone()),
+            }
+        }
+        match (steps.is_empty(), until) {
+            (false, _) => SagaNext::Claim { steps },
+            (true, None) => SagaNext::Over,
+            (true, until) => SagaNext::Look { steps, until },
         }
     }
 }

@@ -11,6 +11,7 @@ use bursar_ledger::StreamId;
 use bursar_types::FetchError;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use tokio::task::JoinSet;
 
 /// What one pass of recovery found of sagas.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -21,11 +22,11 @@ pub struct SagasRecovered {
     pub unwinding: u64,
     /// Every step was undone, refunded or kept.
     pub compensated: u64,
-    /// Something is at risk, and a person owns it.
+    /// Something is at risk, and a person owns it; a completed saga may have that too.
     pub parked: u64,
     /// Another worker goes on with them.
     pub busy: u64,
-    /// Their record could not be read or written.
+    /// Their record could not be read or written, or their turn panicked.
     pub failed: u64,
 }
 
@@ -38,7 +39,20 @@ impl Payments {
     pub(crate) async fn recover_sagas(&self) -> Result<SagasRecovered, FetchError> {
         let mut found = SagasRecovered::default();
         for id in self.saga_ids(&[OPEN, PARKED]).await? {
-            let counter = match self.recover_saga(id).await {
+            let payments = self.clone();
+            // A task of its own, since users' own code runs in it. Dropping the set ends it.
+            let mut turn = JoinSet::new();
+            turn.spawn(async move { payments.recover_saga(id).await });
+            let ended = match turn.join_next().await {
+                Some(Ok(ended)) => ended,
+                Some(Err(error)) => {
+                    tracing::error!(saga = %id, %error, "a saga's turn panicked");
+                    found.failed = found.failed.saturating_add(1);
+                    continue;
+                }
+                None => continue,
+            };
+            let counter = match ended {
                 Ok(Some(SagaEnd::Running)) => &mut found.running,
                 Ok(Some(SagaEnd::Unwinding)) => &mut found.unwinding,
                 Ok(Some(SagaEnd::Compensated)) => &mut found.compensated,
@@ -57,15 +71,17 @@ impl Payments {
 
     async fn recover_saga(&self, id: SagaId) -> Result<Option<SagaEnd>, SagaError> {
         let Some(mut driver) = self.saga_driver(id).await? else { return Ok(None) };
-        Ok(Some(driver.go_on().await?.end))
+        let report = driver.go_on().await?;
+        let with_a_person = report.end == SagaEnd::Completed && report.at_risk().next().is_some();
+        Ok(Some(if with_a_person { SagaEnd::Parked } else { report.end }))
     }
 
     /// A person says what became of a step that was parked: the saga says so from then on. What a payee owes is settled
     /// with [`Payments::settle_obligation`] instead; its saga follows by itself.
     ///
     /// # Errors
-    /// [`SagaError::Name`] if the name or the reason is empty; [`SagaError::Illegal`] if there is no such step, or it is
-    /// not parked; [`SagaError::Fenced`] if somebody else changed the saga: look again.
+    /// [`SagaError::Unexplained`] if the name or the reason is empty; [`SagaError::Illegal`] if there is no such step, or it
+    /// is not parked; [`SagaError::Fenced`] if somebody else changed the saga: look again.
     pub async fn settle_saga_step(
         &self,
         saga: SagaId,
@@ -74,7 +90,7 @@ impl Payments {
         reason: &str,
     ) -> Result<Option<SagaReport>, SagaError> {
         if by.trim().is_empty() || reason.trim().is_empty() {
-            return Err(SagaError::Name);
+            return Err(SagaError::Unexplained);
         }
         let Some(mut driver) = self.saga_driver(saga).await? else { return Ok(None) };
         driver.settle(step, by, reason).await.map(Some)
@@ -87,7 +103,7 @@ impl Payments {
         SagaDriver::take_up(PurseWorld::new(purse), id).await
     }
 
-    /// Every saga of which something has to be done, and every one that ended with something at risk, by id.
+    /// Every saga of which something has to be done, and every one that is over with something at risk, by id.
     ///
     /// # Errors
     /// [`SagaError::Ledger`], or [`SagaError::Illegal`] if the records of one do not fold.

@@ -11,7 +11,7 @@ use std::fmt;
 pub enum SagaEnd {
     /// It goes forward.
     Running,
-    /// Every step was done.
+    /// Every step was done. What a step wanted back may be with a person all the same: see [`SagaReport::at_risk`].
     Completed,
     /// It failed, and is taken back: something is tried again, or money that was asked back is awaited.
     Unwinding,

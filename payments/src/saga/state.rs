@@ -44,7 +44,7 @@ pub enum UndoState {
         /// When it began.
         since: Timestamp,
     },
-    /// It failed.
+    /// It failed. In a completed saga: claiming what the step wants back did.
     Failed {
         /// The last try.
         attempt: u32,
@@ -109,10 +109,17 @@ impl SagaStep {
         }
     }
 
-    /// Whether it wants money back that nobody has claimed yet.
+    /// Whether it wants money back that nobody has claimed yet, and that no person looks after.
     #[must_use]
     pub const fn wants_claim(&self) -> bool {
-        self.claim.is_some() && !self.claimed
+        let with_a_person = matches!(self.undo, UndoState::Parked { .. } | UndoState::Over(_));
+        self.claim.is_some() && !self.claimed && !with_a_person
+    }
+
+    /// Which try to claim what it wants back is the next, from 0.
+    pub(super) fn claim_attempt(&self) -> Option<u32> {
+        let wanting = Some(self).filter(|step| step.wants_claim());
+        wanting.and_then(|step| step.undo.next_attempt())
     }
 
     /// Whether running it again does no harm.
@@ -205,6 +212,7 @@ impl SagaState {
         use SagaEvent as E;
         let running = self.phase == SagaPhase::Running;
         let unwinding = matches!(self.phase, SagaPhase::Unwinding { .. });
+        let completed = self.phase == SagaPhase::Completed;
         match event {
             E::StepStarted { step, terms, attempt } if running => self.started(step, terms, attempt)?,
             E::StepDone { step, result, claim } if running => {
@@ -213,9 +221,14 @@ impl SagaState {
             E::StepFailed { step, problem, effects, claim } if running => {
                 self.running(&step)?.ended(StepRun::Failed { problem, effects }, claim);
             }
-            E::ClaimMade { step } if running || self.phase == SagaPhase::Completed => {
+            E::ClaimMade { step } if running || completed => {
                 let step = self.step_mut(&step).filter(|step| step.wants_claim())?;
                 step.claimed = true;
+                step.undo = UndoState::NotStarted;
+            }
+            E::ClaimFailed { step, attempt, problem, again_at } if completed => {
+                let step = self.step_mut(&step).filter(|step| step.claim_attempt() == Some(attempt))?;
+                step.undo = UndoState::Failed { attempt, problem, again_at };
             }
             E::Completed if running && self.unfinished().is_none() => self.phase = SagaPhase::Completed,
             E::UnwindStarted { reason } if running => self.phase = SagaPhase::Unwinding { reason },
@@ -233,8 +246,8 @@ impl SagaState {
             E::UndoEnded { step, attempt, result } if unwinding => {
                 self.step_mut(&step)?.undo_ended(attempt, result)?;
             }
-            E::StepParked { step, problem, owner, due, at_risk } if unwinding => {
-                let step = self.step_mut(&step)?;
+            E::StepParked { step, problem, owner, due, at_risk } if unwinding || completed => {
+                let step = self.step_mut(&step).filter(|step| unwinding || step.wants_claim())?;
                 if matches!(step.undo, UndoState::Over(_) | UndoState::Parked { .. }) {
                     return None;
                 }
@@ -244,7 +257,7 @@ impl SagaState {
                 let parked = |step: &&mut SagaStep| matches!(step.undo, UndoState::Parked { .. });
                 self.step_mut(&step).filter(parked)?.undo = UndoState::Over(undone);
             }
-            E::StepLate { step, result } if !running && self.phase != SagaPhase::Completed => {
+            E::StepLate { step, result } if !running && !completed => {
                 self.late(&step, result)?;
             }
             E::Ended if unwinding && self.undoing().next().is_none() => {

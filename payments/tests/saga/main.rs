@@ -11,6 +11,7 @@ mod chains;
 mod crashes;
 mod pure_world;
 mod small_worlds;
+mod stubborn;
 mod support;
 #[path = "../money/traps.rs"]
 #[expect(dead_code, reason = "the traps of all tests of money; these use a part of them")]

@@ -32,6 +32,8 @@ pub(crate) struct Trouble {
     pub(crate) fails_once: Option<String>,
     /// Taking this step back always fails.
     pub(crate) fails_always: Option<String>,
+    /// What is wanted back cannot be claimed: it fails, or nobody can say yet whether it was paid.
+    pub(crate) no_claims: Option<Result<bool, RemedyError>>,
 }
 
 #[derive(Debug, Default)]
@@ -212,7 +214,7 @@ impl SagaWorld for PureWorld {
     }
 
     async fn claim(&self, _step: &SagaStep, _claim: &WantedClaim) -> Result<bool, RemedyError> {
-        Ok(true)
+        self.lock().trouble.no_claims.clone().unwrap_or(Ok(true))
     }
 
     async fn at_risk(&self, _step: &SagaStep) -> Option<Amount> {

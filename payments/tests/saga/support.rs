@@ -21,6 +21,7 @@ pub(crate) struct Counting {
     failures: Mutex<u32>,
     refuses: bool,
     stuck: bool,
+    panics: bool,
     reached: tokio::sync::Notify,
     asked: Mutex<Vec<(Value, CompensationId)>>,
     done: Mutex<BTreeMap<CompensationId, u32>>,
@@ -42,6 +43,11 @@ impl Counting {
     /// One that never ends.
     pub(crate) fn stuck(name: &'static str) -> Arc<Self> {
         Arc::new(Self { name, stuck: true, ..Self::default() })
+    }
+
+    /// One with a mistake in it.
+    pub(crate) fn panicking(name: &'static str) -> Arc<Self> {
+        Arc::new(Self { name, panics: true, ..Self::default() })
     }
 
     /// Waits until one that never ends has begun.
@@ -73,6 +79,7 @@ impl Compensator for Counting {
 
     async fn compensate(&self, arguments: &Value, id: CompensationId) -> Result<String, RemedyError> {
         self.asked.lock().unwrap().push((arguments.clone(), id));
+        assert!(!self.panics, "a mistake in a user's own code");
         if self.stuck {
             self.reached.notify_one();
             std::future::pending::<()>().await;

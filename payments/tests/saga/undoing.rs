@@ -87,7 +87,9 @@ async fn a_refused_compensation_is_not_repeated() {
     assert!(report.to_string().contains("ada looks after it until"), "{report}");
     // A person says what became of them, one by one; nobody asks again meanwhile.
     let settle = |step, by| world.payments.settle_saga_step(saga.id(), step, by, "deleted by hand");
-    assert!(matches!(settle("upload 1", " ").await, Err(SagaError::Name)));
+    assert!(matches!(settle("upload 1", " ").await, Err(SagaError::Unexplained)));
+    let silent = world.payments.settle_saga_step(saga.id(), "upload 1", "eve", "").await;
+    assert_eq!(silent.unwrap_err().to_string(), "whoever settles a step says who they are, and why");
     assert!(matches!(settle("upload 9", "eve").await, Err(SagaError::Illegal(_))));
     assert_eq!(settle("upload 1", "eve").await.unwrap().unwrap().end, SagaEnd::Parked);
     assert!(matches!(settle("upload 1", "eve").await, Err(SagaError::Illegal(_))));
