@@ -44,7 +44,28 @@ impl Driver {
         for index in 0..self.processes.len() {
             self.start(index);
         }
-        for _ in 0..self.world.scenario.steps {
+        self.weather(self.world.scenario.steps).await?;
+        if !self.world.scenario.aftermath {
+            return Ok(());
+        }
+        // Some time later, with everything dead, processes come back to take up what is open, and it goes on storming.
+        self.world.stage.note(format_args!("the aftermath"));
+        self.world.stage.count("aftermath");
+        for index in 0..self.processes.len() {
+            self.crash(index);
+        }
+        let ms = self.dice.within(30_000, 900_000);
+        self.pass_time("minutes pass", ms).await;
+        self.world.then_recover();
+        for index in 0..self.processes.len() {
+            self.restart(index);
+        }
+        self.weather(self.world.scenario.steps / 2).await
+    }
+
+    /// So many decisions.
+    async fn weather(&mut self, steps: u32) -> Result<(), Violation> {
+        for _ in 0..steps {
             self.idle().await;
             self.settle_torn().await;
             self.check()?;

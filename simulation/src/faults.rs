@@ -10,6 +10,7 @@ use bursar_market::{Fault, Malformation};
 pub(crate) fn fault_for(dice: &mut Dice, seam: &Seam, readers: usize) -> Option<Fault> {
     let Seam::Send { host, what, paid } = seam else { return None };
     Some(match () {
+        () if what == "eth_getLogs" && dice.chance(300) => Fault::RpcHidesLogs,
         () if host.starts_with("rpc") => rpc(dice, readers > 1 && host == SECOND_READER),
         () if what.ends_with("/refunds") => match dice.below(2) {
             0 => Fault::Refund500Before,

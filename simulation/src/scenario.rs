@@ -106,6 +106,8 @@ pub(crate) struct Scenario {
     pub(crate) rates: Rates,
     pub(crate) order: Order,
     pub(crate) steps: u32,
+    /// Whether the storm goes on some time later, when there is little to do but to recover.
+    pub(crate) aftermath: bool,
     /// How many processes work over the same disk.
     pub(crate) processes: u8,
     /// Whether all of them work for the same session.
@@ -173,6 +175,7 @@ impl Scenario {
                 2 => Order::First,
                 _ => Order::Any,
             },
+            aftermath: dice.chance(300),
             steps: u32::try_from(dice.within(100, 420)).unwrap_or(400),
             processes,
             one_session: dice.chance(700),

@@ -235,6 +235,15 @@ impl World {
         Some(script.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Gives every process something to take up.
+    pub(crate) fn then_recover(&self) {
+        for process in 0..self.scenario.processes {
+            if let Some(mut script) = self.script(process, 0) {
+                script.extend([Op::Recover, Op::Recover, Op::Pause(500), Op::Recover, Op::Recover]);
+            }
+        }
+    }
+
     /// Whether every script is at its end.
     pub(crate) fn is_done(&self) -> bool {
         (0..self.scenario.processes)

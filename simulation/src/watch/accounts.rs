@@ -118,6 +118,12 @@ impl Accounts {
         self.holds.get(&id).map(|hold| &hold.phase)
     }
 
+    /// Whether everything of a captured hold was credited again.
+    pub(crate) fn is_credited(&self, id: HoldId) -> bool {
+        let Some(Phase::Captured { lines, credited, .. }) = self.phase(id) else { return false };
+        lines.iter().all(|line| credited.get(&line.budget) == Some(&line.amount.atomic()))
+    }
+
     /// What of a budget is spent and held.
     pub(crate) fn used(&self, budget: &Budget, now: Timestamp) -> (u128, u128) {
         let counts = |at: Timestamp| match budget.window {

@@ -4,7 +4,7 @@ use super::{Phase, Seen, Watch};
 use crate::stage::Life;
 use bursar_ledger::{Commitment, Transaction};
 use bursar_payments::{Payment, PaymentEvent, SessionEvent};
-use bursar_types::{Digest, PaymentId};
+use bursar_types::{Digest, HoldId, PaymentId};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +25,8 @@ pub(crate) struct Attempt {
 pub(crate) struct Known {
     pub(crate) payment: Payment,
     pub(crate) attempts: BTreeMap<u32, Attempt>,
+    /// The last hold.
+    pub(crate) hold: Option<HoldId>,
     /// How often it was captured, and how often that was taken back as never having moved.
     pub(crate) captures: u32,
     pub(crate) disproved: u32,
@@ -122,6 +124,7 @@ impl Watch {
         let mut known = before.clone().unwrap_or_else(|| Known {
             payment: after.clone(),
             attempts: BTreeMap::new(),
+            hold: None,
             captures: 0,
             disproved: 0,
         });
@@ -150,6 +153,7 @@ impl Watch {
                 seen.violated("frozen-means-frozen", format!("{id} was cleared in a frozen session"));
             }
         }
+        known.hold = after.held().map(|held| held.hold).or(known.hold);
         known.payment = after;
         let newly_not_paid = name != "let_go" && matches!(known.payment, Payment::NotPaid { .. });
         seen.payments.insert(id, known);
@@ -195,14 +199,17 @@ impl Watch {
 
     /// The hold is where the payment's state says.
     fn check_money(&self, seen: &mut Seen, id: PaymentId, known: &Known) {
-        let Some(held) = known.payment.held() else { return };
-        let phase = seen.accounts.phase(held.hold).cloned();
+        let Some(hold) = known.hold else { return };
+        let phase = seen.accounts.phase(hold).cloned();
+        let credited = seen.accounts.is_credited(hold);
         let fits = matches!(
             (&known.payment, &phase),
             (Payment::Held(_), Some(Phase::Pending(_)))
                 | (Payment::Signing(_) | Payment::Unknown { .. }, Some(Phase::Pending(None)))
                 | (Payment::Paid { .. }, Some(Phase::Captured { .. }))
+                | (Payment::NotPaid { .. }, Some(Phase::Released | Phase::Expired))
         );
+        let fits = fits || (matches!(known.payment, Payment::NotPaid { .. }) && credited);
         if !fits {
             let state = known.payment.name();
             seen.violated("money-follows-state", format!("{id} is {state} and its hold is {phase:?}"));
