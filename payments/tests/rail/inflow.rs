@@ -108,6 +108,70 @@ async fn a_long_time_is_looked_through_in_ranges_and_in_several_looks() {
     assert_eq!((next.transfers.len(), next.upto), (1, (ORDER_BLOCK + 200_000).to_string()));
 }
 
+/// What all looks together show, each beginning where the last ended, and how many there were.
+async fn all_looks(node: &Node) -> (Vec<Transfer>, usize) {
+    let (mut from, mut all) = (ORDER_BLOCK, Vec::new());
+    for looks in 1..100 {
+        let inflow = look(std::slice::from_ref(node), Safeguards::default(), Some(from)).await.unwrap();
+        all.extend(inflow.transfers);
+        from = inflow.upto.parse().unwrap();
+        if from > node.head {
+            return (all, looks);
+        }
+    }
+    panic!("no end is reached: {from}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_allows_few_blocks_at_a_time_is_asked_for_few() {
+    let came = [came(PAYEE, 5, ORDER_BLOCK + 1, 0), came(PAYEE, 6, ORDER_BLOCK + 3_000, 0)];
+    for (most, looks_max) in [(1, 16), (10, 3), (500, 1), (1_000, 1), (1_999, 1)] {
+        let node = Node { log_blocks_max: most, ..with(&came) }.at(ORDER_BLOCK + 3_000);
+        let (all, looks) = all_looks(&node).await;
+        assert_eq!(all, [transfer(PAYEE, 5, ORDER_BLOCK + 1, 0), transfer(PAYEE, 6, ORDER_BLOCK + 3_000, 0)]);
+        assert!(looks <= looks_max, "{most}: {looks}");
+    }
+    let node = Node { log_blocks_max: 0, ..with(&came) };
+    let found = look(&[node], Safeguards::default(), None).await;
+    assert!(matches!(&found, Err(RemedyError::Failed(why)) if why.contains("too large")), "{found:?}");
+}
+
+/// As many transfers of one atom in a block.
+fn dust(block: u64, count: u64) -> impl Iterator<Item = Value> {
+    (0..count).map(move |index| came(OTHER, 1, block, 10 + index))
+}
+
+#[tokio::test]
+async fn a_flood_of_dust_hides_nothing_that_came_before_it_or_after() {
+    let (before, after) = (came(PAYEE, 5, ORDER_BLOCK + 7, 0), came(PAYEE, 6, ORDER_BLOCK + 9, 0));
+    let blocks = [ORDER_BLOCK + 8, ORDER_BLOCK + 9];
+    let flood = blocks.into_iter().flat_map(|block| dust(block, 3_000));
+    let node = with(&flood.chain([before.clone(), after]).collect::<Vec<_>>());
+    let (all, looks) = all_looks(&node).await;
+    let (dust_seen, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|seen| seen.amount.atomic() == 1);
+    assert_eq!(rest, [transfer(PAYEE, 5, ORDER_BLOCK + 7, 0), transfer(PAYEE, 6, ORDER_BLOCK + 9, 0)]);
+    assert_eq!((dust_seen.len(), looks), (6_000, 2));
+
+    // What one block alone holds is too much: everything before it is there, and then that is said.
+    let node = with(&dust(ORDER_BLOCK + 8, 5_000).chain([before]).collect::<Vec<_>>());
+    let first = look(std::slice::from_ref(&node), Safeguards::default(), Some(ORDER_BLOCK)).await.unwrap();
+    assert_eq!(first.transfers, [transfer(PAYEE, 5, ORDER_BLOCK + 7, 0)]);
+    assert_eq!(first.upto, (ORDER_BLOCK + 8).to_string());
+    let next = look(std::slice::from_ref(&node), Safeguards::default(), Some(ORDER_BLOCK + 8)).await;
+    assert!(matches!(&next, Err(RemedyError::Failed(why)) if why.contains("too long")), "{next:?}");
+}
+
+#[tokio::test]
+async fn transfers_of_nothing_are_no_money_that_came() {
+    let flood = (0..3_000).map(|index| came(PAYEE, 0, ORDER_BLOCK + 3, 10 + index));
+    let node = with(&flood.chain([came(PAYEE, 5, ORDER_BLOCK + 3, 0)]).collect::<Vec<_>>());
+    for nodes in [vec![node.clone()], vec![node.clone(), node]] {
+        let found = look(&nodes, two_above(0), None).await.unwrap();
+        assert_eq!(found.transfers, [transfer(PAYEE, 5, ORDER_BLOCK + 3, 0)]);
+        assert_eq!(found.upto, (ORDER_BLOCK + 101).to_string());
+    }
+}
+
 #[tokio::test]
 async fn an_event_that_was_not_asked_for_makes_the_look_fail() {
     let good = || came(PAYEE, 5, ORDER_BLOCK + 9, 1);
@@ -129,12 +193,14 @@ async fn an_event_that_was_not_asked_for_makes_the_look_fail() {
     for (what, change) in changes {
         let mut log = good();
         change(&mut log);
-        let found = look(&[with(&[log])], Safeguards::default(), None).await;
+        // From its block on: what cannot be read at all is come nearer to first.
+        let found = look(&[with(&[log])], Safeguards::default(), Some(ORDER_BLOCK + 9)).await;
         assert!(matches!(found, Err(RemedyError::Failed(_))), "{what}: {found:?}");
     }
     let outside = json!({"jsonrpc": "2.0", "id": 1, "result": [came(PAYEE, 5, 3, 1)]}).to_string();
     let twice = with(&[good(), came(OTHER, 6, ORDER_BLOCK + 9, 1)]);
-    for node in [Node::unused().with("eth_getLogs", outside), twice, Node::failing()] {
+    let and_nothing = with(&[good(), came(OTHER, 0, ORDER_BLOCK + 9, 1)]);
+    for node in [Node::unused().with("eth_getLogs", outside), twice, and_nothing, Node::failing()] {
         let found = look(std::slice::from_ref(&node), Safeguards::default(), None).await;
         assert!(matches!(found, Err(RemedyError::Failed(_))), "{found:?}");
         // A failed look goes to the next.
@@ -151,17 +217,26 @@ async fn above_the_amount_two_hosts_must_show_it_and_the_next_look_begins_before
     let without = with(&[small.clone(), late.clone()]);
     let forged = with(&[small.clone(), came(OTHER, 50, ORDER_BLOCK + 9, 0), late.clone()]);
     let end = ORDER_BLOCK + 101;
+    // A quarter of an hour before the moment that matters.
+    let start = ORDER_BLOCK - 450;
     let (both, first) = (&[5_u128, 50, 6][..], &[5_u128][..]);
     for (nodes, expected, upto) in [
         (vec![all.clone(), all.clone()], both, end),
         (vec![all.clone(), without.clone()], first, ORDER_BLOCK + 9),
         (vec![without.clone(), all.clone()], first, ORDER_BLOCK + 9),
         (vec![all.clone(), forged], first, ORDER_BLOCK + 9),
-        (vec![all.clone(), Node::failing()], first, ORDER_BLOCK + 9),
+        // What the second has not seen is not passed over, whether or not the first shows anything there.
+        (vec![all.clone(), Node::failing()], first, start),
+        (vec![without.clone(), Node::failing()], &[5, 6], start),
+        (vec![Node::failing(), without.clone()], &[5, 6], start),
+        (vec![without.clone(), Node::failing(), all.clone()], first, ORDER_BLOCK + 9),
+        (vec![without.clone(), all.clone().at(ORDER_BLOCK + 8)], &[5, 6], ORDER_BLOCK + 9),
+        (vec![without.clone().at(ORDER_BLOCK + 8), all.clone()], first, ORDER_BLOCK + 9),
+        (vec![without.clone(), all.clone().at(start - 5)], &[5, 6], start),
         (vec![all.clone(), Node::failing(), all.clone()], both, end),
         (vec![Node::failing(), all.clone(), all.clone()], both, end),
         (vec![all.clone(), all.clone().at(ORDER_BLOCK + 8)], first, ORDER_BLOCK + 9),
-        (vec![all.clone(), all.clone().at(ORDER_BLOCK + 9)], both, end),
+        (vec![all.clone(), all.clone().at(ORDER_BLOCK + 9)], both, ORDER_BLOCK + 10),
         // What one hides and is small enough, the other shows.
         (vec![with(&[]), with(std::slice::from_ref(&small))], first, end),
         // There is no second to ask.

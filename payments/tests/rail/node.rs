@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bursar_payments::x402::{Finality, NetworkReader, Safeguards, X402, X402Options};
 use bursar_payments::{Order, Prepared, Rail as _};
 use bursar_types::{AssetRegistry, HttpRequest, HttpResponse, Limits, PaymentId, Transport, TransportError};
+use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -56,6 +57,8 @@ pub(crate) struct Node {
     pub(crate) others: BTreeMap<String, Told>,
     /// Transfers of the token, whoever they are asked for.
     pub(crate) transfers: Vec<Value>,
+    /// How many blocks a question for logs may cover.
+    pub(crate) log_blocks_max: u64,
     /// Answers of a method, instead of the right ones.
     pub(crate) instead: Vec<(&'static str, String)>,
     pub(crate) batches: Batches,
@@ -148,6 +151,7 @@ impl Node {
             told: Told::unused(),
             others: BTreeMap::new(),
             transfers: Vec::new(),
+            log_blocks_max: u64::MAX,
             instead: Vec::new(),
             batches: Batches::Backwards,
             asked: Arc::default(),
@@ -260,6 +264,10 @@ impl Node {
             },
             "eth_getLogs" => {
                 let (from, to) = (block(&params[0]["fromBlock"]), block(&params[0]["toBlock"]));
+                if to - from >= self.log_blocks_max {
+                    let error = json!({"code": -32005, "message": "block range too large"});
+                    return json!({"jsonrpc": "2.0", "id": request["id"], "error": error}).to_string();
+                }
                 let topics = &params[0]["topics"];
                 let logs = match topics[2].as_str().and_then(|nonce| self.others.get(nonce)) {
                     _ if topics[0] == json!(TRANSFER) => &self.transfers,
@@ -302,11 +310,18 @@ pub(crate) struct Nodes(pub(crate) Vec<Node>);
 
 #[async_trait]
 impl Transport for Nodes {
-    async fn send(&self, request: HttpRequest, _: Limits) -> Result<HttpResponse, TransportError> {
+    async fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
         let host = request.uri().host().unwrap().to_owned();
         let node = &self.0[usize::from(host.as_bytes()[0] - b'a')];
         match node.answer(std::str::from_utf8(request.body()).unwrap()) {
-            Some((status, body)) => Ok(http::Response::builder().status(status).body(body.into()).unwrap()),
+            Some((status, body)) => {
+                let response = http::Response::builder().status(status).body(Bytes::from(body)).unwrap();
+                if response.body().len() <= limits.body_bytes_max {
+                    return Ok(response);
+                }
+                let head = Box::new(response.into_parts().0);
+                Err(TransportError::Body { host, head, problem: "its body is too long".to_owned() })
+            }
             None => Err(TransportError::NoAnswer { host, source: "the connection broke".into() }),
         }
     }

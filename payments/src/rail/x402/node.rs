@@ -1,13 +1,17 @@
 //! One endpoint for the time of one look: of the right chain, and with one block at which everything is read.
 
 use super::Finality;
-use super::rpc::{Block, Quantity, Rpc};
+use super::rpc::{Block, Log, Quantity, Rpc, RpcError};
+use alloy::primitives::Address;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How much another clock may differ from ours.
 pub(super) const CLOCK_SKEW_S: u64 = 900;
-/// How many blocks one request for logs covers: what public endpoints allow.
+/// How many blocks one request for logs covers at most: what most public endpoints allow.
 pub(super) const LOG_BLOCKS: u64 = 2_000;
+/// By how much a range that was not answered is too long, as far as anybody knows: five such steps lead to one block.
+const LOG_BLOCKS_DIVISOR: u64 = 4;
 /// A binary search over 64-bit block numbers takes no more steps.
 const SEARCH_STEPS_MAX: u32 = 64;
 
@@ -32,6 +36,33 @@ impl<'a> Node<'a> {
         };
         let Block { number: Quantity(head), timestamp: Quantity(time_s) } = rpc.block(tag).await?;
         Ok(Self { rpc, finality, head, time_s, times_s: BTreeMap::from([(head, time_s)]) })
+    }
+
+    /// Logs of a token in the first `size` blocks of a range, or in fewer, and the last of these blocks. Where too many are
+    /// asked for, or too much is in them, it asks for fewer; `size` is then what the next question may ask for.
+    pub(super) async fn logs_from(
+        &self,
+        token: Address,
+        topics: &Value,
+        (from, last): (u64, u64),
+        size: &mut u64,
+    ) -> Result<(u64, Vec<Log>), String> {
+        loop {
+            let to = from.saturating_add((*size).max(1)).saturating_sub(1).min(last);
+            match self.rpc.logs(token, topics.clone(), (from, to)).await {
+                Ok(logs) => {
+                    *size = size.saturating_add(size.div_ceil(LOG_BLOCKS_DIVISOR)).min(LOG_BLOCKS);
+                    return Ok((to, logs));
+                }
+                // Who asks on is put off for longer.
+                Err(RpcError::Unreachable(problem)) => return Err(problem),
+                Err(problem) if to <= from => return Err(problem.into()),
+                Err(_) => {
+                    let asked = to.saturating_sub(from).saturating_add(1);
+                    *size = asked.checked_div(LOG_BLOCKS_DIVISOR).unwrap_or(1).max(1);
+                }
+            }
+        }
     }
 
     /// The time of a block.

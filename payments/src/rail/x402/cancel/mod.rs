@@ -114,7 +114,7 @@ impl Chain {
         let spent = states.into_iter().next().ok_or_else(|| rpc.said("nothing"))??;
         let gas = match rpc.gas_of_a_question(transfer).await {
             Ok(gas) => gas.saturating_add(CANCEL_GAS).saturating_mul(5).saturating_div(4).max(GAS_MIN),
-            Err(RpcError::Unreachable(problem)) => return Err(problem),
+            Err(RpcError::Unreachable(problem) | RpcError::NoAnswer(problem)) => return Err(problem),
             // Nodes that estimate nothing but what changes something.
             Err(RpcError::Refused { .. } | RpcError::Unusable(_)) => GAS_MIN,
         };

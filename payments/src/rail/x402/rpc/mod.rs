@@ -9,7 +9,7 @@ pub(super) use types::{Block, FeeBlock, Log, Quantity, TransactionReceipt, Wei, 
 
 use super::text::{host_of, shown};
 use crate::transport::causes;
-use bursar_types::{HttpResponse, Limits, Transport};
+use bursar_types::{HttpResponse, Limits, Transport, TransportError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -38,6 +38,9 @@ pub(super) struct Call {
 pub(super) enum RpcError {
     /// No answer came: the next question would have none either.
     Unreachable(String),
+    /// The question may have arrived, and no answer came, or one that broke off or was too long. The next question to the
+    /// same end would have none either; a smaller one may.
+    NoAnswer(String),
     /// The node says that it does not do it.
     Refused {
         /// What we say.
@@ -53,6 +56,7 @@ impl From<RpcError> for String {
     fn from(error: RpcError) -> Self {
         match error {
             RpcError::Unreachable(sentence)
+            | RpcError::NoAnswer(sentence)
             | RpcError::Refused { sentence, .. }
             | RpcError::Unusable(sentence) => sentence,
         }
@@ -96,7 +100,7 @@ impl<'a> Rpc<'a> {
                     (None, Some(sentence)) => Err(RpcError::Unreachable(String::clone(sentence))),
                     (None, None) => self.ask(call).await,
                 };
-                if let Err(RpcError::Unreachable(sentence)) = &answer {
+                if let Err(RpcError::Unreachable(sentence) | RpcError::NoAnswer(sentence)) = &answer {
                     gone = Some(sentence.clone());
                 }
                 answers.push(answer);
@@ -139,7 +143,11 @@ impl<'a> Rpc<'a> {
             .body(body.into())
             .map_err(|_| RpcError::Unusable(format!("{} is no address of an endpoint", self.host())))?;
         let response = self.transport.send(request, LIMITS).await.map_err(|error| {
-            RpcError::Unreachable(format!("{method}: {}", shown(&causes(&error), FOREIGN_CHARS_MAX)))
+            let sentence = format!("{method}: {}", shown(&causes(&error), FOREIGN_CHARS_MAX));
+            match error {
+                TransportError::NotSent { .. } => RpcError::Unreachable(sentence),
+                TransportError::NoAnswer { .. } | TransportError::Body { .. } => RpcError::NoAnswer(sentence),
+            }
         })?;
         let status = response.status();
         let said = || format!("{method}: {}", self.said(&format!("status {}", status.as_u16())));
