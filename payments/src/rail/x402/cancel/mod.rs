@@ -80,12 +80,21 @@ async fn submit(rpc: Rpc<'_>, chain_id: u64, raw: &[u8]) -> Result<(), String> {
         Ok(hash) if hash == keccak256(raw) => Ok(()),
         Ok(_) => Err(rpc.said("the hash of another transaction")),
         Err(RpcError::Refused { sentence, message }) => {
-            // It was submitted before, or another took its number: what became of the authorization is for recovery to see.
             let said = message.to_ascii_lowercase();
-            let known = ["already known", "known transaction", "already imported", "nonce too low"];
-            match known.iter().any(|known| said.contains(known)) {
-                true => Ok(()),
-                false => Err(sentence),
+            let known = ["already known", "known transaction", "already imported"];
+            if known.iter().any(|known| said.contains(known)) {
+                return Ok(());
+            }
+            if !said.contains("nonce too low") {
+                return Err(sentence);
+            }
+            // It was mined, or another transaction of the payer took its number and it never will be. What became of the
+            // authorization is for recovery to see.
+            match rpc.receipt(keccak256(raw)).await {
+                Ok(_) => Ok(()),
+                Err(problem) => {
+                    Err(format!("{sentence}: another transaction has its number ({})", String::from(problem)))
+                }
             }
         }
         Err(error) => Err(error.into()),

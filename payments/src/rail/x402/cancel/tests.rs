@@ -81,6 +81,10 @@ impl World {
     }
 
     async fn prepared(&self) -> Prepared {
+        self.prepared_for(b"test").await
+    }
+
+    async fn prepared_for(&self, payment: &[u8]) -> Prepared {
         let url = self.market.seller(0).unwrap().document_url("gas");
         let request = http::Request::builder().uri(url).body(Bytes::new()).unwrap();
         let response = self.market.exchange(request.clone()).await.unwrap();
@@ -88,7 +92,7 @@ impl World {
         let rail = self.rail(None);
         let exchange = Exchange { request: &request, response: &response, received_at: now };
         let offer = rail.offers(&exchange).unwrap().remove(0);
-        let (ledger, payment) = (LedgerId::derived(&[b"test"]), PaymentId::derived(&[b"test"]));
+        let (ledger, payment) = (LedgerId::derived(&[b"test"]), PaymentId::derived(&[payment]));
         let payer = PAYER.to_owned();
         rail.prepare(&Order { ledger, payment, attempt: 0, offer, payer, now, window_s_max: 300 }).unwrap()
     }
@@ -185,7 +189,8 @@ async fn what_a_node_says_to_a_transaction_decides_whether_it_is_submitted_again
     for (said, submitted) in [
         ("already known", true),
         ("ALREADY KNOWN: the hash", true),
-        ("nonce too low: next nonce 5, tx nonce 4", true),
+        // And nobody knows the transaction.
+        ("nonce too low: next nonce 5, tx nonce 4", false),
         ("Known transaction", true),
         ("insufficient funds for gas * price + value", false),
         ("replacement transaction underpriced", false),
@@ -211,6 +216,34 @@ async fn what_a_node_says_to_a_transaction_decides_whether_it_is_submitted_again
     world.arm(Fault::RpcDown, "eth_sendRawTransaction");
     let found = rail.void(cleared(&void), &wallet()).await;
     assert!(matches!(found, Err(RemedyError::Failed(_))), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_transaction_whose_number_another_took_was_not_submitted() {
+    let world = World::with_coin(2 * COST).await;
+    let rail = world.rail(Some(COST));
+    let (one, two) = (world.prepared_for(b"one").await, world.prepared_for(b"two").await);
+    let (first, second) = (rail.prepare_void(&one).await.unwrap(), rail.prepare_void(&two).await.unwrap());
+    assert_eq!(first.terms["transaction"], second.terms["transaction"]);
+    assert_eq!(rail.void(cleared(&first), &wallet()).await, Ok(()));
+    world.pass(1);
+    // However often it is tried.
+    for _ in 0..2 {
+        let found = rail.void(cleared(&second), &wallet()).await;
+        let why = "another transaction has its number";
+        assert!(matches!(&found, Err(RemedyError::Failed(said)) if said.contains(why)), "{found:?}");
+    }
+    // The first is mined, whatever is said to it now.
+    world
+        .arm(Fault::RpcError { code: -32000, message: "nonce too low".to_owned() }, "eth_sendRawTransaction");
+    assert_eq!(rail.void(cleared(&first), &wallet()).await, Ok(()));
+    world.market.chain().faults().clear();
+    let again = rail.prepare_void(&two).await.unwrap();
+    assert_eq!(rail.void(cleared(&again), &wallet()).await, Ok(()));
+    world.pass(1);
+    for prepared in [one, two] {
+        assert!(matches!(rail.recover(&prepared).await, Outcome::DidNotMove { .. }));
+    }
 }
 
 /// Signs what it is given, as a machine far away might: under another key, in another form, or something else.
