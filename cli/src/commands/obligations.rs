@@ -3,6 +3,7 @@
 mod decide;
 mod find;
 mod list;
+mod sagas;
 mod story;
 
 use crate::args::{ObligationAction, ObligationsArgs};

@@ -133,6 +133,12 @@ impl StepReport {
         self.sentence(&|amount| registry.display(amount).to_string())
     }
 
+    /// The same, with amounts as `show` writes them.
+    #[must_use]
+    pub fn describe_with(&self, show: impl Fn(&Amount) -> String) -> String {
+        self.sentence(&show)
+    }
+
     fn sentence(&self, show: Show<'_>) -> String {
         let run = match &self.step.run {
             StepRun::Running => "began, and nobody knows whether it was done".to_owned(),

@@ -1,12 +1,13 @@
-//! The list: a paragraph for everything that is owed, and for money that nobody placed.
+//! The list: a paragraph for everything that is owed, for money that nobody placed, and for sagas that are not over.
 
 use super::find::title;
+use super::sagas::{self, SagaLine};
 use crate::args::ObligationsArgs;
 use crate::exit::{CliError, Exit};
-use crate::screen::{Amounts, line, short, vendor};
+use crate::screen::{Amounts, Notes, line, short, vendor};
 use bursar::payments::{Claim, Evidence, Obligation, ObligationState, OpenObligation, Payments, Step, Stray};
 use bursar::report::{self, PaymentReport, PaymentState};
-use bursar::types::{Amount, Clock as _, PaymentId, Timestamp};
+use bursar::types::{Amount, Clock as _, PaymentId, Timestamp, causes};
 use bursar::{BursarError, SystemClock};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,6 +35,11 @@ enum Line<'a> {
         #[serde(flatten)]
         payment: &'a PaymentReport,
     },
+    /// It is not over, or a person looks after one of its steps.
+    Saga {
+        #[serde(flatten)]
+        saga: &'a SagaLine,
+    },
 }
 
 /// Lists what is owed.
@@ -44,7 +50,13 @@ pub(super) async fn list(desk: &Payments, args: &ObligationsArgs) -> Result<(Str
     let mut owed = desk.obligations().await.map_err(BursarError::from)?;
     let strays = desk.strays().await.map_err(BursarError::from)?;
     let unknown: Vec<&PaymentReport> = payments.iter().filter(|payment| !is_known(payment)).collect();
-    let open = !(owed.is_empty() && strays.is_empty() && unknown.is_empty());
+    let sagas = desk.sagas().await;
+    if let Err(error) = &sagas {
+        // What is owed is listed all the same.
+        Notes.say(format!("note: the sagas cannot be listed: {}", line(&causes(error), 300)));
+    }
+    let all_over = sagas.as_ref().is_ok_and(Vec::is_empty);
+    let open = !(owed.is_empty() && strays.is_empty() && unknown.is_empty() && all_over);
     if args.all {
         for payment in payments.iter().filter(|payment| payment.state.is_paid()) {
             if owed.iter().all(|listed| listed.payment.id != payment.id) {
@@ -86,7 +98,14 @@ pub(super) async fn list(desk: &Payments, args: &ObligationsArgs) -> Result<(Str
             unknown_paragraph(&mut text, payment, &amounts);
         }
     }
-    if text.is_empty() && !args.json {
+    for saga in sagas.iter().flatten() {
+        if args.json {
+            json(&mut text, &Line::Saga { saga: &SagaLine::of(saga, now, &amounts) });
+        } else {
+            sagas::paragraph(&mut text, saga, now, &amounts);
+        }
+    }
+    if text.is_empty() && !args.json && !open {
         text.push_str("nothing is owed\n");
     }
     Ok((text, if open { Exit::Open } else { Exit::Done }))
