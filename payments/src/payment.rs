@@ -31,8 +31,10 @@ pub struct Ask {
     pub url: String,
     /// The request's body, if it has one.
     pub body: Option<Commitment>,
-    /// The request's own headers.
+    /// Those of the request's own headers that are no credentials.
     pub headers: Vec<(String, String)>,
+    /// Whether these were all: only then can the request be made again without its caller.
+    pub whole: bool,
 }
 
 /// A decided purchase with money set aside.

@@ -82,6 +82,14 @@ pub(crate) fn frozen() -> Reason {
     Reason::new("FROZEN", "spending is frozen", "wait until a person lifts the freeze")
 }
 
+pub(crate) fn given_up() -> Reason {
+    Reason::new(
+        "GIVEN_UP",
+        "this purchase was given up, and nothing is paid under its key any more",
+        "ask under another key if it is needed after all",
+    )
+}
+
 pub(crate) fn phase_changed() -> Reason {
     Reason::new(
         "PHASE_CHANGED",

@@ -72,6 +72,8 @@ pub struct Claim {
     pub id: String,
     /// How much, in the asset that was paid with.
     pub amount: Amount,
+    /// What had come back before it was asked, in atomic units.
+    pub already: u128,
     /// Why.
     pub reason: ClaimReason,
     /// Why, in words.
@@ -161,17 +163,24 @@ impl Obligation {
         self.refunds.iter().try_fold(0_u128, |sum, refund| sum.checked_add(refund.transfer.amount.atomic()))
     }
 
+    /// What of `price` did not come back yet; `None` if all did.
+    #[must_use]
+    pub fn left_of(&self, price: &Amount) -> Option<Amount> {
+        let left = price.atomic().checked_sub(self.refunded()?)?;
+        (left > 0).then(|| Amount::from_atomic(price.asset().clone(), left))
+    }
+
     /// What may still come back: of the claim, or of `price` where nothing was asked back. `None` if nothing may, because
     /// it came already, or because the goods are here and nothing was asked back.
     #[must_use]
     pub fn left(&self, price: &Amount) -> Option<Amount> {
         let dropped = matches!(self.state, ObligationState::Delivered);
         let wanted = match &self.claim {
-            Some(claim) => &claim.amount,
+            Some(claim) => claim.amount.atomic().checked_add(claim.already)?,
             None if dropped => return None,
-            None => price,
+            None => price.atomic(),
         };
-        let left = wanted.atomic().checked_sub(self.refunded()?)?;
+        let left = wanted.checked_sub(self.refunded()?)?;
         (left > 0).then(|| Amount::from_atomic(price.asset().clone(), left))
     }
 
@@ -198,7 +207,8 @@ impl Obligation {
                     return None;
                 }
                 let (refund, dispute) = (Step::NotTried, Step::NotTried);
-                self.claim = Some(Claim { id, amount, reason, detail, refund, dispute, file: None });
+                let already = self.refunded()?;
+                self.claim = Some(Claim { id, amount, already, reason, detail, refund, dispute, file: None });
                 self.state = ObligationState::Claimed;
                 self.due = Some(due);
             }
@@ -288,9 +298,12 @@ impl Obligation {
             return None;
         }
         self.refunds.push(refund);
-        let wanted = self.claim.as_ref().map_or(price, |claim| &claim.amount);
+        let wanted = match &self.claim {
+            Some(claim) => claim.amount.atomic().checked_add(claim.already)?,
+            None => price.atomic(),
+        };
         // What a person ended stays as the person said; the money is credited all the same.
-        if sum >= wanted.atomic() && !self.is_over() {
+        if sum >= wanted && !self.is_over() {
             self.state = ObligationState::Refunded;
             self.due = None;
         }

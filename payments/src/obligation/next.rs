@@ -74,13 +74,17 @@ impl Obligation {
             match &claim.refund {
                 Step::Done { .. } => return Next::Watch { until: self.due },
                 Step::Failed { again_at, .. } => return Next::Watch { until: Some(*again_at) },
-                Step::NotTried | Step::Running { .. } | Step::GivenUp { .. } => {}
+                Step::NotTried | Step::Running { .. } | Step::GivenUp { .. } | Step::Refused { .. } => {}
             }
         }
         // Whoever delivered what was asked for owes nothing, and was only asked.
         let only_asked = claim.reason == ClaimReason::FailedLater && self.has_goods();
-        if let (true, Step::GivenUp { problem }) = (only_asked, &claim.refund) {
-            return Next::DropClaim { problem: problem.clone() };
+        match &claim.refund {
+            Step::Refused { problem } if only_asked => return Next::DropClaim { problem: problem.clone() },
+            // A try may have arrived: the money may come until the time is over.
+            Step::GivenUp { .. } if only_asked && !late => return Next::Watch { until: self.due },
+            Step::GivenUp { problem } if only_asked => return Next::DropClaim { problem: problem.clone() },
+            _ => {}
         }
         if let Some(attempt) = claim.dispute.due(now) {
             return Next::WriteDispute { attempt };
@@ -91,16 +95,19 @@ impl Obligation {
         };
         let asked = match &claim.refund {
             Step::Done { answer } if came.is_empty() => {
-                format!("a refund was asked for ({answer}) and did not come")
+                format!("a refund was asked for ({answer}) and was not seen to come")
             }
-            Step::Done { answer } => format!("{came}the rest was asked for ({answer}) and did not come"),
-            Step::GivenUp { problem } => format!("no refund could be asked for: {problem}"),
+            Step::Done { answer } => {
+                format!("{came}the rest was asked for ({answer}) and was not seen to come")
+            }
+            Step::GivenUp { problem } => format!("{came}no answer to the refund request came: {problem}"),
+            Step::Refused { problem } => format!("{came}no refund is given: {problem}"),
             Step::Failed { problem, .. } => format!("the refund request kept failing: {problem}"),
             Step::NotTried | Step::Running { .. } => "no refund was asked for in time".to_owned(),
         };
         match &claim.dispute {
             Step::Done { .. } => Next::Park { problem: asked },
-            Step::GivenUp { problem } => {
+            Step::GivenUp { problem } | Step::Refused { problem } => {
                 Next::Park { problem: format!("{asked}; the dispute file could not be written: {problem}") }
             }
             Step::Failed { again_at, .. } => Next::Watch { until: Some(*again_at) },

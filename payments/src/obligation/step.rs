@@ -29,8 +29,13 @@ pub enum Step {
         /// When it is tried again.
         again_at: Timestamp,
     },
-    /// It is of no use to try again.
+    /// It was tried as often as it may be, and nobody can say whether a try arrived.
     GivenUp {
+        /// Why.
+        problem: String,
+    },
+    /// It was refused, or is not possible at all: nothing comes of it.
+    Refused {
         /// Why.
         problem: String,
     },
@@ -44,14 +49,14 @@ impl Step {
             Self::NotTried => Some(0),
             Self::Running { attempt } => Some(*attempt),
             Self::Failed { attempt, again_at, .. } if *again_at <= now => Some(attempt.saturating_add(1)),
-            Self::Failed { .. } | Self::Done { .. } | Self::GivenUp { .. } => None,
+            Self::Failed { .. } | Self::Done { .. } | Self::GivenUp { .. } | Self::Refused { .. } => None,
         }
     }
 
     /// Whether nothing more is done about it.
     #[must_use]
     pub const fn is_over(&self) -> bool {
-        matches!(self, Self::Done { .. } | Self::GivenUp { .. })
+        matches!(self, Self::Done { .. } | Self::GivenUp { .. } | Self::Refused { .. })
     }
 }
 
@@ -71,6 +76,11 @@ pub enum StepResult {
         /// When it is tried again; `None` if it is given up.
         again_at: Option<Timestamp>,
     },
+    /// It was refused, or is not possible at all.
+    Refused {
+        /// Why.
+        problem: String,
+    },
 }
 
 impl StepResult {
@@ -81,6 +91,7 @@ impl StepResult {
             Self::Done { answer } => Step::Done { answer },
             Self::Failed { problem, again_at: Some(again_at) } => Step::Failed { attempt, problem, again_at },
             Self::Failed { problem, again_at: None } => Step::GivenUp { problem },
+            Self::Refused { problem } => Step::Refused { problem },
         }
     }
 }
@@ -94,6 +105,8 @@ pub(crate) fn failed_step(
     problem: String,
     may_be_repeated: bool,
 ) -> StepResult {
-    let again_at = if may_be_repeated { rules.try_again_at(now, attempt) } else { None };
-    StepResult::Failed { problem, again_at }
+    match may_be_repeated {
+        true => StepResult::Failed { problem, again_at: rules.try_again_at(now, attempt) },
+        false => StepResult::Refused { problem },
+    }
 }

@@ -21,6 +21,8 @@ const PAYMENT_HEADERS: [&str; 3] = ["payment-signature", "x-payment", "sign-in-w
 /// it to a host that no rule has seen, or hide a second request in it.
 const FRAMING_HEADERS: [&str; 7] =
     ["host", "connection", "content-length", "expect", "te", "transfer-encoding", "upgrade"];
+/// Headers that are journaled with a request, since none of them is a credential; any other may be.
+const KEPT_HEADERS: [&str; 5] = ["accept", "accept-language", "content-type", "range", "user-agent"];
 /// Most redirects followed, same origin, before anything is paid.
 const REDIRECTS_MAX: usize = 3;
 
@@ -82,12 +84,14 @@ impl SessionPurse {
     /// Names the purchase.
     pub(super) fn ask(&self, request: &HttpRequest, key: &PurchaseKey) -> Result<Ask, FetchError> {
         let url = parse_url(request)?;
-        let headers = request
+        let kept = |name: &http::HeaderName| KEPT_HEADERS.contains(&name.as_str());
+        let headers: Vec<_> = request
             .headers()
             .iter()
+            .filter(|(name, _)| kept(name))
             .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
-            .filter(|(name, _)| name != header::AUTHORIZATION.as_str() && name != header::COOKIE.as_str())
             .collect();
+        let whole = headers.len() == request.headers().len();
         Ok(Ask {
             payment: self.payment_name(request, key),
             session: self.session,
@@ -98,6 +102,7 @@ impl SessionPurse {
             url: url.to_string(),
             body: None,
             headers,
+            whole,
         })
     }
 

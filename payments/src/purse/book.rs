@@ -141,7 +141,9 @@ impl SessionPurse {
 fn awaits_money(held: &Held, state: &Payment) -> bool {
     state.obligation().is_some_and(|obligation| {
         let dropped = matches!(obligation.state, ObligationState::Delivered);
-        obligation.claim.is_some() && !dropped && obligation.left(held.amount()).is_some()
+        let written_off = matches!(obligation.state, ObligationState::WrittenOff { .. });
+        let asked = obligation.claim.is_some() && !dropped;
+        (asked || written_off) && obligation.left(held.amount()).is_some()
     })
 }
 

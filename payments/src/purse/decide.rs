@@ -3,6 +3,7 @@
 use super::ask::{host_of, is_secure, parse_url};
 use super::budgets::{BudgetUse, Counts, fullest, hold_lines};
 use super::join::{Loaded, open_link};
+use super::remedy::{given_up_link, not_given_up};
 use super::{SessionPurse, unavailable};
 use crate::events::MoneyEvent;
 use crate::mandate::PlanApproval;
@@ -108,6 +109,7 @@ impl SessionPurse {
                     expected: None,
                     value: Some(held.ask.payment.to_string()),
                 },
+                not_given_up(held.ask.payment),
             ];
             match self.commit_hold(&held, &state, &loaded, conditions, free, body, now).await {
                 Ok(()) => {
@@ -115,7 +117,12 @@ impl SessionPurse {
                     return Ok(HoldOutcome::Held(Box::new(held)));
                 }
                 Err(CommitError::Refused(Refusal::StreamMoved { .. } | Refusal::UsedMore { .. })) => {}
-                Err(CommitError::Refused(Refusal::LinkMoved { .. })) => return Ok(HoldOutcome::Overtaken),
+                Err(CommitError::Refused(Refusal::LinkMoved { key, .. })) => {
+                    if key == given_up_link(held.ask.payment) {
+                        return Err(FetchError::Denied(denied(reasons::given_up())));
+                    }
+                    return Ok(HoldOutcome::Overtaken);
+                }
                 Err(CommitError::Refused(refusal)) => {
                     return Err(self.refused_by_ledger(refusal, &held).await);
                 }
@@ -135,7 +142,7 @@ impl SessionPurse {
         state: &SessionState,
         loaded: &Loaded,
         conditions: Vec<Require>,
-        free: [LinkWrite; 2],
+        free: [LinkWrite; 3],
         body: Option<Payload>,
         now: Timestamp,
     ) -> Result<(), CommitError> {

@@ -78,7 +78,11 @@ impl Payments {
         let ids = linked_payments(self.ledger(), &["owed/", "refund/"]).await?;
         let mut all = Vec::with_capacity(ids.len());
         for id in ids {
-            all.extend(self.obligation(id).await?.filter(|open| !open.obligation.is_over()));
+            match self.obligation(id).await {
+                Ok(open) => all.extend(open.filter(|open| !open.obligation.is_over())),
+                // One that cannot be read does not hide the others.
+                Err(error) => tracing::error!(payment = %id, %error, "what is owed cannot be read"),
+            }
         }
         all.sort_by_key(|open| (open.obligation.due, open.payment.id));
         Ok(all)

@@ -17,6 +17,9 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// How much our clock may be ahead of a chain's.
+const CLOCK_SKEW_MS: u64 = 900_000;
+
 /// Money that came in and belongs to nothing that is certain: kept until a person says where it belongs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stray {
@@ -68,7 +71,11 @@ impl Payments {
         let ids = linked_payments(self.ledger(), &["owed/", "refund/"]).await?;
         let mut all = Vec::new();
         for id in ids {
-            all.extend(self.expected_of(id).await?);
+            match self.expected_of(id).await {
+                Ok(expected) => all.extend(expected),
+                // One payment that cannot be read does not keep the others' money from being seen.
+                Err(error) => tracing::error!(payment = %id, %error, "what may come back cannot be read"),
+            }
         }
         Ok(all)
     }
@@ -81,7 +88,9 @@ impl Payments {
             return Ok(None);
         }
         let payee = signed.held.offer.quote.payee.clone();
-        let expected = Expected { payment: id, payee, left, since: signed.order.now };
+        // Our clock may have been fast when it was signed.
+        let since = signed.order.now.minus_ms(CLOCK_SKEW_MS);
+        let expected = Expected { payment: id, payee, left, since };
         Ok(Some((signed.prepared.rail, expected)))
     }
 
@@ -161,12 +170,21 @@ impl Payments {
             let (own, mut now_expected): (Vec<_>, Vec<_>) =
                 expected.iter().cloned().partition(|one| one.payee.eq_ignore_ascii_case(&transfer.from));
             for one in own {
-                now_expected.extend(self.expected_of(one.payment).await?.map(|(_, expected)| expected));
+                match self.expected_of(one.payment).await {
+                    Ok(still) => now_expected.extend(still.map(|(_, expected)| expected)),
+                    Err(error) => {
+                        tracing::error!(payment = %one.payment, %error, "what may come back cannot be read")
+                    }
+                }
             }
             match attribute(transfer, &now_expected, |who| payees.contains(&who.to_ascii_lowercase())) {
-                Attribution::Credit(payment) => match self.credit(transfer, payment, None).await? {
-                    Booked::Done(_) => return Ok(true),
-                    Booked::Overtaken => {}
+                Attribution::Credit(payment) => match self.credit(transfer, payment, None).await {
+                    Ok(Booked::Done(_)) => return Ok(true),
+                    Ok(Booked::Overtaken) => {}
+                    Err(error) => {
+                        tracing::error!(%payment, %error, "money that came back cannot be credited");
+                        break;
+                    }
                 },
                 Attribution::NoRefund => return Ok(false),
                 Attribution::Person(doubt) => {
@@ -188,7 +206,12 @@ impl Payments {
         by: Option<String>,
     ) -> Result<Booked, FetchError> {
         let loaded = Loaded::read(self.ledger(), payment).await?;
-        let Some(Payment::Paid { signed, .. }) = &loaded.payment else { return Ok(Booked::Overtaken) };
+        let Some(Payment::Paid { signed, obligation, .. }) = &loaded.payment else {
+            return Ok(Booked::Overtaken);
+        };
+        if obligation.credits(&transfer.event) {
+            return Ok(Booked::Overtaken);
+        }
         let session = signed.held.ask.session;
         let state = fold_session(self.ledger(), session, None).await.map_err(unavailable)?;
         let purse = self.purse_for_recovery(state);
@@ -248,7 +271,9 @@ impl Payments {
         let stray = Stray { transfer: transfer.clone(), why: doubt.as_str().to_owned() };
         let value = serde_json::to_string(&stray).map_err(unavailable)?;
         let write = LinkWrite { key, expected: None, value: Some(value) };
-        match self.ledger().commit(Transaction { links: vec![write], ..Transaction::default() }).await {
+        // What was credited or dismissed in this moment is no stray.
+        let open = LinkWrite { key: credited_link(transfer), expected: None, value: None };
+        match self.ledger().commit(Transaction { links: vec![write, open], ..Transaction::default() }).await {
             Ok(_) | Err(CommitError::Refused(_)) => Ok(()),
             Err(error) => Err(unavailable(error)),
         }

@@ -3,6 +3,7 @@
 use super::decide::denied;
 use super::join::{Loaded, open_link};
 use super::open::fold_session;
+use super::remedy::{given_up_link, not_given_up};
 use super::settle::Seen;
 use super::{Clearance, SessionPurse, unavailable};
 use crate::events::MoneyEvent;
@@ -98,6 +99,7 @@ impl SessionPurse {
                 return Err(SigningRefused::Fenced);
             }
             transaction.require.push(loaded.unmoved());
+            transaction.links.push(not_given_up(signed.held.ask.payment));
             self.add_payment_event(&mut transaction, &signed.held, &event)
                 .map_err(|error| SigningRefused::Ledger(unavailable(error)))?;
             match self.shared.ledger.commit(transaction).await {
@@ -105,6 +107,9 @@ impl SessionPurse {
                 Err(CommitError::Refused(Refusal::StreamMoved { stream: moved, .. })) if moved == stream => {}
                 Err(CommitError::Refused(Refusal::StreamMoved { .. } | Refusal::HoldNot { .. })) => {
                     return Err(SigningRefused::Fenced);
+                }
+                Err(CommitError::Refused(Refusal::LinkMoved { .. })) => {
+                    return Err(SigningRefused::Stopped(reasons::given_up()));
                 }
                 Err(error) => return Err(SigningRefused::Ledger(unavailable(error))),
             }
@@ -178,6 +183,10 @@ impl SessionPurse {
     /// Whether an authorization lives long enough to be presented once more, and nobody froze spending.
     pub(super) async fn may_present_again(&self, signed: &Signed) -> Result<bool, FetchError> {
         if self.shared.clock.now().plus_ms(PRESENT_AGAIN_MS) >= signed.prepared.expires_at {
+            return Ok(false);
+        }
+        let given_up = self.shared.ledger.link(&given_up_link(signed.held.ask.payment)).await;
+        if given_up.map_err(unavailable)?.is_some() {
             return Ok(false);
         }
         let payer = fold_session(&self.shared.ledger, signed.held.ask.session, None).await;

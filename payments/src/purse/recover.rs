@@ -426,6 +426,9 @@ impl SessionPurse {
     /// kept nowhere.
     async fn request_of(&self, held: &Held) -> Result<Option<HttpRequest>, FetchError> {
         let ask = &held.ask;
+        if !ask.whole {
+            return Ok(None);
+        }
         let body = match ask.body {
             None => Some(bytes::Bytes::new()),
             Some(body) => self.shared.ledger.payload(body).await.map_err(unavailable)?,

@@ -4,13 +4,13 @@
 use super::book::Booked;
 use super::decide::TRIES;
 use super::join::Loaded;
-use super::{SessionPurse, VoidClearance};
+use super::{SessionPurse, VoidClearance, unavailable};
 use crate::obligation::{
     Claim, Next, Obligation, ObligationEvent, ObligationState, Remedy, Step, StepResult, failed_step,
 };
 use crate::payment::{Evidence, Held, Payment, PaymentEvent, Signed, Void};
 use crate::rail::{ClaimReason, RefundAnswer, RefundRequest, RemedyError};
-use bursar_ledger::{Payload, Transaction};
+use bursar_ledger::{CommitError, LinkWrite, Payload, Refusal, Transaction};
 use bursar_types::{Amount, Digest, FetchError, PaymentId, UnknownOutcome};
 
 /// Where a claim stands.
@@ -88,7 +88,11 @@ impl SessionPurse {
             if obligation.claim.is_some() {
                 return Ok(standing(self.pursue(&loaded, signed).await?));
             }
-            if obligation.is_over() && !obligation.has_goods() {
+            let claimable = matches!(
+                obligation.state,
+                ObligationState::Owed { .. } | ObligationState::Delivered | ObligationState::Parked { .. }
+            );
+            if !claimable || obligation.left_of(signed.held.amount()).is_none() {
                 return Ok(ClaimStanding::NothingToClaim);
             }
             if !evidence.is_observed() {
@@ -101,7 +105,7 @@ impl SessionPurse {
                 let unknown = super::pay::unknown(signed, "only the payee says so far that money moved");
                 return Ok(ClaimStanding::NotYet(Box::new(unknown)));
             }
-            let opened = self.claim_opened(signed, amount.clone(), reason, detail)?;
+            let opened = self.claim_opened(signed, obligation, amount.clone(), reason, detail)?;
             match self
                 .book(&loaded, &signed.held, &[PaymentEvent::Owed(opened)], Transaction::default())
                 .await?
@@ -119,18 +123,22 @@ impl SessionPurse {
     fn claim_opened(
         &self,
         signed: &Signed,
+        obligation: &Obligation,
         amount: Option<Amount>,
         reason: ClaimReason,
         detail: &str,
     ) -> Result<ObligationEvent, FetchError> {
         let price = signed.held.amount();
-        let amount = amount.unwrap_or_else(|| price.clone());
-        if amount.is_zero() || !matches!(amount.at_most(price), Ok(true)) {
+        // What came back already is not asked for again.
+        let left = obligation.left_of(price).unwrap_or_else(|| Amount::from_atomic(price.asset().clone(), 0));
+        let amount = amount.unwrap_or_else(|| left.clone());
+        if amount.is_zero() || !matches!(amount.at_most(&left), Ok(true)) {
             let registry = &self.shared.registry;
             return Err(FetchError::Request(format!(
-                "{} cannot be asked back of {} paid",
+                "{} cannot be asked back: of {} paid, {} are left",
                 registry.display(&amount),
-                registry.display(price)
+                registry.display(price),
+                registry.display(&left)
             )));
         }
         Ok(ObligationEvent::ClaimOpened {
@@ -159,7 +167,7 @@ impl SessionPurse {
                         ObligationState::Owed { problem } => problem.clone(),
                         _ => "it did not come".to_owned(),
                     };
-                    self.claim_opened(signed, None, ClaimReason::NotDelivered, &problem)?
+                    self.claim_opened(signed, obligation, None, ClaimReason::NotDelivered, &problem)?
                 }
                 Next::AskRefund { attempt } => {
                     let started = started(Remedy::Refund, obligation.claim.as_ref(), attempt);
@@ -243,6 +251,7 @@ impl SessionPurse {
     /// # Idempotency
     /// A second call goes on where the first stopped.
     pub async fn give_up(&self, payment: PaymentId, reason: &str) -> Result<GivenUp, FetchError> {
+        self.mark_given_up(payment).await?;
         for _ in 0..TRIES {
             let loaded = Loaded::read(&self.shared.ledger, payment).await?;
             let signed = match loaded.payment {
@@ -270,6 +279,15 @@ impl SessionPurse {
             });
         }
         Err(FetchError::Ledger("another worker kept booking the same payment".into()))
+    }
+
+    /// From here on nothing is held, signed or presented for the payment, in any process.
+    async fn mark_given_up(&self, payment: PaymentId) -> Result<(), FetchError> {
+        let write = LinkWrite { key: given_up_link(payment), expected: None, value: Some("yes".to_owned()) };
+        match self.shared.ledger.commit(Transaction { links: vec![write], ..Transaction::default() }).await {
+            Ok(_) | Err(CommitError::Refused(Refusal::LinkMoved { .. })) => Ok(()),
+            Err(error) => Err(unavailable(error)),
+        }
     }
 
     /// Takes an authorization back that nobody is known to have used, if a try is due. Whether it was taken back is for the
@@ -335,6 +353,16 @@ impl SessionPurse {
     }
 }
 
+/// Set once a payment is given up.
+pub(super) fn given_up_link(payment: PaymentId) -> String {
+    format!("given-up/{payment}")
+}
+
+/// The condition that a payment was not given up.
+pub(super) fn not_given_up(payment: PaymentId) -> LinkWrite {
+    LinkWrite { key: given_up_link(payment), expected: None, value: None }
+}
+
 /// The claim's name for the payee: of the attempt that was paid, so that a repetition is the same claim.
 fn claim_name(held: &Held) -> String {
     let parts: [&[u8]; 2] = [held.ask.payment.as_bytes(), &held.attempt.to_be_bytes()];
@@ -359,7 +387,9 @@ fn standing(payment: Payment) -> ClaimStanding {
     let Payment::Paid { obligation, .. } = payment else { return ClaimStanding::NothingToClaim };
     match (&obligation.claim, obligation.has_goods(), obligation.is_over()) {
         (Some(claim), true, true) => match &claim.refund {
-            Step::GivenUp { problem } => ClaimStanding::Kept { problem: problem.clone() },
+            Step::GivenUp { problem } | Step::Refused { problem } => {
+                ClaimStanding::Kept { problem: problem.clone() }
+            }
             _ => ClaimStanding::NothingToClaim,
         },
         (_, _, true) => ClaimStanding::NothingToClaim,

@@ -61,7 +61,7 @@ impl SessionPurse {
         let says_nothing = !seen.answered && matches!(seen.outcome, Outcome::Unknown { .. });
         let first = match before {
             // Whoever presents old terms again has recorded first that nobody can tell: see `resume`.
-            Some(Payment::Unknown { .. }) if seen.unsigned => return Ok(events),
+            Some(Payment::Unknown { .. } | Payment::Paid { .. }) if seen.unsigned => return Ok(events),
             Some(Payment::Unknown { .. } | Payment::Paid { .. }) if says_nothing => return Ok(events),
             Some(Payment::Signing(_) | Payment::Unknown { .. }) if seen.answered => {
                 PaymentEvent::Answered { outcome: seen.outcome.clone(), received: seen.received() }

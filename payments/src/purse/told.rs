@@ -114,7 +114,10 @@ fn told(event: &PaymentEvent, payment: &PaymentView, newly_paid: bool) -> Vec<Mo
             let problem = "nobody could say whether it moved; it counts as spent".to_owned();
             vec![MoneyEvent::Parked { payment: payment(), problem, owner: owner.clone(), due: *due }]
         }
-        PaymentEvent::VoidEnded { result: StepResult::Failed { problem, .. }, .. } => {
+        PaymentEvent::VoidEnded {
+            result: StepResult::Failed { problem, .. } | StepResult::Refused { problem },
+            ..
+        } => {
             vec![MoneyEvent::RemedyFailed { payment: payment(), problem: problem.clone() }]
         }
         PaymentEvent::Owed(event) => told_of_obligation(event, payment()),
@@ -131,7 +134,10 @@ fn told_of_obligation(event: &ObligationEvent, payment: PaymentView) -> Vec<Mone
         ObligationEvent::ClaimOpened { amount, detail, .. } => {
             vec![MoneyEvent::Claimed { payment, amount: amount.clone(), problem: detail.clone() }]
         }
-        ObligationEvent::StepEnded { result: StepResult::Failed { problem, .. }, .. } => {
+        ObligationEvent::StepEnded {
+            result: StepResult::Failed { problem, .. } | StepResult::Refused { problem },
+            ..
+        } => {
             vec![MoneyEvent::RemedyFailed { payment, problem: problem.clone() }]
         }
         ObligationEvent::RefundSeen { refund } => {

@@ -64,8 +64,18 @@ impl PurseWorld {
         order: UndoOrder<'_>,
     ) -> Result<UndoAnswer, FetchError> {
         match self.purse.payment(id).await? {
-            None => return Ok(UndoAnswer::Over(never_held(order.step))),
-            Some(Payment::NotPaid { proof, .. }) => return Ok(not_paid(proof)),
+            // From here on nothing can be held for it, also by a task of this purchase that still runs somewhere.
+            None | Some(Payment::NotPaid { .. }) => match self.purse.give_up(id, order.reason).await? {
+                GivenUp::NotPaid { .. } if self.purse.payment(id).await?.is_none() => {
+                    return Ok(UndoAnswer::Over(never_held(order.step)));
+                }
+                GivenUp::NotPaid { proof } => return Ok(not_paid(proof)),
+                GivenUp::Unknown(unknown) => {
+                    let what = format!("it may have been paid: {}", unknown.problem);
+                    return Ok(UndoAnswer::Awaiting { what, at_risk: None });
+                }
+                GivenUp::Paid(_) => {}
+            },
             Some(payment @ (Payment::Held(_) | Payment::Signing(_) | Payment::Unknown { .. })) => {
                 let at_risk = payment.held().map(|held| held.amount().clone());
                 match self.purse.give_up(id, WHY).await? {
@@ -140,7 +150,9 @@ fn standing(signed: &Signed, obligation: &Obligation) -> UndoAnswer {
         },
         ObligationState::Delivered => {
             let problem = obligation.claim.as_ref().and_then(|claim| match &claim.refund {
-                Step::GivenUp { problem } | Step::Failed { problem, .. } => Some(problem.clone()),
+                Step::GivenUp { problem } | Step::Refused { problem } | Step::Failed { problem, .. } => {
+                    Some(problem.clone())
+                }
                 Step::Done { .. } | Step::NotTried | Step::Running { .. } => None,
             });
             UndoAnswer::Over(Undone::Kept { price, problem })
@@ -161,7 +173,7 @@ fn asked(obligation: &Obligation) -> String {
         Some(Step::Failed { problem, again_at, .. }) => {
             format!("asking failed, and is tried again at {again_at}: {problem}")
         }
-        Some(Step::GivenUp { problem }) => format!("asking failed: {problem}"),
+        Some(Step::GivenUp { problem } | Step::Refused { problem }) => format!("asking failed: {problem}"),
         Some(Step::NotTried | Step::Running { .. }) | None => "not answered yet".to_owned(),
     };
     match obligation.due {

@@ -57,6 +57,7 @@ fn held(attempt: u32) -> Held {
             url: "http://seller/a".into(),
             body: None,
             headers: vec![],
+            whole: true,
         },
         attempt,
         offer,

@@ -197,6 +197,7 @@ fn answer(claim: &Claim) -> String {
             format!("failed, again at {again_at}: {}", line(problem, 200))
         }
         Step::GivenUp { problem } => format!("given up: {}", line(problem, 200)),
+        Step::Refused { problem } => line(problem, 200),
     }
 }
 

@@ -159,6 +159,7 @@ fn result_of(result: &StepResult) -> String {
         StepResult::Failed { problem, again_at: Some(again_at) } => {
             format!("failed, and is tried again at {again_at}: {}", line(problem, 300))
         }
+        StepResult::Refused { problem } => line(problem, 300),
         StepResult::Failed { problem, again_at: None } => format!("failed for good: {}", line(problem, 300)),
     }
 }
