@@ -68,6 +68,8 @@ struct Shared {
     recovery: RecoveryRules,
     observer: Arc<dyn Observer>,
     schedule: Mutex<recover::Schedule>,
+    /// Held while an authorization is taken back.
+    voids: tokio::sync::Mutex<()>,
     compensators: crate::saga::Compensators,
     flights: Flights,
     tasks: TaskTracker,

@@ -140,6 +140,7 @@ impl Payments {
             recovery: parts.recovery,
             observer,
             schedule: Mutex::default(),
+            voids: tokio::sync::Mutex::default(),
             compensators: crate::saga::Compensators::default(),
             flights: Flights::default(),
             tasks: TaskTracker::new(),

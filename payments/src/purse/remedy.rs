@@ -294,6 +294,9 @@ impl SessionPurse {
     /// rail to say.
     pub(super) async fn take_back(&self, signed: &Signed, reason: &str) -> Result<(), FetchError> {
         let held = &signed.held;
+        // One at a time, from fixing the terms to submitting them: two would be given the same number in the payer's account.
+        // Between processes the loser's tries fail, and its authorization runs out by itself.
+        let _turn = self.shared.voids.lock().await;
         let loaded = Loaded::read(&self.shared.ledger, held.ask.payment).await?;
         let Some(Payment::Unknown { void, .. }) = &loaded.payment else { return Ok(()) };
         let now = self.shared.clock.now();
