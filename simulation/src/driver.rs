@@ -86,6 +86,7 @@ impl Driver {
         for cut in world.network.cuts() {
             world.network.heal(&cut);
         }
+        world.network.lies(false);
         world.stage.calm();
         for round in 0..400_u32 {
             self.idle().await;

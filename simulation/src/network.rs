@@ -52,6 +52,8 @@ struct Inner {
     ghosts: Vec<Message>,
     /// Which process cannot reach which host.
     cut: BTreeSet<(u8, String)>,
+    /// Whether the second endpoint says of everything that it was not used.
+    liar: bool,
 }
 
 impl Network {
@@ -67,6 +69,11 @@ impl Network {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the second endpoint lie, or say the truth again.
+    pub(crate) fn lies(&self, liar: bool) {
+        self.inner().liar = liar;
     }
 
     /// Everybody who can be cut off.
@@ -145,6 +152,12 @@ impl Network {
     async fn deliver(&self, message: &Message, fault: Option<Fault>) -> Result<HttpResponse, Broken> {
         self.tick();
         let armed = fault.as_ref().and_then(|fault| self.arm(message, fault));
+        let lies = message.host == SECOND_READER && self.inner().liar;
+        if lies {
+            self.stage.count("an endpoint lies");
+            // It fits the chain's place, so it cannot be refused.
+            drop(self.market.chain().faults().arm(Fault::RpcLiesAuthorizationState { used: false }));
+        }
         let mut request = proxy::inward(message.request.clone());
         if message.host == SECOND_READER
             && let Ok(reader) = self.market.rpc_url().parse()
@@ -162,6 +175,9 @@ impl Network {
                 }
             }
             armed.clear();
+        }
+        if lies {
+            self.market.chain().faults().clear();
         }
         self.watch.market(&self.market);
         answer

@@ -128,6 +128,8 @@ pub(crate) struct Scenario {
     pub(crate) funds: u128,
     /// How many endpoints read the chain. One of two may lie.
     pub(crate) readers: usize,
+    /// Whether the second endpoint says of everything that it was not used.
+    pub(crate) liar: bool,
     /// Whether the rail believes that a window is over only if it is so by the process's own clock too.
     pub(crate) rail_has_clock: bool,
     /// How many blocks finality takes; 0 trusts the newest.
@@ -202,6 +204,7 @@ impl Scenario {
                 _ => 1_000_000,
             },
             readers: if dice.chance(400) { 2 } else { 1 },
+            liar: dice.chance(400),
             rail_has_clock: dice.chance(500),
             finality,
             window_s: dice.within(10, 90),

@@ -60,6 +60,7 @@ impl World {
         let disk = Disk::new(seed, Arc::new(clock(0)), stage.clone(), watch.clone());
         let network =
             Network::new(market.clone(), market_clock, Arc::new(clock(0)), stage.clone(), watch.clone());
+        network.lies(scenario.liar && scenario.readers > 1);
         let token = market.token();
         let asset = Asset::stablecoin(
             token.chain_id,

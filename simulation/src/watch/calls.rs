@@ -77,8 +77,9 @@ impl Watch {
                 self.told_delivered(seen, &call, delivery);
             }
             Ok(Fetched::Undelivered(undelivered)) => {
+                // The claim that it moved may have been disproved since it was read.
                 let known = seen.payments.get(&undelivered.payment.id);
-                if !known.is_some_and(|known| matches!(known.payment, Payment::Paid { .. })) {
+                if !known.is_some_and(|known| known.captures > 0) {
                     seen.violated("undelivered-is-paid", format!("{} is not", undelivered.payment.id));
                 }
             }
@@ -132,13 +133,15 @@ impl Watch {
         let first = first.filter(|(first, _)| *first != id && !disproved(first));
         if let Some((first, joined)) = first {
             let what = format!("{} was bought under {} as {first}, and again as {id}", call.url, call.key);
-            match joined {
+            // A payment of another key that was open then is joined; the journal does not keep who joined it.
+            match joined || !own {
                 false => seen.violated("one-purchase-under-one-key", what),
-                // The first was made under another key that was open then; the journal does not keep who joined it.
                 true => self.stage.count("bought under a key that had joined another"),
             }
         }
-        seen.calls.bought.insert((call.url.clone(), call.key.clone()), (id, !own));
+        if own || first.is_none() {
+            seen.calls.bought.insert((call.url.clone(), call.key.clone()), (id, !own));
+        }
     }
 }
 

@@ -72,6 +72,19 @@ impl Watch {
             .and_then(|nonce| seen.by_nonce.get(nonce))
             .and_then(|(id, _)| seen.payments.get(id))
             .is_some_and(|known| known.is_over() && matches!(known.payment, Payment::Paid { .. }));
+        // What the network kept for so long that nobody can settle it any more was not sent now.
+        let now_s = self.now_s();
+        let dead = complaint.nonce.map(|nonce| nonce.to_string()).is_some_and(|nonce| {
+            let attempt = seen
+                .by_nonce
+                .get(&nonce)
+                .and_then(|(id, number)| seen.payments.get(id).and_then(|known| known.attempts.get(number)));
+            attempt.is_some_and(|attempt| now_s >= attempt.valid_before_s)
+        });
+        if complaint.kind == ViolationKind::PaidTwice && dead {
+            self.stage.count("an authorization arrives dead");
+            return;
+        }
         if complaint.kind == ViolationKind::PaidTwice && over {
             self.stage.count("bought again under another key");
             return;

@@ -88,6 +88,7 @@ pub(crate) const WANTED: &[&str] = &[
     "fault rpc_lies_authorization_state",
     "fault rpc_hides_logs",
     "fault rpc_wrong_chain",
+    "an endpoint lies",
     // What the ledger refused.
     "refused StreamMoved",
     "refused LinkMoved",
