@@ -116,7 +116,7 @@ impl Bursar {
     /// same happens on opening and on a timer.
     ///
     /// # Errors
-    /// [`BursarError::Fetch`] if what is open cannot be listed.
+    /// [`BursarError::Money`] if what is open cannot be listed.
     ///
     /// # Idempotency
     /// A second call asks again about what is still open.
@@ -127,7 +127,7 @@ impl Bursar {
     /// What is owed, the earliest due first. [`Bursar::desk`] is where persons decide about it.
     ///
     /// # Errors
-    /// [`BursarError::Fetch`].
+    /// [`BursarError::Money`].
     pub async fn obligations(&self) -> Result<Vec<OpenObligation>, BursarError> {
         Ok(self.0.payments.obligations().await?)
     }
