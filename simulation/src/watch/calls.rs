@@ -79,7 +79,7 @@ impl Watch {
             Ok(Fetched::Undelivered(undelivered)) => {
                 // The claim that it moved may have been disproved since it was read.
                 let known = seen.payments.get(&undelivered.payment.id);
-                if !known.is_some_and(|known| known.captures > 0) {
+                if known.is_none_or(|known| known.captures == 0) {
                     seen.violated("undelivered-is-paid", format!("{} is not", undelivered.payment.id));
                 }
             }
