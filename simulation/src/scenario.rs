@@ -178,7 +178,7 @@ impl Scenario {
                 _ => Order::Any,
             },
             aftermath: dice.chance(300),
-            steps: u32::try_from(dice.within(100, 420)).unwrap_or(400),
+            steps: u32::try_from(dice.within(80, 320)).unwrap_or(400),
             processes,
             one_session: dice.chance(700),
             recovers_first: dice.chance(700),

@@ -16,7 +16,7 @@ fn a_thousand_seeds_break_no_invariant_and_reach_every_state_and_fault() {
 
 #[test]
 fn the_same_seed_goes_the_same_way() {
-    for seed in 0..100 {
+    for seed in 0..60 {
         let (first, second) = (run(seed, Options::default()), run(seed, Options { all_lines: true }));
         assert_eq!(first.hash, second.hash, "seed {seed}");
     }
