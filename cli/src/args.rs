@@ -3,7 +3,8 @@
 mod desk;
 
 pub(crate) use desk::{
-    CreditArgs, DismissArgs, ExtendArgs, ObligationAction, ObligationsArgs, SayArgs, ShowArgs, WatchArgs,
+    CreditArgs, DismissArgs, ExtendArgs, ObligationAction, ObligationsArgs, SayArgs, SettleStepArgs,
+    ShowArgs, WatchArgs, WordArgs,
 };
 
 use bursar::payments::PlanApproval;

@@ -3,7 +3,7 @@
 use bursar::BursarError;
 use bursar::agent::RunError;
 use bursar::ledger::StoreError;
-use bursar::payments::DeskError;
+use bursar::payments::{DeskError, SagaError};
 use bursar_market::MarketError;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -89,6 +89,9 @@ pub(crate) enum CliError {
     /// What a person said about an obligation was not taken.
     #[error(transparent)]
     Desk(#[from] DeskError),
+    /// What a person said about a saga's step was not taken.
+    #[error(transparent)]
+    Saga(#[from] SagaError),
     /// A file that would be written over.
     #[error("`{}` exists already, and is not written over", path.display())]
     Exists {
@@ -152,7 +155,8 @@ impl CliError {
             | Self::Runtime(_)
             | Self::Agent(_)
             | Self::Tools(_)
-            | Self::Desk(DeskError::Contended | DeskError::Ledger(_)) => 1,
+            | Self::Desk(DeskError::Contended | DeskError::Ledger(_))
+            | Self::Saga(SagaError::Fenced | SagaError::Ledger(_)) => 1,
             Self::Market(_)
             | Self::Bursar(_)
             | Self::File { .. }
@@ -162,6 +166,7 @@ impl CliError {
             | Self::NotResumed { .. }
             | Self::NoPayment { .. }
             | Self::Desk(_)
+            | Self::Saga(_)
             | Self::Exists { .. }
             | Self::NoBox { .. }
             | Self::Address(_) => 2,
@@ -194,6 +199,10 @@ impl CliError {
                 "ask something first with `bursar research \"QUESTION\"`, or name another folder with --data"
             }
             Self::NoSession(_) => "`bursar sessions` lists them",
+            Self::Saga(SagaError::Fenced) => "somebody else changed it at the same time; look again",
+            Self::Saga(_) => {
+                "`bursar obligations` lists the steps that are left to a person; nothing was changed"
+            }
             Self::NoPayment { .. } => "`bursar obligations --all` lists everything there is",
             Self::Exists { .. } => "name a file that does not exist yet",
             Self::NoBox { .. } => "name the configuration with --config",

@@ -49,6 +49,8 @@ pub(crate) enum ObligationAction {
     Extend(ExtendArgs),
     /// Gives it up: what was paid is lost.
     WriteOff(SayArgs),
+    /// Says what became of a saga's step that was left to a person.
+    SettleStep(SettleStepArgs),
     /// Says that money which came in belongs to a payment.
     Credit(CreditArgs),
     /// Says that money which came in belongs to no payment, such as what its owner put into the wallet.
@@ -72,6 +74,20 @@ pub(crate) struct SayArgs {
     /// The payment, or the beginning of its id.
     #[arg(value_name = "PAYMENT")]
     pub(crate) payment: String,
+    #[command(flatten)]
+    pub(crate) word: WordArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SettleStepArgs {
+    /// The saga, or the beginning of its id.
+    #[arg(value_name = "SAGA")]
+    pub(crate) saga: String,
+    /// The step's name, as `bursar obligations` prints it.
+    #[arg(value_name = "STEP")]
+    pub(crate) step: String,
     #[command(flatten)]
     pub(crate) word: WordArgs,
     #[command(flatten)]

@@ -20,6 +20,7 @@ pub(crate) async fn run(args: ObligationsArgs) -> Result<Exit, CliError> {
         Some(ObligationAction::Show(show)) => &show.data.folder,
         Some(ObligationAction::Settle(say) | ObligationAction::WriteOff(say)) => &say.data.folder,
         Some(ObligationAction::Extend(extend)) => &extend.data.folder,
+        Some(ObligationAction::SettleStep(step)) => &step.data.folder,
         Some(ObligationAction::Credit(credit)) => &credit.data.folder,
         Some(ObligationAction::Dismiss(dismiss)) => &dismiss.data.folder,
     };
@@ -39,6 +40,7 @@ async fn act(desk: &Payments, args: &ObligationsArgs) -> Result<(String, Exit), 
         Some(ObligationAction::Settle(say)) => decide::settle(desk, say).await,
         Some(ObligationAction::WriteOff(say)) => decide::write_off(desk, say).await,
         Some(ObligationAction::Extend(extend)) => decide::extend(desk, extend).await,
+        Some(ObligationAction::SettleStep(step)) => decide::settle_step(desk, step).await,
         Some(ObligationAction::Credit(credit)) => decide::credit(desk, credit).await,
         Some(ObligationAction::Dismiss(dismiss)) => decide::dismiss(desk, dismiss).await,
     }

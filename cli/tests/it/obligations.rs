@@ -4,9 +4,15 @@ use crate::interrupt::Outside;
 use crate::research::QUESTION;
 use crate::support::{Home, Ran, ran, steady};
 use bursar::ledger::{LinkWrite, Transaction};
-use bursar::payments::{ChainEvent, Stray, Transfer};
-use bursar::types::{Amount, AssetId, Timestamp};
+use bursar::payments::{
+    ChainEvent, CompensationId, Compensator, Compensators, Mandate, RemedyError, Stray, Transfer,
+};
+use bursar::types::{Amount, AssetId, AssetRegistry, Timestamp};
+use bursar::{Approve, Bursar, SagaOptions, Undo};
+use serde_json::{Value, json};
 use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 const NOTE: &str = "# Gas\n\nThe submitter of a token transfer pays the gas.\n";
 
@@ -162,4 +168,58 @@ fn nothing_owed_is_said_and_a_beginning_that_two_payments_share_is_not_taken() {
         assert_eq!(over.code, 2);
         assert!(over.stderr.contains("is over; nothing was changed"), "{}", over.stderr);
     }
+}
+
+/// Cannot call mail back.
+#[derive(Debug)]
+struct Recall;
+
+#[async_trait::async_trait]
+impl Compensator for Recall {
+    fn name(&self) -> &str {
+        "recall"
+    }
+
+    async fn compensate(&self, _: &Value, _: CompensationId) -> Result<String, RemedyError> {
+        Err(RemedyError::Refused("it was read".to_owned()))
+    }
+}
+
+/// Leaves a saga in the folder whose two mails cannot be called back.
+async fn leave_a_saga(folder: PathBuf) {
+    let registry = AssetRegistry::pinned();
+    let usdc = registry.iter().find(|asset| asset.symbol() == "USDC").unwrap().id().clone();
+    let limit = Amount::from_atomic(AssetId::micro_usd(), 500_000);
+    let mandate = Mandate::new("mail", "ada").session_budget(limit).asset(usdc);
+    let opened = Bursar::builder(folder).play_wallet().unwrap().mandate(mandate).watch_every(None).open();
+    let bursar = opened.await.unwrap();
+    let session = bursar.session("mail").approve(Approve::Rule).start().await.unwrap();
+    let compensators = Compensators::default().with(Arc::new(Recall));
+    let options = SagaOptions { compensators, ..SagaOptions::default() };
+    let mut saga = session.saga("mails", options).await.unwrap();
+    for step in ["first mail", "second mail"] {
+        let _: u64 = saga.step(step, Undo::by("recall", json!({})), || async { Ok(0) }).await.unwrap();
+    }
+    saga.unwind("nobody wants them").await.unwrap();
+    bursar.close().await.unwrap();
+}
+
+#[test]
+fn a_step_that_is_left_to_a_person_is_over_when_a_person_says_so() {
+    let home = Home::new();
+    wait(leave_a_saga(home.file(".bursar")));
+    let listed = home.run(["obligations", "--json"]).json();
+    let saga = listed[0]["saga"].as_str().unwrap().to_owned();
+    let mut talk = Talk { home: &home, said: String::new() };
+    talk.say(3, &[]);
+    let word = ["--by", "ada", "--reason", "I called them"];
+    let mut say = |code, step: &str| talk.say(code, &[&["settle-step", &saga, step], &word[..]].concat());
+    say(0, "first mail");
+    say(2, "first mail");
+    say(2, "third mail");
+    say(0, "second mail");
+    say(2, "second mail");
+    talk.say(0, &[]);
+    insta::assert_snapshot!(talk.said);
+    assert_eq!(home.run(["audit", "verify"]).code, 0);
 }

@@ -1,10 +1,10 @@
 //! What persons decide: each is in the journal, with their name, before it is answered.
 
 use super::find;
-use crate::args::{CreditArgs, DismissArgs, ExtendArgs, SayArgs};
+use crate::args::{CreditArgs, DismissArgs, ExtendArgs, SayArgs, SettleStepArgs, WordArgs};
 use crate::exit::{CliError, Exit};
 use crate::screen::{Amounts, line};
-use bursar::payments::{ChainEvent, Payments};
+use bursar::payments::{ChainEvent, Payments, SagaReport};
 use bursar::types::{Clock as _, Timestamp};
 use bursar::{BursarError, SystemClock};
 
@@ -42,6 +42,34 @@ pub(super) async fn extend(desk: &Payments, args: &ExtendArgs) -> Result<(String
         "extended: {} has time until {due}, as {} says",
         find::what(&payment, &Amounts::pinned()),
         line(&args.word.by, 80)
+    )))
+}
+
+/// `settle-step`.
+pub(super) async fn settle_step(desk: &Payments, args: &SettleStepArgs) -> Result<(String, Exit), CliError> {
+    let saga = find::saga(desk, &args.saga).await?;
+    if !saga.at_risk().any(|(step, ..)| step == args.step) {
+        return Err(CliError::NoPayment {
+            problem: format!(
+                "“{}” has no step `{}` that is left to a person; these are:",
+                line(&saga.name, 100),
+                line(&args.step, 200)
+            ),
+            others: saga.at_risk().map(|(step, ..)| line(step, 200)).collect(),
+        });
+    }
+    let WordArgs { by, reason } = &args.word;
+    let after = desk.settle_saga_step(saga.saga, &args.step, by, reason).await?;
+    let left = after.iter().flat_map(SagaReport::at_risk).count();
+    let left = match left {
+        0 => "nothing of it is left to a person".to_owned(),
+        left => format!("{left} more left to a person"),
+    };
+    Ok(said(&format!(
+        "settled: step `{}` of “{}” is over, as {} says; {left}",
+        line(&args.step, 200),
+        line(&saga.name, 100),
+        line(by, 80)
     )))
 }
 

@@ -3,7 +3,7 @@
 use crate::commands::resume::begins;
 use crate::exit::CliError;
 use crate::screen::{Amounts, line};
-use bursar::payments::Payments;
+use bursar::payments::{Payments, SagaReport};
 use bursar::report::{self, PaymentReport};
 
 /// The payment whose id begins as given.
@@ -24,6 +24,25 @@ pub(super) async fn payment(desk: &Payments, given: &str) -> Result<PaymentRepor
                 format!("`{}` is the beginning of {several} payments; give more of it:", line(given, 80));
             Err(CliError::NoPayment { problem, others: found.iter().chain([&last]).map(told).collect() })
         }
+    }
+}
+
+/// The saga whose id begins as given, among those that are not over and those with a step left to a person.
+pub(super) async fn saga(desk: &Payments, given: &str) -> Result<SagaReport, CliError> {
+    let mut found = desk.sagas().await?;
+    found.retain(|saga| begins(&saga.saga.to_string(), given));
+    let told = |saga: &SagaReport| format!("{}  “{}”", saga.saga, line(&saga.name, 100));
+    let others: Vec<_> = found.iter().map(told).collect();
+    match (found.pop(), others.len()) {
+        (Some(only), 1) => Ok(only),
+        (None, _) => Err(CliError::NoPayment {
+            problem: format!("no saga `{}` is open or has a step left to a person", line(given, 80)),
+            others,
+        }),
+        (Some(_), several) => Err(CliError::NoPayment {
+            problem: format!("`{}` is the beginning of {several} sagas; give more of it:", line(given, 80)),
+            others,
+        }),
     }
 }
 
