@@ -4,8 +4,11 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot start stops")]
 
-use bursar_payments::{Actor, CallFacts, Facts, PayFacts, PlanFacts, Policy, PolicyFile, QuoteFacts};
-use bursar_types::{Digest, Effect, Phase};
+use bursar_payments::{
+    Actor, ApprovedBy, CallFacts, Facts, GateState, PayFacts, PlanFacts, Policy, PolicyFile, QuoteFacts,
+    Sums, Thresholds,
+};
+use bursar_types::{DataLabel, Digest, Effect, Phase};
 use divan::{Bencher, black_box};
 
 /// Decisions measured one by one for the percentiles.
@@ -33,7 +36,7 @@ fn question(name: &str) -> Question {
 const NAMES: [&str; 7] = ["quote", "plan", "pay", "call", "pay denied", "plan escalated", "plan approved"];
 
 fn questions() -> Vec<Question> {
-    let ask = plan(|facts| facts.approval = "ask");
+    let ask = plan(|facts| facts.approval = "ask".into());
     let all: [(Facts, &[&str]); 7] = [
         (quote(), &[]),
         (plan(|_| ()), &[]),
@@ -115,6 +118,10 @@ fn actor() -> Actor {
     Actor { agent: "a1".into(), user: "u1".into(), project: "default".into(), role: "research".into() }
 }
 
+const fn thresholds() -> Thresholds {
+    Thresholds { payment_max_micro_usd: Some(1_000_000), review_above_micro_usd: Some(5_000_000) }
+}
+
 fn quote() -> Facts {
     Facts::Quote(QuoteFacts {
         actor: actor(),
@@ -124,6 +131,11 @@ fn quote() -> Facts {
         local: false,
         has_body: false,
         vendor_listed: true,
+        vendor_approved: false,
+        first_time_vendor: false,
+        category: "other".into(),
+        data: DataLabel::Public,
+        gate: GateState::None,
         phase: Phase::Explore,
     })
 }
@@ -135,11 +147,22 @@ fn plan(change: impl FnOnce(&mut PlanFacts)) -> Facts {
         total_micro_usd: 40_000,
         items: 4,
         hosts: (0..4).map(|n| format!("api-{n}.example.com:443")).collect(),
+        categories: vec!["other".into()],
+        rails: vec!["x402".into()],
+        networks: vec!["eip155:84532".into()],
         vendors_listed: true,
+        vendors_approved: false,
+        first_time_vendor: false,
+        client_data: false,
+        recurring: false,
+        item_max_micro_usd: 10_000,
+        sums: Sums { session_micro_usd: 50_000, vendor_day_micro_usd: 45_000, family_day_micro_usd: 40_000 },
+        thresholds: thresholds(),
+        gate: GateState::None,
         assets_listed: true,
         live: false,
         live_enabled: false,
-        approval: "rule",
+        approval: "rule".into(),
         ask_above_micro_usd: Some(50_000),
         budget_basis_points: 4_000,
     };
@@ -163,6 +186,15 @@ fn pay(change: impl FnOnce(&mut PayFacts)) -> Facts {
         covered: true,
         secure: true,
         vendor_listed: true,
+        vendor_approved: false,
+        category: "other".into(),
+        data: DataLabel::Public,
+        recurring: false,
+        recurring_approved: false,
+        approval: ApprovedBy::Rule,
+        sums: Sums { session_micro_usd: 50_000, vendor_day_micro_usd: 15_000, family_day_micro_usd: 10_000 },
+        thresholds: thresholds(),
+        gate: GateState::Notified,
         asset_listed: true,
         first_time_vendor: true,
         vendor_unknown_open: false,

@@ -32,8 +32,8 @@ pub use obligation::{
 pub use payment::{Ask, Evidence, Held, IllegalEvent, Payment, PaymentEvent, Received, Signed, Void};
 pub use plan::{ItemTerms, Plan};
 pub use policy::{
-    Actor, CallFacts, Facts, PayFacts, PlanFacts, Policy, PolicyError, PolicyFile, QuoteFacts, RuleEffect,
-    RuleView,
+    Actor, ApprovedBy, CallFacts, Facts, GateState, PayFacts, PlanFacts, Policy, PolicyError, PolicyFile,
+    QuoteFacts, RuleEffect, RuleView, Sums, Thresholds,
 };
 pub use purse::{
     ClaimStanding, Clearance, DeskError, GivenUp, OpenError, OpenObligation, Payments, PaymentsParts,

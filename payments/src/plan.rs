@@ -35,6 +35,8 @@ pub struct ItemTerms {
     pub ceiling_micro_usd: Amount,
     /// How many times.
     pub count: u32,
+    /// Whether it was approved as a purchase that renews itself; never so for a metered item.
+    pub recurring: bool,
 }
 
 /// A plan as stored.
@@ -69,6 +71,7 @@ impl ItemTerms {
             ceiling: quote.price.clone(),
             ceiling_micro_usd: cost,
             count,
+            recurring: offer.recurring,
         }
     }
 
@@ -91,6 +94,7 @@ impl ItemTerms {
             ceiling: item.ceiling.clone(),
             ceiling_micro_usd,
             count: item.count,
+            recurring: false,
         }
     }
 
@@ -188,7 +192,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bursar_types::Quote;
+    use bursar_types::{DataLabel, Quote};
 
     fn quote() -> Quote {
         let usdc = AssetId::erc20(84_532, &format!("0x{:040}", 1));
@@ -212,7 +216,8 @@ mod tests {
 
     fn offer(quote: Quote) -> Offer {
         let (terms, body) = (Digest::of(b"terms"), Digest::of(b""));
-        Offer { quote, terms, body, flow: "authorization".to_owned(), verbatim: String::new() }
+        let (flow, verbatim) = ("authorization".to_owned(), String::new());
+        Offer { quote, terms, body, flow, verbatim, recurring: false, data: DataLabel::Public }
     }
 
     #[test]

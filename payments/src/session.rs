@@ -2,10 +2,14 @@
 
 use crate::mandate::Mandate;
 use crate::plan::{ItemTerms, Plan};
+use crate::policy::ApprovedBy;
 use bursar_types::{ApprovalId, Decision, Digest, Phase, PlanId, PlanItemId, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;
+
+/// Who approved a standing plan of metered items.
+pub(crate) const MANDATE: &str = "mandate";
 
 /// Something that happened to a session. Only what decisions depend on is here, so that a decision can require that
 /// nothing of it has changed.
@@ -82,6 +86,8 @@ pub struct SessionState {
     pub salt: Digest,
     /// Approved plans, in order of approval.
     pub plans: Vec<Plan>,
+    /// Whose word approved them.
+    pub approved_by: BTreeMap<PlanId, ApprovedBy>,
     /// Questions without an answer.
     pub pending: BTreeMap<ApprovalId, (Plan, Digest, Timestamp)>,
     /// Why spending is frozen, if it is.
@@ -109,6 +115,7 @@ impl SessionState {
                     policies,
                     salt,
                     plans: Vec::new(),
+                    approved_by: BTreeMap::new(),
                     pending: BTreeMap::new(),
                     frozen: None,
                     length: 1,
@@ -116,7 +123,12 @@ impl SessionState {
             }
             (None, _) => return Err(IllegalSessionEvent("an event before `opened`")),
             (Some(_), E::Opened { .. }) => return Err(IllegalSessionEvent("opened")),
-            (Some(mut state), E::PlanApproved { plan, approval, .. }) => {
+            (Some(mut state), E::PlanApproved { plan, approval, approved_by, .. }) => {
+                let by = match (approval, approved_by.as_str()) {
+                    (Some(_), _) => ApprovedBy::Person,
+                    (None, MANDATE) => ApprovedBy::Mandate,
+                    (None, _) => ApprovedBy::Rule,
+                };
                 if let Some(approval) = approval
                     && state.pending.remove(&approval).is_none()
                 {
@@ -127,6 +139,7 @@ impl SessionState {
                 if state.plans.iter().any(|known| known.id == plan.id) {
                     return Err(IllegalSessionEvent("plan_approved twice"));
                 }
+                state.approved_by.insert(plan.id, by);
                 state.plans.push(*plan);
                 state
             }

@@ -15,6 +15,7 @@ mod digest;
 mod gate;
 mod id;
 mod journal;
+mod label;
 mod phase;
 mod plan;
 mod quote;
@@ -38,6 +39,7 @@ pub use id::{
     PlanItemId, QuoteId, RunId, SessionId,
 };
 pub use journal::{Journal, JournalError, JournalRecord, StoredRecord};
+pub use label::DataLabel;
 pub use phase::Phase;
 pub use plan::{ApprovalTicket, PlanItem, PlanItemView, PlanOutcome, PlanProposal, PlanView};
 pub use quote::{Quote, QuoteOutcome};

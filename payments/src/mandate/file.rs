@@ -25,6 +25,8 @@ pub struct MandateFile {
     #[serde(default = "by_rule")]
     approval: PlanApproval,
     ask_above: Option<String>,
+    payment_max: Option<String>,
+    review_above: Option<String>,
     #[serde(default)]
     live: bool,
     #[serde(default)]
@@ -119,6 +121,9 @@ impl MandateFile {
         for asset in &self.assets {
             registry.get(asset)?;
         }
+        mandate.payment_max = self.payment_max.map(|text| amount("payment_max", &usd, &text)).transpose()?;
+        mandate.review_above =
+            self.review_above.map(|text| amount("review_above", &usd, &text)).transpose()?;
         mandate.ask_above = self.ask_above.map(|text| amount("ask_above", &usd, &text)).transpose()?;
         mandate.project = self.project;
         mandate.role = self.role;

@@ -124,6 +124,11 @@ pub struct Mandate {
     pub approval: PlanApproval,
     /// A plan above this is asked about also under [`PlanApproval::Rule`], in micro-USD.
     pub ask_above: Option<Amount>,
+    /// Most that any single payment may cost, in micro-USD, whatever a plan lists.
+    pub payment_max: Option<Amount>,
+    /// A person is asked once the day's spending on one family of things (payee and resource family) passes this, in
+    /// micro-USD; what a person or the mandate itself approved is not asked about again.
+    pub review_above: Option<Amount>,
     /// After this moment nothing is signed.
     pub expires_at: Option<Timestamp>,
     /// Whether assets that are worth money may be paid with.
@@ -189,6 +194,8 @@ impl Mandate {
             assets: Vec::new(),
             approval: PlanApproval::Rule,
             ask_above: None,
+            payment_max: None,
+            review_above: None,
             expires_at: None,
             live: false,
             upfront: false,
@@ -249,6 +256,15 @@ impl Mandate {
                 return Err(MandateError::ZeroBudget);
             }
         }
+        let thresholds = [&self.ask_above, &self.payment_max, &self.review_above];
+        if let Some(other) =
+            thresholds.into_iter().flatten().find(|most| most.asset() != &AssetId::micro_usd())
+        {
+            return Err(MandateError::BudgetUnit(other.asset().clone()));
+        }
+        if self.payment_max.as_ref().is_some_and(Amount::is_zero) {
+            return Err(MandateError::ZeroBudget);
+        }
         if self.assets.is_empty() {
             return Err(MandateError::NoAsset);
         }
@@ -292,6 +308,12 @@ impl Mandate {
                 Some(domain) => name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
                 None => pattern == host || pattern == name,
             })
+    }
+
+    /// Whether the mandate names this host as one that may be asked and paid: false if it names none.
+    #[must_use]
+    pub fn approves_vendor(&self, host: &str) -> bool {
+        !self.vendors.is_empty() && self.lists_vendor(host)
     }
 
     /// Whether it has expired.
@@ -339,6 +361,10 @@ mod tests {
         assert!(!listed("*.example", "evilexample"));
         assert!(!listed("*.example", "example"));
         assert!(!listed("api.example", "api.example.evil"));
+        assert!(mandate().lists_vendor("api.example") && !mandate().approves_vendor("api.example"));
+        assert!(
+            Mandate { vendors: vec!["api.example".to_owned()], ..mandate() }.approves_vendor("api.example")
+        );
     }
 
     #[test]

@@ -14,6 +14,8 @@ mod tests;
 
 pub use decide::Policy;
 pub use error::PolicyError;
-pub use facts::{Actor, CallFacts, Facts, PayFacts, PlanFacts, QuoteFacts};
+pub use facts::{
+    Actor, ApprovedBy, CallFacts, Facts, GateState, PayFacts, PlanFacts, QuoteFacts, Sums, Thresholds,
+};
 pub use load::PolicyFile;
 pub use rule::{RuleEffect, RuleView};

@@ -1,7 +1,7 @@
 //! Facts as a Cedar request: built by hand, without JSON, since every payment waits for it.
 
 use super::error::PolicyError;
-use super::facts::{Actor, CallFacts, Facts, PayFacts, PlanFacts, QuoteFacts};
+use super::facts::{Actor, CallFacts, Facts, PayFacts, PlanFacts, QuoteFacts, Sums, Thresholds};
 use bursar_types::Effect;
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
@@ -193,7 +193,7 @@ struct Fields(Vec<(String, RestrictedExpression)>);
 
 impl Fields {
     fn new() -> Self {
-        Self(Vec::with_capacity(24))
+        Self(Vec::with_capacity(40))
     }
 
     fn text(self, name: &'static str, value: &str) -> Self {
@@ -209,6 +209,31 @@ impl Fields {
         Ok(self.with(name, RestrictedExpression::new_long(value)))
     }
 
+    /// A fact that rules test for with `has`.
+    fn known(self, name: &'static str, value: Option<u128>) -> Result<Self, QuestionError> {
+        match value {
+            Some(value) => self.number(name, value),
+            None => Ok(self),
+        }
+    }
+
+    fn texts(self, name: &'static str, values: &[String]) -> Self {
+        self.with(name, RestrictedExpression::new_set(values.iter().map(|value| text(value))))
+    }
+
+    fn sums(self, sums: &Sums) -> Result<Self, QuestionError> {
+        let Sums { session_micro_usd, vendor_day_micro_usd, family_day_micro_usd } = sums;
+        self.number("session_micro_usd", *session_micro_usd)?
+            .number("vendor_day_micro_usd", *vendor_day_micro_usd)?
+            .number("family_day_micro_usd", *family_day_micro_usd)
+    }
+
+    fn thresholds(self, thresholds: &Thresholds) -> Result<Self, QuestionError> {
+        let Thresholds { payment_max_micro_usd, review_above_micro_usd } = thresholds;
+        self.known("payment_max_micro_usd", *payment_max_micro_usd)?
+            .known("review_above_micro_usd", *review_above_micro_usd)
+    }
+
     fn with(mut self, name: &'static str, value: RestrictedExpression) -> Self {
         self.0.push((name.to_owned(), value));
         self
@@ -216,7 +241,21 @@ impl Fields {
 }
 
 fn quote_context(facts: &QuoteFacts) -> Fields {
-    let QuoteFacts { actor: _, host, method, secure, local, has_body, vendor_listed, phase } = facts;
+    let QuoteFacts {
+        actor: _,
+        host,
+        method,
+        secure,
+        local,
+        has_body,
+        vendor_listed,
+        vendor_approved,
+        first_time_vendor,
+        category,
+        data,
+        gate,
+        phase,
+    } = facts;
     Fields::new()
         .text("host", host)
         .text("method", method)
@@ -224,6 +263,12 @@ fn quote_context(facts: &QuoteFacts) -> Fields {
         .flag("local", *local)
         .flag("has_body", *has_body)
         .flag("vendor_listed", *vendor_listed)
+        .flag("vendor_approved", *vendor_approved)
+        .flag("first_time_vendor", *first_time_vendor)
+        .text("category", category)
+        .text("data", data.as_str())
+        .flag("client_data", data.may_be_client())
+        .text("gate", gate.as_str())
         .text("phase", phase.as_str())
 }
 
@@ -234,7 +279,18 @@ fn plan_context(facts: &PlanFacts) -> Result<Fields, QuestionError> {
         total_micro_usd,
         items,
         hosts,
+        categories,
+        rails,
+        networks,
         vendors_listed,
+        vendors_approved,
+        first_time_vendor,
+        client_data,
+        recurring,
+        item_max_micro_usd,
+        sums,
+        thresholds,
+        gate,
         assets_listed,
         live,
         live_enabled,
@@ -242,21 +298,29 @@ fn plan_context(facts: &PlanFacts) -> Result<Fields, QuestionError> {
         ask_above_micro_usd,
         budget_basis_points,
     } = facts;
-    let fields = Fields::new()
+    Fields::new()
         .text("plan", &plan.to_string())
         .number("total_micro_usd", *total_micro_usd)?
         .number("items", *items)?
-        .with("hosts", RestrictedExpression::new_set(hosts.iter().map(|host| text(host))))
+        .texts("hosts", hosts)
+        .texts("categories", categories)
+        .texts("rails", rails)
+        .texts("networks", networks)
         .flag("vendors_listed", *vendors_listed)
+        .flag("vendors_approved", *vendors_approved)
+        .flag("first_time_vendor", *first_time_vendor)
+        .flag("client_data", *client_data)
+        .flag("recurring", *recurring)
+        .number("item_max_micro_usd", *item_max_micro_usd)?
+        .sums(sums)?
+        .thresholds(thresholds)?
+        .text("gate", gate.as_str())
         .flag("assets_listed", *assets_listed)
         .flag("live", *live)
         .flag("live_enabled", *live_enabled)
         .text("approval", approval)
-        .number("budget_basis_points", *budget_basis_points)?;
-    match ask_above_micro_usd {
-        Some(threshold) => fields.number("ask_above_micro_usd", *threshold),
-        None => Ok(fields),
-    }
+        .known("ask_above_micro_usd", *ask_above_micro_usd)?
+        .number("budget_basis_points", *budget_basis_points)
 }
 
 fn pay_context(facts: &PayFacts) -> Result<Fields, QuestionError> {
@@ -275,6 +339,15 @@ fn pay_context(facts: &PayFacts) -> Result<Fields, QuestionError> {
         covered,
         secure,
         vendor_listed,
+        vendor_approved,
+        category,
+        data,
+        recurring,
+        recurring_approved,
+        approval,
+        sums,
+        thresholds,
+        gate,
         asset_listed,
         first_time_vendor,
         vendor_unknown_open,
@@ -298,6 +371,16 @@ fn pay_context(facts: &PayFacts) -> Result<Fields, QuestionError> {
         .flag("covered", *covered)
         .flag("secure", *secure)
         .flag("vendor_listed", *vendor_listed)
+        .flag("vendor_approved", *vendor_approved)
+        .text("category", category)
+        .text("data", data.as_str())
+        .flag("client_data", data.may_be_client())
+        .flag("recurring", *recurring)
+        .flag("recurring_approved", *recurring_approved)
+        .text("approval", approval.as_str())
+        .sums(sums)?
+        .thresholds(thresholds)?
+        .text("gate", gate.as_str())
         .flag("asset_listed", *asset_listed)
         .flag("first_time_vendor", *first_time_vendor)
         .flag("vendor_unknown_open", *vendor_unknown_open)

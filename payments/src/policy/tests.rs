@@ -1,5 +1,6 @@
 //! Tests of the rules, as data.
 
+mod any;
 mod cases;
 mod escalation;
 mod failures;
@@ -9,10 +10,15 @@ mod reference;
 mod shipped;
 
 use super::*;
-use bursar_types::{Decision, Digest, Effect, Phase, Verdict};
+use bursar_types::{DataLabel, Decision, Digest, Effect, Phase, Verdict};
 
 fn actor() -> Actor {
     Actor { agent: "a1".into(), user: "u1".into(), project: "default".into(), role: "research".into() }
+}
+
+/// Nothing was spent before.
+const fn sums(micro_usd: u128) -> Sums {
+    Sums { session_micro_usd: micro_usd, vendor_day_micro_usd: micro_usd, family_day_micro_usd: micro_usd }
 }
 
 /// A request for a price that the shipped rules allow, changed.
@@ -25,6 +31,11 @@ fn quote(change: impl FnOnce(&mut QuoteFacts)) -> Facts {
         local: false,
         has_body: false,
         vendor_listed: true,
+        vendor_approved: true,
+        first_time_vendor: false,
+        category: "other".into(),
+        data: DataLabel::Public,
+        gate: GateState::None,
         phase: Phase::Explore,
     };
     change(&mut facts);
@@ -39,11 +50,22 @@ fn plan(change: impl FnOnce(&mut PlanFacts)) -> Facts {
         total_micro_usd: 40_000,
         items: 2,
         hosts: vec!["api.example.com:443".into(), "data.example.com:443".into()],
+        categories: vec!["other".into()],
+        rails: vec!["x402".into()],
+        networks: vec!["eip155:84532".into()],
         vendors_listed: true,
+        vendors_approved: true,
+        first_time_vendor: false,
+        client_data: false,
+        recurring: false,
+        item_max_micro_usd: 20_000,
+        sums: sums(40_000),
+        thresholds: Thresholds::default(),
+        gate: GateState::None,
         assets_listed: true,
         live: false,
         live_enabled: false,
-        approval: "rule",
+        approval: "rule".into(),
         ask_above_micro_usd: Some(50_000),
         budget_basis_points: 4_000,
     };
@@ -68,6 +90,15 @@ fn pay(change: impl FnOnce(&mut PayFacts)) -> Facts {
         covered: true,
         secure: true,
         vendor_listed: true,
+        vendor_approved: true,
+        category: "other".into(),
+        data: DataLabel::Public,
+        recurring: false,
+        recurring_approved: false,
+        approval: ApprovedBy::Rule,
+        sums: sums(10_000),
+        thresholds: Thresholds::default(),
+        gate: GateState::None,
         asset_listed: true,
         first_time_vendor: true,
         vendor_unknown_open: false,

@@ -1,15 +1,16 @@
 //! Asking: naming the purchase, the gate before any request leaves, and reading offers.
 
+use super::decide::vendor_prefix;
 use super::open::request_digest;
-use super::{SessionPurse, unavailable};
+use super::{SessionPurse, sums, unavailable};
 use crate::events::MoneyEvent;
 use crate::payment::Ask;
 use crate::policy::{Facts, QuoteFacts};
 use crate::rail::{Exchange, Offer, OfferError};
 use bursar_ledger::{CommitError, Commitment, LinkWrite, Refusal, SealedEvent, StreamId, Transaction};
 use bursar_types::{
-    Decision, Digest, FetchError, HttpRequest, HttpResponse, PaymentId, PurchaseKey, QuoteId, QuoteOutcome,
-    Verdict,
+    DataLabel, Decision, Digest, FetchError, HttpRequest, HttpResponse, PaymentId, PurchaseKey, QuoteId,
+    QuoteOutcome, Verdict,
 };
 use http::{Method, StatusCode, header};
 use serde_json::json;
@@ -174,9 +175,16 @@ impl SessionPurse {
         let host = host_of(url).unwrap_or_default();
         let now = self.shared.clock.now();
         let counts = self.counts(&state, now).await?;
+        let budgets = self.budgets(&state, None).await?;
+        let known = self.shared.ledger.links(&vendor_prefix(&host)).await.map_err(unavailable)?;
         let facts = Facts::Quote(QuoteFacts {
             actor: self.actor.clone(),
             vendor_listed: state.mandate.lists_vendor(&host),
+            vendor_approved: state.mandate.approves_vendor(&host),
+            first_time_vendor: known.is_empty(),
+            category: sums::category(&state.mandate, &host),
+            data: DataLabel::of(request),
+            gate: sums::gate(&budgets),
             host,
             method: request.method().to_string(),
             secure: is_secure(url),
@@ -222,11 +230,12 @@ impl SessionPurse {
         let received_at = self.shared.clock.now();
         let exchange = Exchange { request, response, received_at };
         let host = parse_url(request).ok().and_then(|url| host_of(&url)).unwrap_or_default();
+        let data = DataLabel::of(request);
         let mut offers = Vec::new();
         let mut problem = None;
         for rail in &self.shared.rails {
             match rail.offers(&exchange) {
-                Ok(found) => offers.extend(found),
+                Ok(found) => offers.extend(found.into_iter().map(|offer| Offer { data, ..offer })),
                 Err(OfferError::Unreadable(text)) => problem = Some(text),
                 Err(OfferError::NotPayable(reason)) => problem = Some(reason.to_string()),
             }
@@ -308,7 +317,8 @@ impl SessionPurse {
     pub(super) async fn refuse(&self, what: &str, decision: Decision, facts: &Facts) -> FetchError {
         let codes: Vec<_> = decision.reasons.iter().map(|reason| reason.code.clone()).collect();
         let fields = vec![("rules", json!(decision.rules)), ("codes", json!(codes))];
-        let facts = json!(facts);
+        // A number beyond 64 bits is no JSON number here; it was denied for that.
+        let facts = serde_json::to_value(facts).unwrap_or_else(|_| json!(format!("{facts:?}")));
         self.record_refusal(what, decision, facts, fields).await
     }
 

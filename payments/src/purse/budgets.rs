@@ -106,7 +106,7 @@ pub(super) struct BudgetUse {
 }
 
 impl BudgetUse {
-    fn used(&self) -> u128 {
+    pub(super) fn used(&self) -> u128 {
         self.spent.atomic().saturating_add(self.held.atomic())
     }
 

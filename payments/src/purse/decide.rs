@@ -4,18 +4,19 @@ use super::ask::{host_of, is_secure, parse_url};
 use super::budgets::{BudgetUse, Counts, fullest, hold_lines};
 use super::join::{Loaded, open_link};
 use super::remedy::{given_up_link, not_given_up};
-use super::{SessionPurse, unavailable};
+use super::{SessionPurse, sums, unavailable};
 use crate::events::MoneyEvent;
 use crate::mandate::PlanApproval;
 use crate::payment::{Ask, Held, Payment, PaymentEvent};
 use crate::plan::ItemTerms;
-use crate::policy::{Facts, PayFacts};
+use crate::policy::{ApprovedBy, Facts, GateState, PayFacts, Sums};
 use crate::rail::Offer;
 use crate::reasons;
 use crate::session::{SessionState, phase};
 use bursar_ledger::{AccountOp, CommitError, LinkWrite, Payload, Refusal, Require, StreamId, Transaction};
 use bursar_types::{
-    Amount, Decision, FetchError, Fetched, HoldId, HttpRequest, Reason, Timestamp, Verdict, canonical_digest,
+    Amount, DataLabel, Decision, FetchError, Fetched, HoldId, HttpRequest, Reason, Timestamp, Verdict,
+    canonical_digest,
 };
 
 /// How often a decision is taken anew when what it was based on changed meanwhile.
@@ -40,7 +41,16 @@ pub(super) enum HoldOutcome {
 struct Covered<'a> {
     offer: &'a Offer,
     item: &'a ItemTerms,
+    approval: ApprovedBy,
     cost: &'a Amount,
+}
+
+/// What was spent before, as rules see it.
+#[derive(Debug)]
+struct Spending {
+    budget_basis_points: u64,
+    sums: Sums,
+    gate: GateState,
 }
 
 /// A covered offer that the rules allow, and what must stay true until it is held.
@@ -193,7 +203,12 @@ impl SessionPurse {
             let quote = &candidate.offer.quote;
             let budgets = self.budgets(state, Some(&quote.host)).await?;
             let (points, conditions) = fullest(&budgets, candidate.cost);
-            let facts = self.pay_facts(state, counts, request, &candidate, points, now).await?;
+            let standing = Spending {
+                budget_basis_points: points,
+                sums: sums::sums(&budgets, &conditions, candidate.cost),
+                gate: sums::gate(&budgets),
+            };
+            let facts = self.pay_facts(state, counts, request, &candidate, standing, now).await?;
             let decision = self.shared.policy.decide(&Facts::Pay(facts.clone()), &[]);
             if decision.verdict == Verdict::Allow {
                 return Ok(Allowed { covered: candidate, decision, conditions, budgets });
@@ -212,7 +227,7 @@ impl SessionPurse {
         counts: &Counts,
         request: &HttpRequest,
         covered: &Covered<'_>,
-        budget_basis_points: u64,
+        spending: Spending,
         now: Timestamp,
     ) -> Result<PayFacts, FetchError> {
         let quote = &covered.offer.quote;
@@ -236,6 +251,15 @@ impl SessionPurse {
             covered: true,
             secure: is_secure(&url),
             vendor_listed: state.mandate.lists_vendor(&quote.host),
+            vendor_approved: state.mandate.approves_vendor(&quote.host),
+            category: sums::category(&state.mandate, &quote.host),
+            data: DataLabel::of(request),
+            recurring: covered.offer.recurring,
+            recurring_approved: covered.item.recurring,
+            approval: covered.approval,
+            sums: spending.sums,
+            thresholds: sums::thresholds(&state.mandate),
+            gate: spending.gate,
             asset_listed: state.mandate.assets.contains(quote.price.asset()),
             first_time_vendor: paid_before.is_none(),
             vendor_unknown_open: !unknown.is_empty(),
@@ -243,7 +267,7 @@ impl SessionPurse {
             live_enabled: state.mandate.live,
             upfront_allowed: state.mandate.upfront,
             mandate_expired: state.mandate.expired(now),
-            budget_basis_points,
+            budget_basis_points: spending.budget_basis_points,
         })
     }
 
@@ -318,6 +342,7 @@ fn cover<'a>(
             continue;
         }
         for plan in &state.plans {
+            let approval = state.approved_by.get(&plan.id).copied().unwrap_or(ApprovedBy::Rule);
             for item in
                 plan.items.iter().filter(|item| item.names(&offer.quote.method, &offer.quote.resource))
             {
@@ -328,7 +353,7 @@ fn cover<'a>(
                     Ok(()) => Ok(()),
                 };
                 match (fits, &offer.quote.cost_micro_usd) {
-                    (Ok(()), Some(cost)) => covered.push(Covered { offer, item, cost }),
+                    (Ok(()), Some(cost)) => covered.push(Covered { offer, item, approval, cost }),
                     (Ok(()), None) => {}
                     (Err(reason), _) => note(reason),
                 }
@@ -355,7 +380,12 @@ fn denied_for(reasons: Vec<Reason>) -> Decision {
 
 /// Set once something was paid to the vendor.
 pub(super) fn vendor_link(host: &str, payee: &str) -> String {
-    format!("vendor/{host}|{payee}")
+    format!("{}{payee}", vendor_prefix(host))
+}
+
+/// Everyone at the host whom something was paid to.
+pub(super) fn vendor_prefix(host: &str) -> String {
+    format!("vendor/{host}|")
 }
 
 /// Payments to the host whose outcome is unknown.

@@ -22,6 +22,7 @@ mod recover;
 mod remedy;
 mod sagas;
 mod settle;
+mod sums;
 mod told;
 mod watch;
 

@@ -10,7 +10,7 @@ use crate::plan::{ItemTerms, Plan};
 use crate::policy::{Actor, Policy};
 use crate::rail::Rail;
 use crate::recovery::RecoveryRules;
-use crate::session::{IllegalSessionEvent, SessionEvent, SessionState};
+use crate::session::{IllegalSessionEvent, MANDATE, SessionEvent, SessionState};
 use crate::wallet::Wallet;
 use bursar_ledger::{
     AccountOp, CommitError, EventError, Ledger, Refusal, Require, SealedEvent, StoreError, StreamId,
@@ -189,7 +189,7 @@ impl Payments {
             };
             events.push(SessionEvent::PlanApproved {
                 plan: Box::new(plan),
-                approved_by: "mandate".to_owned(),
+                approved_by: MANDATE.to_owned(),
                 approval: None,
                 decision,
             });

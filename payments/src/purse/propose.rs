@@ -1,12 +1,13 @@
 //! Proposing: plans are made of stored quotes, decided on by rules, and where they ask, by a person.
 
 use super::budgets::{fullest, item_budgets};
-use super::decide::{TRIES, denied};
+use super::decide::{TRIES, denied, vendor_link};
 use super::open::add_session_event;
-use super::{SessionPurse, unavailable};
+use super::{SessionPurse, sums, unavailable};
 use crate::approval::ApprovalAnswer;
 use crate::plan::{ItemTerms, Plan};
 use crate::policy::{Facts, PlanFacts};
+use crate::rail::Offer;
 use crate::reasons;
 use crate::session::{SessionEvent, SessionState};
 use bursar_ledger::{AccountOp, CommitError, Payload, Refusal, Require, StreamId, Transaction};
@@ -15,6 +16,7 @@ use bursar_types::{
     PlanProposal, PlanView, Quote, Reason, Verdict,
 };
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const ITEMS_MAX: usize = 64;
@@ -26,7 +28,7 @@ const ANSWER_MS: u64 = 900_000;
 struct Drafted {
     plan: Plan,
     view: PlanView,
-    quotes: Vec<Quote>,
+    offers: Vec<Offer>,
     purpose: Payload,
 }
 
@@ -68,14 +70,14 @@ impl SessionPurse {
         let now = self.shared.clock.now();
         let id = PlanId::random(&*self.shared.entropy);
         let mut items: Vec<ItemTerms> = Vec::with_capacity(proposal.items.len());
-        let mut quotes = Vec::with_capacity(proposal.items.len());
+        let mut offers = Vec::with_capacity(proposal.items.len());
         let mut total = Amount::from_atomic(AssetId::micro_usd(), 0);
         for (index, item) in (0_u64..).zip(&proposal.items) {
             let Some(offer) = self.stored_offer(item.quote).await? else {
                 return Ok(Err(reasons::unknown_quote()));
             };
-            if let Some(reason) = offer.quote.blocked {
-                return Ok(Err(reason));
+            if let Some(reason) = &offer.quote.blocked {
+                return Ok(Err(reason.clone()));
             }
             if offer.quote.expires_at <= now {
                 return Ok(Err(reasons::quote_expired(offer.quote.expires_at)));
@@ -96,7 +98,7 @@ impl SessionPurse {
                 Err(_) => return Ok(Err(reasons::bad_plan("the plan's total is out of range"))),
             };
             items.push(terms);
-            quotes.push(offer.quote);
+            offers.push(offer);
         }
         let purpose = serde_json::to_vec(proposal).map_err(unavailable)?;
         let purpose = Payload::seal(Bytes::from(purpose), &*self.shared.entropy);
@@ -110,7 +112,7 @@ impl SessionPurse {
         };
         let purposes: Vec<_> = proposal.items.iter().map(|item| item.purpose.clone()).collect();
         let view = plan.view(&purposes).map_err(unavailable)?;
-        Ok(Ok(Drafted { plan, view, quotes, purpose }))
+        Ok(Ok(Drafted { plan, view, offers, purpose }))
     }
 
     async fn decide_plan(
@@ -119,30 +121,49 @@ impl SessionPurse {
         drafted: &Drafted,
         approved: &[String],
     ) -> Result<(Decision, Facts), FetchError> {
+        let facts = Facts::Plan(self.plan_facts(state, drafted).await?);
+        Ok((self.shared.policy.decide(&facts, approved), facts))
+    }
+
+    async fn plan_facts(&self, state: &SessionState, drafted: &Drafted) -> Result<PlanFacts, FetchError> {
         let budgets = self.budgets(state, None).await?;
-        let (budget_basis_points, _) = fullest(&budgets, &drafted.plan.total);
+        let (budget_basis_points, conditions) = fullest(&budgets, &drafted.plan.total);
         let mandate = &state.mandate;
-        let mut hosts: Vec<_> = drafted.quotes.iter().map(|quote| quote.host.clone()).collect();
-        hosts.sort();
-        hosts.dedup();
+        let quotes = || drafted.offers.iter().map(|offer| &offer.quote);
+        let hosts = distinct(quotes().map(|quote| quote.host.clone()));
         let live = |quote: &Quote| {
             self.shared.registry.get(quote.price.asset()).map_or(true, bursar_types::Asset::live)
         };
-        let facts = Facts::Plan(PlanFacts {
+        let mut first_time_vendor = false;
+        for quote in quotes() {
+            let link = vendor_link(&quote.host, &quote.payee);
+            first_time_vendor |= self.shared.ledger.link(&link).await.map_err(unavailable)?.is_none();
+        }
+        Ok(PlanFacts {
             actor: self.actor.clone(),
             plan: drafted.view.digest,
             total_micro_usd: drafted.plan.total.atomic(),
             items: u64::try_from(drafted.plan.items.len()).unwrap_or(u64::MAX),
             vendors_listed: hosts.iter().all(|host| mandate.lists_vendor(host)),
+            vendors_approved: hosts.iter().all(|host| mandate.approves_vendor(host)),
+            first_time_vendor,
+            categories: distinct(hosts.iter().map(|host| sums::category(mandate, host))),
             hosts,
-            assets_listed: drafted.quotes.iter().all(|quote| mandate.assets.contains(quote.price.asset())),
-            live: drafted.quotes.iter().any(live),
+            rails: distinct(quotes().map(|quote| quote.rail.clone())),
+            networks: distinct(quotes().map(|quote| quote.network.clone())),
+            client_data: drafted.offers.iter().any(|offer| offer.data.may_be_client()),
+            recurring: drafted.offers.iter().any(|offer| offer.recurring),
+            item_max_micro_usd: most(drafted.plan.items.iter().map(|item| item.ceiling_micro_usd.atomic())),
+            sums: sums::sums(&budgets, &conditions, &drafted.plan.total),
+            thresholds: sums::thresholds(mandate),
+            gate: sums::gate(&budgets),
+            assets_listed: quotes().all(|quote| mandate.assets.contains(quote.price.asset())),
+            live: quotes().any(live),
             live_enabled: mandate.live,
-            approval: mandate.approval.strictest(self.hooks.approval).as_str(),
+            approval: mandate.approval.strictest(self.hooks.approval).as_str().into(),
             ask_above_micro_usd: mandate.ask_above.as_ref().map(Amount::atomic),
             budget_basis_points,
-        });
-        Ok((self.shared.policy.decide(&facts, approved), facts))
+        })
     }
 
     /// Makes the plan part of the session, with its budgets, in one transaction that uses the approval up.
@@ -282,6 +303,16 @@ impl SessionPurse {
         }
         text
     }
+}
+
+/// Sorted, each once.
+fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    names.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The largest; of nothing the largest there is, since nothing is known.
+fn most(amounts: impl Iterator<Item = u128>) -> u128 {
+    amounts.max().unwrap_or(u128::MAX)
 }
 
 fn count_of(items: usize) -> String {

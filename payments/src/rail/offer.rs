@@ -1,6 +1,6 @@
 //! Offers, orders and prepared terms.
 
-use bursar_types::{Digest, LedgerId, PaymentId, Quote, Reason, Timestamp};
+use bursar_types::{DataLabel, Digest, LedgerId, PaymentId, Quote, Reason, Timestamp};
 use bursar_types::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -28,6 +28,10 @@ pub struct Offer {
     pub body: Digest,
     /// When money can move, as the payee wants it: `authorization` (after the goods are made), `upfront`, `escrow`.
     pub flow: String,
+    /// Whether the payee declares that the purchase renews itself: a subscription, or a trial that becomes one.
+    pub recurring: bool,
+    /// Whose data the request carried that was answered with these terms.
+    pub data: DataLabel,
     /// The vendor's terms verbatim and what else the rail needs to pay, as JSON text.
     pub verbatim: String,
 }

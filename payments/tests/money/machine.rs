@@ -44,7 +44,15 @@ fn held(attempt: u32) -> Held {
         blocked: None,
     };
     let none = Digest::of(b"");
-    let offer = Offer { quote, terms: none, body: none, flow: "authorization".into(), verbatim: "{}".into() };
+    let offer = Offer {
+        quote,
+        terms: none,
+        body: none,
+        flow: "authorization".into(),
+        recurring: false,
+        data: bursar_types::DataLabel::Public,
+        verbatim: "{}".into(),
+    };
     let payment = PaymentId::derived(&[b"p"]);
     Held {
         ask: Ask {

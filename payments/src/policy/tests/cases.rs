@@ -42,14 +42,14 @@ fn quotes() -> Vec<Case> {
 fn plans() -> Vec<Case> {
     vec![
         case("a plan passes by rule", plan(|_| ()), Allow, &["plan.allow"], &[]),
-        case("a mandate that asks escalates", plan(|f| f.approval = "ask"), Escalate, &["plan.ask"], &["PLAN_NEEDS_APPROVAL"]),
+        case("a mandate that asks escalates", plan(|f| f.approval = "ask".into()), Escalate, &["plan.ask"], &["PLAN_NEEDS_APPROVAL"]),
         case("a plan at the threshold passes", plan(|f| f.total_micro_usd = 50_000), Allow, &["plan.allow"], &[]),
         case("a plan above the threshold escalates", plan(|f| f.total_micro_usd = 50_001), Escalate, &["plan.above-threshold"], &["PLAN_ABOVE_THRESHOLD"]),
         case("without a threshold a large plan passes", plan(|f| { f.total_micro_usd = 50_001; f.ask_above_micro_usd = None }), Allow, &["plan.allow"], &[]),
         case("a threshold of nothing asks about anything", plan(|f| { f.total_micro_usd = 1; f.ask_above_micro_usd = Some(0) }), Escalate, &["plan.above-threshold"], &["PLAN_ABOVE_THRESHOLD"]),
-        case("two escalations are asked together", plan(|f| { f.approval = "ask"; f.total_micro_usd = 50_001 }), Escalate, &["plan.above-threshold", "plan.ask"], &["PLAN_ABOVE_THRESHOLD", "PLAN_NEEDS_APPROVAL"]),
-        case("a dry run buys nothing", plan(|f| f.approval = "never"), Deny, &["plan.never"], &["PLANS_SWITCHED_OFF"]),
-        case("an unknown word counts as never", plan(|f| f.approval = "RULE"), Deny, &["plan.never"], &["PLANS_SWITCHED_OFF"]),
+        case("two escalations are asked together", plan(|f| { f.approval = "ask".into(); f.total_micro_usd = 50_001 }), Escalate, &["plan.above-threshold", "plan.ask"], &["PLAN_ABOVE_THRESHOLD", "PLAN_NEEDS_APPROVAL"]),
+        case("a dry run buys nothing", plan(|f| f.approval = "never".into()), Deny, &["plan.never"], &["PLANS_SWITCHED_OFF"]),
+        case("an unknown word counts as never", plan(|f| f.approval = "RULE".into()), Deny, &["plan.never"], &["PLANS_SWITCHED_OFF"]),
         case("a vendor that is not listed spoils the plan", plan(|f| f.vendors_listed = false), Deny, &["plan.vendor-unlisted"], &["VENDOR_NOT_LISTED"]),
         case("an asset that is not named spoils the plan", plan(|f| f.assets_listed = false), Deny, &["plan.asset-unlisted"], &["ASSET_NOT_LISTED"]),
         case("real money waits for the switch", plan(|f| f.live = true), Deny, &["plan.live-off"], &["LIVE_SWITCHED_OFF"]),
@@ -57,7 +57,12 @@ fn plans() -> Vec<Case> {
         case("the switch alone changes nothing", plan(|f| f.live_enabled = true), Allow, &["plan.allow"], &[]),
         case("a plan may take the whole budget", plan(|f| f.budget_basis_points = 10_000), Allow, &["plan.allow"], &[]),
         case("a plan may not pass the budget", plan(|f| f.budget_basis_points = 10_001), Deny, &["plan.over-budget"], &["BUDGET_EXCEEDED"]),
-        case("a denial beats a question", plan(|f| { f.approval = "ask"; f.vendors_listed = false }), Deny, &["plan.ask", "plan.vendor-unlisted"], &["PLAN_NEEDS_APPROVAL", "VENDOR_NOT_LISTED"]),
+        case("a plan at the cap on single payments passes", plan(|f| f.thresholds.payment_max_micro_usd = Some(20_000)), Allow, &["plan.allow"], &[]),
+        case("a plan with an item above the cap on single payments is refused", plan(|f| f.thresholds.payment_max_micro_usd = Some(19_999)), Deny, &["plan.over-payment-max"], &["PER_PAYMENT_CAP"]),
+        case("a day's spending at the review threshold passes", plan(|f| f.thresholds.review_above_micro_usd = Some(40_000)), Allow, &["plan.allow"], &[]),
+        case("a plan that brings the day above the review threshold escalates", plan(|f| f.thresholds.review_above_micro_usd = Some(39_999)), Escalate, &["plan.review-threshold"], &["REVIEW_THRESHOLD"]),
+        case("a plan that renews itself escalates", plan(|f| f.recurring = true), Escalate, &["plan.recurring"], &["RECURRING_COMMITMENT"]),
+        case("a denial beats a question", plan(|f| { f.approval = "ask".into(); f.vendors_listed = false }), Deny, &["plan.ask", "plan.vendor-unlisted"], &["PLAN_NEEDS_APPROVAL", "VENDOR_NOT_LISTED"]),
     ]
 }
 
@@ -83,6 +88,14 @@ fn payments() -> Vec<Case> {
         case("a known vendor is paid like a new one", pay(|f| f.first_time_vendor = false), Allow, &["pay.allow"], &[]),
         case("a payment may take the whole budget", pay(|f| f.budget_basis_points = 10_000), Allow, &["pay.allow"], &[]),
         case("a payment may not pass the budget", pay(|f| f.budget_basis_points = 10_001), Deny, &["pay.over-budget"], &["BUDGET_EXCEEDED"]),
+        case("a payment at the cap on single payments is made", pay(|f| f.thresholds.payment_max_micro_usd = Some(10_000)), Allow, &["pay.allow"], &[]),
+        case("a payment above the cap on single payments is not made", pay(|f| f.thresholds.payment_max_micro_usd = Some(9_999)), Deny, &["pay.over-payment-max"], &["PER_PAYMENT_CAP"]),
+        case("a day's spending at the review threshold is not asked about", pay(|f| f.thresholds.review_above_micro_usd = Some(10_000)), Allow, &["pay.allow"], &[]),
+        case("small payments that add up are asked about", pay(|f| { f.sums.family_day_micro_usd = 50_001; f.thresholds.review_above_micro_usd = Some(50_000) }), Escalate, &["pay.review-threshold"], &["REVIEW_THRESHOLD"]),
+        case("what a person approved is not asked about again", pay(|f| { f.approval = ApprovedBy::Person; f.thresholds.review_above_micro_usd = Some(1) }), Allow, &["pay.allow"], &[]),
+        case("what the mandate itself approves is not asked about", pay(|f| { f.approval = ApprovedBy::Mandate; f.thresholds.review_above_micro_usd = Some(1) }), Allow, &["pay.allow"], &[]),
+        case("a trial that becomes a subscription is not paid", pay(|f| f.recurring = true), Deny, &["pay.recurring-not-approved"], &["RECURRING_NOT_IN_PLAN"]),
+        case("a subscription that was approved is paid", pay(|f| { f.recurring = true; f.recurring_approved = true }), Allow, &["pay.allow"], &[]),
         case("every reason is given", pay(|f| { f.covered = false; f.mandate_expired = true }), Deny, &["pay.mandate-expired", "pay.not-covered"], &["MANDATE_EXPIRED", "NOT_COVERED"]),
     ]
 }

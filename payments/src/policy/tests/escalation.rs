@@ -9,7 +9,7 @@ type Row = (&'static [&'static str], Verdict, &'static [&'static str], &'static 
 /// Asked about twice: by the mandate, and for its size.
 fn large_asked() -> Facts {
     plan(|facts| {
-        facts.approval = "ask";
+        facts.approval = "ask".into();
         facts.total_micro_usd = 50_001;
     })
 }
@@ -57,7 +57,7 @@ fn an_approval_of_everything_lifts_no_plain_forbid() {
 #[test]
 fn a_plain_forbid_beside_an_approved_one_denies_alone() {
     let facts = plan(|facts| {
-        facts.approval = "ask";
+        facts.approval = "ask".into();
         facts.live = true;
     });
     let policy = Policy::shipped().unwrap();
@@ -74,7 +74,7 @@ fn a_plain_forbid_beside_an_approved_one_denies_alone() {
 fn a_new_question_asks_again() {
     let policy = Policy::shipped().unwrap();
     let approved = ids(&["plan.ask"]);
-    let asked = plan(|facts| facts.approval = "ask");
+    let asked = plan(|facts| facts.approval = "ask".into());
     check(&policy.decide(&asked, &approved), Allow, &["plan.allow"], &[]);
     check(
         &policy.decide(&large_asked(), &approved),

@@ -14,6 +14,7 @@ mod offers;
 mod receipt;
 mod recover;
 mod refund;
+mod renewal;
 mod rpc;
 mod safeguards;
 mod terms;

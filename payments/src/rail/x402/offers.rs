@@ -1,11 +1,14 @@
 //! From an answer to offers: every alternative, payable and cheapest first.
 
 use super::check::{Payable, amount_of, asset_id, extra, flow, payable};
+use super::renewal;
 use super::text::{cut, shown};
 use super::wire::{PaymentRequired, Requirement, Resource, Version, payment_required};
 use super::{RAIL, X402};
 use crate::rail::{Exchange, Offer, OfferError};
-use bursar_types::{Amount, AssetId, Digest, HttpRequest, Provenance, Quote, QuoteId, Reason, Untrusted};
+use bursar_types::{
+    Amount, AssetId, DataLabel, Digest, HttpRequest, Provenance, Quote, QuoteId, Reason, Untrusted,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -87,7 +90,9 @@ impl Reader<'_> {
         };
         let request = self.exchange.request;
         let url = request.uri().to_string();
-        let shown = Shown::of(version, &terms, checked.ok());
+        let (about, beside) = (self.demand.resource.as_deref(), self.demand.extensions.as_deref());
+        let recurring = renewal::declared(accepted, about, beside, &terms);
+        let shown = Shown::of(version, &terms, checked.ok(), recurring);
         // What cannot be paid shares no digest with what can, whatever else they have in common.
         let own_words = if blocked.is_some() { accepted.get() } else { "" };
         let digest = shown.terms_digest(request, &url, &terms, own_words);
@@ -131,7 +136,15 @@ impl Reader<'_> {
         };
         let verbatim = serde_json::to_string(&verbatim)
             .map_err(|error| OfferError::Unreadable(format!("the terms cannot be kept: {error}")))?;
-        Ok(Offer { quote, terms: digest, body: Digest::of(request.body()), flow: shown.flow, verbatim })
+        Ok(Offer {
+            quote,
+            terms: digest,
+            body: Digest::of(request.body()),
+            flow: shown.flow,
+            recurring,
+            data: DataLabel::of(request),
+            verbatim,
+        })
     }
 
     fn host(&self) -> String {
@@ -148,15 +161,23 @@ struct Shown {
     /// Whether `price` is what the vendor asks, and no stand-in.
     exact: bool,
     flow: String,
+    recurring: bool,
 }
 
 impl Shown {
     /// An amount that cannot be read is shown as the largest there is: never as nothing, never as cheap.
-    fn of(version: Version, terms: &Requirement, checked: Option<Payable>) -> Self {
+    fn of(version: Version, terms: &Requirement, checked: Option<Payable>, recurring: bool) -> Self {
         let flow = flow(terms).map_or_else(|_| "unknown".to_owned(), str::to_owned);
         if let Some(payable) = checked {
             let payee = format!("{:#x}", payable.pay_to);
-            return Self { network: payable.network, payee, price: payable.price, exact: true, flow };
+            return Self {
+                network: payable.network,
+                payee,
+                price: payable.price,
+                exact: true,
+                flow,
+                recurring,
+            };
         }
         let text =
             |value: Option<&Value>| shown(value.and_then(Value::as_str).unwrap_or(""), FOREIGN_CHARS_MAX);
@@ -175,7 +196,7 @@ impl Shown {
             Some(_) => price.unwrap_or_else(|| Amount::from_atomic(asset, u128::MAX)),
             None => Amount::from_atomic(asset, u128::MAX),
         };
-        Self { network, payee, price, exact, flow }
+        Self { network, payee, price, exact, flow, recurring }
     }
 
     /// The digest over what the money depends on. Beside the payee, price and so on: how the token moves and when, since
@@ -195,7 +216,12 @@ impl Shown {
             &self.flow,
             own_words,
         ];
-        Digest::of_parts("bursar/x402/terms/v1", &parts.map(str::as_bytes))
+        let digest = Digest::of_parts("bursar/x402/terms/v1", &parts.map(str::as_bytes));
+        match self.recurring {
+            // Terms that renew themselves are others than those that do not.
+            true => Digest::of_parts("bursar/x402/recurring-terms/v1", &[digest.as_bytes()]),
+            false => digest,
+        }
     }
 }
 
