@@ -26,6 +26,15 @@ const TWO_READERS_ABOVE_MICRO_USD: u128 = 10_000_000;
 /// How often what is open is looked after, beside other work.
 const WATCH_EVERY: Duration = Duration::from_secs(30);
 
+/// What is put around the ledger.
+struct AroundLedger(Box<dyn FnOnce(Ledger) -> Ledger + Send>);
+
+impl std::fmt::Debug for AroundLedger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AroundLedger")
+    }
+}
+
 /// Puts Bursar together in code. [`Bursar::open`] does the same from a file.
 #[derive(Debug)]
 #[must_use]
@@ -40,6 +49,8 @@ pub struct BursarBuilder {
     mandate: Option<Mandate>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    transport: Option<Arc<dyn Transport>>,
+    around_ledger: Option<AroundLedger>,
     limits: Limits,
     recovery: RecoveryRules,
     observer: Arc<dyn Observer>,
@@ -62,6 +73,8 @@ impl BursarBuilder {
             mandate: None,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
+            transport: None,
+            around_ledger: None,
             limits: Limits::default(),
             recovery: RecoveryRules::default(),
             observer: Arc::new(NoObserver),
@@ -179,6 +192,26 @@ impl BursarBuilder {
         self
     }
 
+    /// Replaces the machine's randomness, for tests and replays. Ids, salts and nonces follow from it, so that one that can be
+    /// guessed is no good for money.
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// Replaces the network, for tests, replays and proxies of one's own. Everything that leaves goes through it, and whoever
+    /// gives one keeps what [`Transport`] promises.
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Puts something around the ledger once it is open: what counts its writes, or makes them fail in a test.
+    pub fn around_ledger(mut self, around: impl FnOnce(Ledger) -> Ledger + Send + 'static) -> Self {
+        self.around_ledger = Some(AroundLedger(Box::new(around)));
+        self
+    }
+
     /// Bounds of every exchange with a vendor.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -226,11 +259,18 @@ impl BursarBuilder {
             self.entropy.clone(),
         );
         let ledger = Ledger::new(Arc::new(SqliteStore::open(options)?));
+        let ledger = match self.around_ledger {
+            Some(AroundLedger(around)) => around(ledger),
+            None => ledger,
+        };
         if let Some(binding) = binding {
             wallet_file::bind(&binding, ledger.id())?;
         }
         let library = Library::open(self.data.join("library.sqlite"), ledger.clone()).await?;
-        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new()?);
+        let transport: Arc<dyn Transport> = match self.transport {
+            Some(transport) => transport,
+            None => Arc::new(HttpTransport::new()?),
+        };
         let registry = Arc::new(self.registry);
         let guards = Safeguards {
             two_readers_above: self.two_readers_above,

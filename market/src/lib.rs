@@ -90,8 +90,8 @@ pub use library::{Document, FolderError, Hit, Library, SearchIndex, Skipped, Sou
 pub use market::{Market, MarketBuilder, MarketError, Ports};
 pub use primitives::{Address, ParseError, Uint, Word, keccak};
 pub use seller::{
-    AmountRule, LogEntry, OfferTemplate, PaymentIdentifier, Pricing, RefundClaim, RefundError, RefundRule,
-    Seller, SellerConfig, SellerLog, Violation, ViolationKind, WireVersion,
+    AmountRule, Goods, LogEntry, OfferTemplate, PaymentIdentifier, Pricing, RefundClaim, RefundError,
+    RefundRule, Seller, SellerConfig, SellerLog, Violation, ViolationKind, WireVersion,
 };
 pub use server::Broken;
 pub use signing::{Authorization, Key, KeyError, Signature, SignatureError};

@@ -23,7 +23,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "bursar-types",
         ],
     ),
-    ("bursar-cli", &["bursar", "bursar-market"]),
+    ("bursar-evals", &["bursar", "bursar-market"]),
+    ("bursar-cli", &["bursar", "bursar-evals", "bursar-market"]),
     ("bursar-simulation", &["bursar-ledger", "bursar-market", "bursar-payments", "bursar-types"]),
 ];
 

@@ -248,7 +248,8 @@ impl MarketBuilder {
         let library = self.library()?;
         let configs = self.configs();
         if configs.is_empty()
-            || (library.documents().is_empty() && configs.iter().all(|config| config.documents.is_none()))
+            || (library.documents().is_empty()
+                && configs.iter().all(|config| config.documents.is_none() && config.goods.is_empty()))
         {
             return Err(MarketError::NothingToSell);
         }

@@ -146,12 +146,39 @@ impl OfferTemplate {
     }
 }
 
+/// Something sold at a path of the seller's own, beside its documents.
+#[derive(Debug, Clone)]
+pub struct Goods {
+    pub(crate) path: String,
+    pub(crate) price: u128,
+    pub(crate) text: String,
+    pub(crate) description: Option<String>,
+}
+
+impl Goods {
+    /// A text at a path such as `/v1/today`, for that many atomic units. A `*` at the end of the path stands for any rest. A
+    /// price of 0 gives it away.
+    #[must_use]
+    pub fn new(path: impl Into<String>, price: u128, text: impl Into<String>) -> Self {
+        Self { path: path.into(), price, text: text.into(), description: None }
+    }
+
+    /// Sets what its terms say about it; by default its title.
+    #[must_use]
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = Some(text.into());
+        self
+    }
+}
+
 /// Everything about one seller.
 #[derive(Debug, Clone)]
 pub struct SellerConfig {
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) documents: Option<Vec<Arc<Document>>>,
+    pub(crate) goods: Vec<Goods>,
+    pub(crate) origin: Option<String>,
     pub(crate) share: (usize, usize),
     pub(crate) pricing: Pricing,
     pub(crate) wire: WireVersion,
@@ -177,6 +204,8 @@ impl SellerConfig {
             description: format!("{name}: documents, sold one by one over x402"),
             name,
             documents: None,
+            goods: Vec::new(),
+            origin: None,
             share: (1, 0),
             pricing: Pricing::default(),
             wire: WireVersion::default(),
@@ -195,6 +224,20 @@ impl SellerConfig {
     #[must_use]
     pub fn documents(mut self, sources: Vec<SourceDocument>) -> Self {
         self.documents = Some(Library::from_sources(sources).documents().to_vec());
+        self
+    }
+
+    /// Sells this too.
+    #[must_use]
+    pub fn sells(mut self, goods: Goods) -> Self {
+        self.goods.push(goods);
+        self
+    }
+
+    /// The origin that buyers know it under, such as `https://api.example`, where something stands between them and its port.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
         self
     }
 

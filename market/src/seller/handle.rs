@@ -1,7 +1,7 @@
 //! The seller as the rest of the market uses it.
 
 use super::{
-    config::{SellerConfig, WireVersion},
+    config::{Goods, SellerConfig, WireVersion},
     purchase::Cached,
     record::{Record, SellerLog, Violation},
     refund::Desk,
@@ -10,7 +10,7 @@ use crate::{
     chain::Chain,
     facilitator::{Facilitator, Listing},
     faults::{FaultError, Faults},
-    library::{Document, SearchIndex},
+    library::{Document, SearchIndex, SourceDocument},
     primitives::Address,
 };
 use std::{
@@ -23,6 +23,35 @@ use std::{
 pub(super) struct Item {
     pub(super) document: Arc<Document>,
     pub(super) price: u128,
+    /// Its own path, if it is not sold as a document; a `*` at the end stands for any rest.
+    pub(super) path: Option<String>,
+    pub(super) description: Option<String>,
+}
+
+impl Item {
+    fn of_goods(position: usize, goods: &Goods) -> Self {
+        let source = SourceDocument::new(&goods.path, &goods.text);
+        // Two paths may have one slug, so the place on the shelf is part of the id.
+        let id = format!("goods-{position}");
+        Self {
+            document: Arc::new(Document::read(id, &source)),
+            price: goods.price,
+            path: Some(goods.path.clone()),
+            description: goods.description.clone(),
+        }
+    }
+
+    /// What the terms say about it.
+    pub(super) fn described(&self) -> &str {
+        self.description.as_deref().unwrap_or_else(|| self.document.title())
+    }
+
+    fn lies_at(&self, path: &str) -> bool {
+        self.path.as_deref().is_some_and(|own| match own.strip_suffix('*') {
+            Some(prefix) => path.starts_with(prefix),
+            None => own == path,
+        })
+    }
 }
 
 /// What a fault has changed about the terms of one document, for good.
@@ -43,6 +72,7 @@ pub struct Seller {
 struct Shared {
     config: SellerConfig,
     url: String,
+    bound: String,
     items: Vec<Item>,
     index: SearchIndex,
     chain: Chain,
@@ -59,7 +89,7 @@ impl Seller {
     /// Puts its share of `documents` on the shelf.
     pub(crate) fn new(
         config: SellerConfig,
-        url: String,
+        bound: String,
         documents: &[Arc<Document>],
         chain: Chain,
         facilitator: Facilitator,
@@ -73,14 +103,18 @@ impl Seller {
             None => documents.iter().skip(first).step_by(every).cloned().collect(),
         };
         let index = SearchIndex::new(&shelf);
-        let items = shelf.into_iter().enumerate().map(|(position, document)| Item {
+        let documents = shelf.into_iter().enumerate().map(|(position, document)| Item {
             price: config.pricing.price(document.size_bytes(), position),
             document,
+            path: None,
+            description: None,
         });
+        let goods = config.goods.iter().enumerate().map(|(position, goods)| Item::of_goods(position, goods));
         let shared = Shared {
-            items: items.collect(),
+            items: documents.chain(goods).collect(),
+            url: config.origin.clone().unwrap_or_else(|| bound.clone()),
             config,
-            url,
+            bound,
             index,
             chain,
             facilitator,
@@ -106,10 +140,19 @@ impl Seller {
         &self.shared.url
     }
 
+    /// Where it listens: the same as its origin, unless it was given another.
+    #[must_use]
+    pub fn bound(&self) -> &str {
+        &self.shared.bound
+    }
+
     /// The URL of a document, whether it sells it or not.
     #[must_use]
     pub fn document_url(&self, id: &str) -> String {
-        format!("{}/documents/{id}", self.url())
+        match self.item(id).and_then(|item| item.path.as_ref()) {
+            Some(path) => format!("{}{path}", self.url()),
+            None => format!("{}/documents/{id}", self.url()),
+        }
     }
 
     /// Who is paid.
@@ -133,6 +176,13 @@ impl Seller {
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
+    }
+
+    /// Asks this price from now on for what lies at a path. False if it sells nothing there.
+    pub fn reprice(&self, path: &str, price: u128) -> bool {
+        let Some(id) = self.item_at(path).map(|item| item.document.id().to_owned()) else { return false };
+        self.changed().entry(id).or_default().price = Some(price);
+        true
     }
 
     /// What happened so far.
@@ -176,6 +226,12 @@ impl Seller {
 
     pub(super) fn item(&self, id: &str) -> Option<&Item> {
         self.shared.items.iter().find(|item| item.document.id() == id)
+    }
+
+    /// What is sold at this path beside documents; the longest path that fits.
+    pub(super) fn item_at(&self, path: &str) -> Option<&Item> {
+        let fitting = self.shared.items.iter().filter(|item| item.lies_at(path));
+        fitting.max_by_key(|item| item.path.as_ref().map_or(0, String::len))
     }
 
     pub(super) fn index(&self) -> &SearchIndex {

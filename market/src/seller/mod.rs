@@ -10,7 +10,7 @@ mod refund;
 mod service;
 
 pub(crate) use config::address_of;
-pub use config::{AmountRule, OfferTemplate, PaymentIdentifier, Pricing, SellerConfig, WireVersion};
+pub use config::{AmountRule, Goods, OfferTemplate, PaymentIdentifier, Pricing, SellerConfig, WireVersion};
 pub use handle::Seller;
 pub use record::{LogEntry, SellerLog, Violation, ViolationKind};
 pub use refund::{RefundClaim, RefundError, RefundRule};

@@ -54,7 +54,7 @@ impl Seller {
     pub(super) fn written(&self, item: &Item, terms: &Terms, v1: bool) -> Value {
         if v1 {
             let url = self.document_url(item.document.id());
-            terms.to_v1(&url, item.document.title(), item.document.media_type())
+            terms.to_v1(&url, item.described(), item.document.media_type())
         } else {
             terms.to_v2()
         }
@@ -94,7 +94,7 @@ impl Seller {
             "error": error,
             "resource": {
                 "url": format!("{}{target}", self.url()),
-                "description": item.document.title(),
+                "description": item.described(),
                 "mimeType": item.document.media_type(),
                 "serviceName": self.service_name(),
             },

@@ -53,6 +53,9 @@ impl Seller {
     }
 
     fn unpaid(&self, item: &Item, request: &Request, entry: &mut LogEntry) -> Answer {
+        if item.path.is_some() && self.current_price(item) == 0 {
+            return self.goods(item);
+        }
         let fault = self.strike(Place::Quote, entry, |_| true);
         self.record().quoted(key(request));
         let target = request.target();
@@ -61,6 +64,11 @@ impl Seller {
             answer.wait = Duration::from_millis(ms);
         }
         answer
+    }
+
+    /// What is sold, without a receipt.
+    fn goods(&self, item: &Item) -> Answer {
+        Answer::bytes(200, item.document.media_type(), item.document.text().as_bytes().to_vec())
     }
 
     /// Everything about a paid request; the refusal is an answer too.
@@ -120,8 +128,8 @@ impl Seller {
             entry.transaction = receipt.get("transaction").and_then(Value::as_str).map(str::to_owned);
             receipt
         };
-        let document = &item.document;
-        let answer = Answer::bytes(200, document.media_type(), document.text().as_bytes().to_vec())
+        let answer = self
+            .goods(item)
             .with(receipt_header(payment.version), wire::encode(&receipt))
             .with("cache-control", "private".to_owned());
         self.remember(&payment, &answer);

@@ -45,8 +45,10 @@ impl Service for SellerService {
 
 fn route(seller: &Seller, request: &Request, entry: &mut LogEntry) -> Answer {
     let missing = || Answer::json(404, &json!({ "error": "not found" }));
-    if let Some(id) = request.path.strip_prefix("/documents/") {
-        let Some(item) = seller.item(id) else { return missing() };
+    let document = request.path.strip_prefix("/documents/");
+    let goods = seller.item_at(&request.path);
+    if goods.is_some() || document.is_some() {
+        let Some(item) = goods.or_else(|| seller.item(document?)) else { return missing() };
         return match request.method.as_str() {
             "GET" | "POST" => seller.document(item, request, entry),
             _ => Answer::json(405, &json!({ "error": "documents are read with GET" })),

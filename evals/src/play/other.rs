@@ -1,0 +1,134 @@
+//! What sellers, the operator, the clock and bad luck do.
+
+use super::{Memory, Tally};
+use crate::scenario::{Step, Usd};
+use crate::stage::{Stage, StageError};
+use bursar::payments::{ClaimReason, ClaimStanding};
+use bursar::types::{Amount, AssetId, FetchError};
+use std::sync::Arc;
+
+const DAY_S: u64 = 86_400;
+
+pub(super) async fn step(
+    stage: &Arc<Stage>,
+    step: &Step,
+    tally: &mut Tally,
+    memory: &Memory,
+) -> Result<(), StageError> {
+    match step {
+        Step::Open { session, mandate, process } => {
+            stage.opened(session, process, mandate).await?;
+        }
+        Step::Restart { process } => {
+            stage.close(process).await;
+            stage.bursar(process).await?;
+        }
+        Step::Kill { at, process } => {
+            let (_, life) = stage.session_named("main", process).await?;
+            life.arm(at.clone());
+        }
+        Step::Advance { seconds } => stage.advance_s(*seconds),
+        Step::Clock { at } => stage.advance_s(until(at, stage.now_s())?),
+        Step::Reprice { seller, path, price } => {
+            if !stage.seller(seller)?.reprice(path, price.micro()) {
+                return Err(StageError::Scenario(format!("`{seller}` sells nothing at `{path}`")));
+            }
+        }
+        Step::Misbehave { seller, rule } => {
+            let armed = stage.seller(seller)?.faults().arm(rule.clone());
+            armed.map_err(|error| StageError::Scenario(error.to_string()))?;
+        }
+        Step::Behave { seller } => stage.seller(seller)?.faults().clear(),
+        Step::Refund { seller, amount } => refund(stage, seller, *amount)?,
+        Step::Claim { key, amount, session } => {
+            return claim(stage, (key, *amount), session, tally, memory).await;
+        }
+        Step::Recover { process } => return recover(stage, process, tally).await,
+        Step::Freeze { session } => {
+            let (session, _) = stage.session_named(session, "main").await?;
+            return told(session.freeze("the scenario says so").await, tally);
+        }
+        Step::Thaw { session } => {
+            let (session, _) = stage.session_named(session, "main").await?;
+            return told(session.thaw("ada").await, tally);
+        }
+        Step::Pay(_) | Step::Quote { .. } | Step::Plan { .. } | Step::Agent { .. } | Step::Repeat { .. } => {}
+    }
+    tally.ended("done");
+    Ok(())
+}
+
+fn told(result: Result<(), FetchError>, tally: &mut Tally) -> Result<(), StageError> {
+    match result {
+        Ok(()) => tally.ended("done"),
+        Err(error) => tally.failed(&error),
+    }
+    Ok(())
+}
+
+async fn recover(stage: &Stage, process: &str, tally: &mut Tally) -> Result<(), StageError> {
+    let (bursar, life) = stage.bursar(process).await?;
+    let found = tokio::select! {
+        biased;
+        () = life.over() => None,
+        found = bursar.recover() => Some(found),
+    };
+    match found {
+        None => tally.ended("died"),
+        Some(Ok(_)) => tally.ended("done"),
+        Some(Err(error)) => tally.refused("RECOVERY_FAILED", &error.to_string()),
+    }
+    Ok(())
+}
+
+/// Seconds from now until a time of the day comes next.
+fn until(at: &str, now_s: u64) -> Result<u64, StageError> {
+    let wrong = || StageError::Scenario(format!("`{at}` is no time such as `23:59`"));
+    let (hours, minutes) = at.split_once(':').ok_or_else(wrong)?;
+    let (hours, minutes): (u64, u64) =
+        (hours.parse().map_err(|_| wrong())?, minutes.parse().map_err(|_| wrong())?);
+    if hours > 23 || minutes > 59 {
+        return Err(wrong());
+    }
+    let (wanted, today) = (hours * 3_600 + minutes * 60, now_s % DAY_S);
+    Ok(if wanted >= today { wanted - today } else { DAY_S - today + wanted })
+}
+
+/// The seller's last payment goes back.
+fn refund(stage: &Stage, name: &str, amount: Option<Usd>) -> Result<(), StageError> {
+    let seller = stage.seller(name)?;
+    let transfers = stage.market.chain().transfers();
+    let last = transfers.iter().rev().find(|transfer| transfer.to == seller.pay_to());
+    let Some(last) = last else {
+        return Err(StageError::Scenario(format!("`{name}` was never paid, so it has nothing to give back")));
+    };
+    let amount = amount.map_or(last.value, Usd::micro);
+    seller.refund_now(last.nonce, amount).map_err(|error| StageError::Scenario(error.to_string()))?;
+    Ok(())
+}
+
+async fn claim(
+    stage: &Stage,
+    (key, amount): (&str, Option<Usd>),
+    session: &str,
+    tally: &mut Tally,
+    memory: &Memory,
+) -> Result<(), StageError> {
+    let (session, _) = stage.session_named(session, "main").await?;
+    let Some(payment) = memory.payments.get(key) else {
+        return Err(StageError::Scenario(format!("nothing was bought under the key `{key}`")));
+    };
+    let asset = AssetId::erc20(crate::stage::CHAIN_ID, crate::stage::TOKEN);
+    let (reason, amount) = match amount {
+        Some(amount) => (ClaimReason::PartDelivered, Some(Amount::from_atomic(asset, amount.micro()))),
+        None => (ClaimReason::FailedLater, None),
+    };
+    match session.claim(*payment, amount, reason, "the scenario's next step failed").await {
+        Ok(ClaimStanding::NothingToClaim) => tally.ended("nothing_to_claim"),
+        Ok(ClaimStanding::NotYet(_)) => tally.ended("claim_waits"),
+        Ok(ClaimStanding::Open(_)) => tally.ended("claimed"),
+        Ok(ClaimStanding::Kept { .. }) => tally.ended("kept"),
+        Err(error) => tally.failed(&error),
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! Scenarios: what stands on the stage, what happens, and what must come of it. All of it is data.
+
+mod case;
+mod expect;
+mod file;
+mod market;
+mod money;
+mod step;
+
+pub use case::{Approver, Kind, ModelSpec, Scenario, Turn};
+pub use expect::{Expect, VendorExpect};
+pub use file::{LoadError, Suite};
+pub use market::{GoodsSpec, OfferSpec, SellerSpec};
+pub use money::Usd;
+pub use step::{Item, Pay, Point, Step};

@@ -1,0 +1,272 @@
+//! What happens in a scenario: steps of the agent, the sellers, the operator, the clock and of bad luck.
+
+use super::Usd;
+use bursar_market::FaultRule;
+use serde::{Deserialize, Serialize};
+
+/// One purchase that an agent proposes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    /// What it asks the price of; the cheapest offer is cited.
+    pub url: String,
+    /// How many times.
+    #[serde(default = "one")]
+    pub count: u32,
+    /// Cites this quote id instead, whether it exists or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<String>,
+}
+
+/// A point at which a process dies. In a file: `before_sign`, `after_sign`, `before_present`, `after_answer`,
+/// `before_commit payment.held`, `after_commit payment.signing`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Point {
+    /// Before the wallet signs.
+    BeforeSign,
+    /// After the wallet signed, before anything else happened.
+    AfterSign,
+    /// Before a request with a payment leaves.
+    BeforePresent,
+    /// After a payment was answered, before anybody has seen the answer.
+    AfterAnswer,
+    /// Before an entry of this kind is written.
+    BeforeCommit(String),
+    /// After an entry of this kind was written.
+    AfterCommit(String),
+}
+
+impl TryFrom<String> for Point {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (at, kind) = text.split_once(' ').unwrap_or((&text, ""));
+        match (at, kind) {
+            ("before_sign", "") => Ok(Self::BeforeSign),
+            ("after_sign", "") => Ok(Self::AfterSign),
+            ("before_present", "") => Ok(Self::BeforePresent),
+            ("after_answer", "") => Ok(Self::AfterAnswer),
+            ("before_commit", kind) if !kind.is_empty() => Ok(Self::BeforeCommit(kind.to_owned())),
+            ("after_commit", kind) if !kind.is_empty() => Ok(Self::AfterCommit(kind.to_owned())),
+            _ => Err(format!(
+                "`{text}` is no point; use before_sign, after_sign, before_present, after_answer, or before_commit and \
+                 after_commit with the kind of an entry, such as `before_commit payment.held`"
+            )),
+        }
+    }
+}
+
+impl From<Point> for String {
+    fn from(point: Point) -> Self {
+        match point {
+            Point::BeforeSign => "before_sign".to_owned(),
+            Point::AfterSign => "after_sign".to_owned(),
+            Point::BeforePresent => "before_present".to_owned(),
+            Point::AfterAnswer => "after_answer".to_owned(),
+            Point::BeforeCommit(kind) => format!("before_commit {kind}"),
+            Point::AfterCommit(kind) => format!("after_commit {kind}"),
+        }
+    }
+}
+
+/// A purchase, or many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pay {
+    /// What is bought; `{n}` is the number of the repetition, from 1, and `{1..50}` counts through its range again and again.
+    pub url: String,
+    /// Method.
+    #[serde(default = "get")]
+    pub method: String,
+    /// Body.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// Headers.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub headers: std::collections::BTreeMap<String, String>,
+    /// The purchase key; every repetition has its own by default. A key without `{n}` is a retry of the same purchase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// How often.
+    #[serde(default = "one")]
+    pub times: u32,
+    /// All at once instead of one after the other.
+    #[serde(default)]
+    pub parallel: bool,
+    /// Seconds between repetitions.
+    #[serde(default)]
+    pub every_s: u64,
+    /// Which session.
+    #[serde(default = "main")]
+    pub session: String,
+    /// Which process: each has its own handle on the one data file.
+    #[serde(default = "main")]
+    pub process: String,
+}
+
+/// Something that happens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do", deny_unknown_fields)]
+pub enum Step {
+    /// The agent fetches, and pays if it is let.
+    Pay(Pay),
+    /// The agent asks for prices.
+    Quote {
+        /// Of what.
+        url: String,
+        /// Which session.
+        #[serde(default = "main")]
+        session: String,
+    },
+    /// The agent asks for prices and proposes a plan.
+    Plan {
+        /// What it wants to buy.
+        #[serde(default)]
+        items: Vec<Item>,
+        /// What it says it is for.
+        #[serde(default)]
+        purpose: String,
+        /// Which session.
+        #[serde(default = "main")]
+        session: String,
+        /// Which process.
+        #[serde(default = "main")]
+        process: String,
+    },
+    /// An agent runs: the suite's own, or one with the scenario's model and the tools for research.
+    Agent {
+        /// What it is asked.
+        task: String,
+        /// Which session.
+        #[serde(default = "main")]
+        session: String,
+    },
+    /// A session is opened under the scenario's mandate, with these keys of the mandate changed.
+    Open {
+        /// Its name.
+        session: String,
+        /// What is different.
+        #[serde(default)]
+        mandate: toml::Table,
+        /// Which process opens it.
+        #[serde(default = "main")]
+        process: String,
+    },
+    /// These steps, again and again; `{i}` is the number of the round, from 1.
+    Repeat {
+        /// How often.
+        times: u32,
+        /// What.
+        steps: Vec<Step>,
+    },
+    /// A process is closed and opened again on the same data file.
+    Restart {
+        /// Which.
+        #[serde(default = "main")]
+        process: String,
+    },
+    /// From now on, a process dies at a point; the next step that needs it opens another on the same data file.
+    Kill {
+        /// Where.
+        at: Point,
+        /// Which process.
+        #[serde(default = "main")]
+        process: String,
+    },
+    /// The clock moves.
+    Advance {
+        /// How far.
+        #[serde(default)]
+        seconds: u64,
+    },
+    /// The clock is put to a time of the day, UTC, today or tomorrow.
+    Clock {
+        /// `HH:MM`.
+        at: String,
+    },
+    /// A seller asks another price from now on.
+    Reprice {
+        /// Which.
+        seller: String,
+        /// For what.
+        path: String,
+        /// How much.
+        price: Usd,
+    },
+    /// A seller begins to misbehave.
+    Misbehave {
+        /// Which.
+        seller: String,
+        /// How.
+        rule: FaultRule,
+    },
+    /// A seller behaves from now on.
+    Behave {
+        /// Which.
+        seller: String,
+    },
+    /// A seller sends back the last payment it got, asked or not.
+    Refund {
+        /// Which.
+        seller: String,
+        /// How much; all of it by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<Usd>,
+    },
+    /// The work after a purchase fails: its price is asked back.
+    Claim {
+        /// The purchase key.
+        key: String,
+        /// How much; all of it by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<Usd>,
+        /// Which session.
+        #[serde(default = "main")]
+        session: String,
+    },
+    /// What is open is looked after once.
+    Recover {
+        /// By which process.
+        #[serde(default = "main")]
+        process: String,
+    },
+    /// The operator stops a session's spending.
+    Freeze {
+        /// Which.
+        #[serde(default = "main")]
+        session: String,
+    },
+    /// The operator lets it spend again.
+    Thaw {
+        /// Which.
+        #[serde(default = "main")]
+        session: String,
+    },
+}
+
+const fn one() -> u32 {
+    1
+}
+
+fn main() -> String {
+    "main".to_owned()
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+impl Step {
+    /// The sellers that it names.
+    pub(super) fn sellers(&self) -> Vec<&str> {
+        match self {
+            Self::Reprice { seller, .. }
+            | Self::Misbehave { seller, .. }
+            | Self::Behave { seller }
+            | Self::Refund { seller, .. } => vec![seller],
+            Self::Repeat { steps, .. } => steps.iter().flat_map(Self::sellers).collect(),
+            _ => Vec::new(),
+        }
+    }
+}

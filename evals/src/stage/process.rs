@@ -1,0 +1,67 @@
+//! One process of the buyer: its own handle on the one data file, and its own life.
+
+use super::crash::{Life, MortalLedger, MortalTransport, MortalWallet};
+use super::set::{Seen, Stage, StageError};
+use super::street::Walk;
+use crate::scenario::Approver;
+use bursar::ledger::Ledger;
+use bursar::payments::{ApprovalAnswer, ApproveWith, HttpTransport};
+use bursar::types::{Limits, SeededEntropy};
+use bursar::{Approve, Bursar, Session};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How long a vendor may take: real time, since the line is real.
+const LIMITS: Limits = Limits { body_bytes_max: 8 << 20, head_bytes_max: 64 << 10, timeout_ms: 2_000 };
+
+/// A running process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) life: Arc<Life>,
+    pub(crate) bursar: Bursar,
+    pub(crate) sessions: BTreeMap<String, Arc<Session>>,
+}
+
+impl Process {
+    /// Opens the data file. `number` is different for each life, and with the seed gives its randomness.
+    pub(crate) async fn open(stage: &Stage, number: u64) -> Result<Self, StageError> {
+        let life = Arc::new(Life::default());
+        let http = HttpTransport::new().map_err(|error| StageError::Market(error.to_string()))?;
+        let walk = Walk { street: stage.street.clone(), http };
+        let (of_ledger, of_wallet, of_wire) = (life.clone(), life.clone(), life.clone());
+        let wallet =
+            MortalWallet { inner: stage.wallet.clone(), life: of_wallet, signed: stage.signed.clone() };
+        // Two readers, since above a limit the word of one is not enough.
+        let readers = vec!["http://rpc.test".to_owned(), "http://rpc-2.test".to_owned()];
+        let mut builder = Bursar::builder(stage.data.path().join("data"))
+            .wallet(Arc::new(wallet))
+            .network(stage.market.network(), readers, true)
+            .discovery("http://discovery.test/discovery/search")
+            .clock(stage.clock.clone())
+            .entropy(Arc::new(SeededEntropy::new(stage.seed.wrapping_mul(1_000).wrapping_add(number))))
+            .transport(Arc::new(MortalTransport { inner: walk, life: of_wire }))
+            .around_ledger(move |inner| Ledger::new(Arc::new(MortalLedger { inner, life: of_ledger })))
+            .observer(stage.seen.clone())
+            .limits(LIMITS)
+            .watch_every(None);
+        if let Some(policy) = &stage.scenario.policy {
+            builder = builder.policy("scenario.cedar", policy.clone());
+        }
+        let bursar = builder.open().await.map_err(|error| StageError::Open(Box::new(error)))?;
+        Ok(Self { life, bursar, sessions: BTreeMap::new() })
+    }
+}
+
+/// How the scenario's person answers.
+pub(crate) fn approve(stage: &Stage) -> Approve {
+    let answer = match stage.scenario.approver {
+        Approver::Nobody => return Approve::Rule,
+        Approver::Yes => ApprovalAnswer::Approved,
+        Approver::No => ApprovalAnswer::Refused,
+    };
+    let seen: Arc<Seen> = stage.seen.clone();
+    Approve::Ask(Arc::new(ApproveWith::new("ada", move |ticket| {
+        seen.show(&ticket.summary);
+        answer
+    })))
+}

@@ -1,0 +1,325 @@
+//! What stands on the stage.
+
+use super::crash::{Life, Signed};
+use super::market;
+use super::process::{Process, approve};
+use super::street::Street;
+use crate::scenario::{Scenario, SellerSpec};
+use bursar::payments::{LocalWallet, Mandate, MandateFile, MoneyEvent, Observer, Wallet};
+use bursar::types::{AssetRegistry, Clock, ManualClock, SessionId, Timestamp};
+use bursar::{Bursar, BursarError, Session};
+use bursar_market::{ManualClock as MarketClock, Market};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tempfile::TempDir;
+use thiserror::Error;
+
+/// The buyer's key; worth nothing anywhere.
+pub(crate) const WALLET_KEY: &str = "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
+
+/// Why something could not be put on the stage. A scenario can expect the second.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StageError {
+    /// The scenario does not hold together.
+    #[error("{0}")]
+    Scenario(String),
+    /// Bursar does not open what the scenario describes.
+    #[error(transparent)]
+    Open(Box<BursarError>),
+    /// The market did not start.
+    #[error("market: {0}")]
+    Market(String),
+    /// The temporary folder cannot be made.
+    #[error("temporary folder: {0}")]
+    Folder(#[from] std::io::Error),
+}
+
+impl StageError {
+    /// The reason code that stands for it; `None` if it is the scenario's or the machine's own fault.
+    #[must_use]
+    pub fn code(&self) -> Option<&'static str> {
+        let Self::Open(error) = self else { return None };
+        match &**error {
+            BursarError::Policy(_) => Some("POLICY_INVALID"),
+            BursarError::Mandate(_) | BursarError::Config { .. } => Some("CONFIG_INVALID"),
+            BursarError::Session(error) => Some(match error {
+                bursar::payments::OpenError::Mandate(bursar::payments::MandateError::PolicyChanged(_)) => {
+                    "POLICY_CHANGED"
+                }
+                bursar::payments::OpenError::BudgetChanged => "BUDGET_CHANGED",
+                _ => "SESSION_REFUSED",
+            }),
+            _ => Some("NOT_OPENED"),
+        }
+    }
+}
+
+/// What was said and shown while a scenario was played.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    shown: Mutex<Vec<String>>,
+    events: Mutex<Vec<MoneyEvent>>,
+}
+
+impl Seen {
+    /// A person was shown this.
+    pub(crate) fn show(&self, text: &str) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+    }
+
+    pub(crate) fn shown(&self) -> Vec<String> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Observer for Seen {
+    fn event(&self, event: &MoneyEvent) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+    }
+}
+
+/// A scenario's world: the market, the clock, the data file and the buyer's processes.
+///
+/// An [own agent](crate::AgentFn) gets it, and works with [`Stage::session`].
+#[derive(Debug)]
+pub struct Stage {
+    pub(crate) scenario: Arc<Scenario>,
+    pub(crate) seed: u64,
+    pub(crate) sellers: Vec<SellerSpec>,
+    pub(crate) market: Market,
+    pub(crate) street: Arc<Street>,
+    pub(crate) clock: Arc<ManualClock>,
+    market_clock: MarketClock,
+    pub(crate) wallet: Arc<LocalWallet>,
+    pub(crate) signed: Arc<Signed>,
+    pub(crate) seen: Arc<Seen>,
+    pub(crate) data: TempDir,
+    processes: tokio::sync::Mutex<BTreeMap<String, Process>>,
+    lives: Mutex<u64>,
+    ids: Mutex<BTreeMap<String, SessionId>>,
+}
+
+impl Stage {
+    pub(crate) async fn set(scenario: Arc<Scenario>, seed: u64) -> Result<Self, StageError> {
+        let wallet = LocalWallet::from_private_key(WALLET_KEY)
+            .map_err(|error| StageError::Scenario(format!("the buyer's key: {error}")))?;
+        let buyer = wallet.address().parse();
+        let buyer = buyer.map_err(|_| StageError::Scenario("the buyer has no address".to_owned()))?;
+        let market_clock = MarketClock::new(scenario.starts_at);
+        let sellers = market::sellers(&scenario);
+        let market = market::start(&scenario, &sellers, buyer, market_clock.clone()).await?;
+        let mut street = Street::default();
+        for (spec, seller) in sellers.iter().zip(market.sellers()) {
+            street.build(&spec.host, seller.bound());
+        }
+        for host in ["rpc.test", "rpc-2.test"] {
+            street.build(host, market.rpc_url());
+        }
+        street.build("discovery.test", market.facilitator_url());
+        Ok(Self {
+            clock: Arc::new(ManualClock::new(Timestamp::from_unix_ms(
+                scenario.starts_at.saturating_mul(1_000),
+            ))),
+            scenario,
+            seed,
+            sellers,
+            market,
+            street: Arc::new(street),
+            market_clock,
+            wallet: Arc::new(wallet),
+            signed: Arc::default(),
+            seen: Arc::default(),
+            data: tempfile::tempdir()?,
+            processes: tokio::sync::Mutex::default(),
+            lives: Mutex::default(),
+            ids: Mutex::default(),
+        })
+    }
+
+    /// The scenario that is played.
+    #[must_use]
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// The session `main`, opened under the scenario's mandate when it is first asked for: what an agent works in. Give its
+    /// [`run_context`](Session::run_context) to your agent's `run`, and tools made over it to the agent.
+    ///
+    /// # Errors
+    /// [`StageError`].
+    pub async fn session(&self) -> Result<Arc<Session>, StageError> {
+        self.session_named("main", "main").await.map(|(session, _)| session)
+    }
+
+    /// A session, through a process that is opened if it does not run.
+    pub(crate) async fn session_named(
+        &self,
+        name: &str,
+        process: &str,
+    ) -> Result<(Arc<Session>, Arc<Life>), StageError> {
+        let known = self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        match known {
+            Some(id) => self.resumed(name, process, id).await,
+            None => self.opened(name, process, &toml::Table::new()).await,
+        }
+    }
+
+    async fn resumed(
+        &self,
+        name: &str,
+        process: &str,
+        id: SessionId,
+    ) -> Result<(Arc<Session>, Arc<Life>), StageError> {
+        let mut processes = self.processes.lock().await;
+        let running = self.running(&mut processes, process).await?;
+        if let Some(session) = running.sessions.get(name) {
+            return Ok((session.clone(), running.life.clone()));
+        }
+        let session = running.bursar.resume(id, approve(self)).await;
+        let session = Arc::new(session.map_err(|error| StageError::Open(Box::new(error)))?);
+        running.sessions.insert(name.to_owned(), session.clone());
+        Ok((session, running.life.clone()))
+    }
+
+    /// Opens a session under the scenario's mandate with some keys changed.
+    pub(crate) async fn opened(
+        &self,
+        name: &str,
+        process: &str,
+        changed: &toml::Table,
+    ) -> Result<(Arc<Session>, Arc<Life>), StageError> {
+        let mandate = self.mandate(changed)?;
+        let mut processes = self.processes.lock().await;
+        let running = self.running(&mut processes, process).await?;
+        let purpose = mandate.purpose.clone();
+        let session = running.bursar.session(purpose).mandate(mandate).approve(approve(self)).start().await;
+        let session = Arc::new(session.map_err(|error| StageError::Open(Box::new(error)))?);
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), session.id());
+        running.sessions.insert(name.to_owned(), session.clone());
+        Ok((session, running.life.clone()))
+    }
+
+    async fn running<'a>(
+        &self,
+        processes: &'a mut BTreeMap<String, Process>,
+        name: &str,
+    ) -> Result<&'a mut Process, StageError> {
+        if processes.get(name).is_none_or(|process| process.life.is_over()) {
+            let number = {
+                let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+                *lives = lives.saturating_add(1);
+                *lives
+            };
+            processes.insert(name.to_owned(), Process::open(self, number).await?);
+        }
+        processes.get_mut(name).ok_or_else(|| StageError::Scenario(format!("no process `{name}`")))
+    }
+
+    /// A process's handle on the data file.
+    pub(crate) async fn bursar(&self, process: &str) -> Result<(Bursar, Arc<Life>), StageError> {
+        let mut processes = self.processes.lock().await;
+        let running = self.running(&mut processes, process).await?;
+        Ok((running.bursar.clone(), running.life.clone()))
+    }
+
+    /// Closes a process in order, if it runs.
+    pub(crate) async fn close(&self, process: &str) {
+        let closed = self.processes.lock().await.remove(process);
+        if let Some(process) = closed.filter(|process| !process.life.is_over()) {
+            drop(process.sessions);
+            if let Err(error) = process.bursar.close().await {
+                tracing::warn!(%error, "a process could not be closed");
+            }
+        }
+    }
+
+    /// Waits for what runs on its own in every process.
+    pub(crate) async fn drain(&self) {
+        let processes = self.processes.lock().await;
+        for process in processes.values().filter(|process| !process.life.is_over()) {
+            process.bursar.desk().close().await;
+        }
+    }
+
+    /// The mandate as the scenario's file has it, with some keys changed, and with what it may leave out.
+    pub(crate) fn mandate(&self, changed: &toml::Table) -> Result<Mandate, StageError> {
+        let mut table = self.scenario.mandate.clone();
+        table.extend(changed.clone());
+        let usdc = format!("eip155:{}/erc20:{}", market::CHAIN_ID, market::TOKEN);
+        let default = |table: &mut toml::Table, key: &str, value: toml::Value| {
+            table.entry(key).or_insert(value);
+        };
+        default(&mut table, "purpose", "eval".into());
+        default(&mut table, "user", "ada".into());
+        default(&mut table, "assets", toml::Value::Array(vec![usdc.clone().into()]));
+        if let Some(toml::Value::Array(items)) = table.get_mut("metered") {
+            for (index, item) in items.iter_mut().enumerate() {
+                let toml::Value::Table(item) = item else { continue };
+                default(item, "name", format!("item-{}", index.saturating_add(1)).into());
+                default(item, "asset", usdc.clone().into());
+                default(item, "count", 1.into());
+                let host = item.get("resource").and_then(toml::Value::as_str).and_then(host_of);
+                let seller = self.sellers.iter().find(|seller| Some(&seller.host) == host.as_ref());
+                if let Some(seller) = seller {
+                    default(item, "payee", market::payee(seller).to_string().into());
+                }
+            }
+        }
+        let table = self.named(toml::Value::Table(table), &usdc);
+        let file: MandateFile =
+            table.try_into().map_err(|error| StageError::Scenario(format!("mandate: {error}")))?;
+        file.into_mandate(&AssetRegistry::pinned())
+            .map_err(|error| StageError::Open(Box::new(BursarError::Mandate(error))))
+    }
+
+    /// `@usdc` and `@NAME` as what they stand for.
+    fn named(&self, value: toml::Value, usdc: &str) -> toml::Value {
+        match value {
+            toml::Value::String(text) => toml::Value::String(match text.strip_prefix('@') {
+                Some("usdc") => usdc.to_owned(),
+                Some(name) => self
+                    .sellers
+                    .iter()
+                    .find(|seller| seller.name == name)
+                    .map_or(text.clone(), |seller| market::payee(seller).to_string()),
+                None => text,
+            }),
+            toml::Value::Array(all) => {
+                toml::Value::Array(all.into_iter().map(|value| self.named(value, usdc)).collect())
+            }
+            toml::Value::Table(table) => toml::Value::Table(
+                table.into_iter().map(|(key, value)| (key, self.named(value, usdc))).collect(),
+            ),
+            other => other,
+        }
+    }
+
+    /// One of the market's sellers.
+    pub(crate) fn seller(&self, name: &str) -> Result<&bursar_market::Seller, StageError> {
+        let index = self.sellers.iter().position(|seller| seller.name == name);
+        index
+            .and_then(|index| self.market.seller(index))
+            .ok_or_else(|| StageError::Scenario(format!("there is no seller `{name}`")))
+    }
+
+    /// Everybody's clock moves.
+    pub(crate) fn advance_s(&self, seconds: u64) {
+        self.clock.advance_ms(seconds.saturating_mul(1_000));
+        self.market_clock.advance_s(seconds);
+        self.market.chain().mine();
+    }
+
+    pub(crate) fn wallet_address(&self) -> &str {
+        self.wallet.address()
+    }
+
+    pub(crate) fn now_s(&self) -> u64 {
+        self.clock.now().unix_s()
+    }
+}
+
+fn host_of(resource: &str) -> Option<String> {
+    let url = url::Url::parse(resource.strip_suffix('*').unwrap_or(resource)).ok()?;
+    Some(url.host_str()?.to_owned())
+}
