@@ -56,6 +56,11 @@ pub enum SessionEvent {
         /// Who.
         by: String,
     },
+    /// The agent plans anew: nothing of these plans may be bought any more.
+    PlansWithdrawn {
+        /// Which.
+        plans: Vec<PlanId>,
+    },
     /// Spending stopped.
     Frozen {
         /// Why.
@@ -84,10 +89,12 @@ pub struct SessionState {
     pub policies: Vec<(String, Digest)>,
     /// What blinds the names of its payments.
     pub salt: Digest,
-    /// Approved plans, in order of approval.
+    /// Approved plans that stand, in order of approval.
     pub plans: Vec<Plan>,
     /// Whose word approved them.
     pub approved_by: BTreeMap<PlanId, ApprovedBy>,
+    /// Plans that were approved and taken back.
+    pub withdrawn: Vec<Plan>,
     /// Questions without an answer.
     pub pending: BTreeMap<ApprovalId, (Plan, Digest, Timestamp)>,
     /// Why spending is frozen, if it is.
@@ -116,6 +123,7 @@ impl SessionState {
                     salt,
                     plans: Vec::new(),
                     approved_by: BTreeMap::new(),
+                    withdrawn: Vec::new(),
                     pending: BTreeMap::new(),
                     frozen: None,
                     length: 1,
@@ -136,7 +144,7 @@ impl SessionState {
                         "plan_approved with an approval that was not asked or was used",
                     ));
                 }
-                if state.plans.iter().any(|known| known.id == plan.id) {
+                if state.plan(plan.id).is_some() {
                     return Err(IllegalSessionEvent("plan_approved twice"));
                 }
                 state.approved_by.insert(plan.id, by);
@@ -150,6 +158,15 @@ impl SessionState {
             (Some(mut state), E::ApprovalRefused { approval, .. }) => {
                 if state.pending.remove(&approval).is_none() {
                     return Err(IllegalSessionEvent("approval_refused without a question"));
+                }
+                state
+            }
+            (Some(mut state), E::PlansWithdrawn { plans }) => {
+                for id in plans {
+                    let Some(index) = state.plans.iter().position(|plan| plan.id == id) else {
+                        return Err(IllegalSessionEvent("plans_withdrawn with a plan that is not approved"));
+                    };
+                    state.withdrawn.push(state.plans.remove(index));
                 }
                 state
             }
@@ -174,10 +191,10 @@ impl SessionState {
             .flat_map(|plan| plan.items.iter().map(move |item| (plan, item)))
     }
 
-    /// The plan with this id, if it was approved.
+    /// The plan with this id, if it was ever approved.
     #[must_use]
     pub fn plan(&self, id: PlanId) -> Option<&Plan> {
-        self.plans.iter().find(|plan| plan.id == id)
+        self.plans.iter().chain(&self.withdrawn).find(|plan| plan.id == id)
     }
 }
 

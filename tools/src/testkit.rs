@@ -438,6 +438,11 @@ impl Buyer for FakeBuyer {
         })
     }
 
+    async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {
+        self.approved.lock().unwrap().clear();
+        Ok(Vec::new())
+    }
+
     async fn standing(&self) -> Result<Standing, FetchError> {
         Ok(self.standing.lock().unwrap().clone().unwrap())
     }

@@ -287,6 +287,12 @@ pub trait Buyer: Send + Sync + fmt::Debug {
     /// [`FetchError::Ledger`]; a refusal is a [`PlanOutcome`].
     async fn propose(&self, proposal: PlanProposal) -> Result<PlanOutcome, FetchError>;
 
+    /// Takes back every plan that stands; returns which.
+    ///
+    /// # Errors
+    /// [`FetchError`]: nothing was taken back.
+    async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError>;
+
     /// Where the session stands.
     ///
     /// # Errors
@@ -349,6 +355,20 @@ impl Purse {
     /// Dropping the future may leave the plan approved, or its question without an answer; `standing` tells.
     pub async fn propose(&self, proposal: PlanProposal) -> Result<PlanOutcome, FetchError> {
         self.0.propose(proposal).await
+    }
+
+    /// Takes back every plan that stands, so that the session explores again; returns which. What was signed before goes on.
+    ///
+    /// # Errors
+    /// [`FetchError`]: nothing was taken back.
+    ///
+    /// # Idempotency
+    /// A second call takes back nothing more.
+    ///
+    /// # Cancellation
+    /// Dropping the future may leave the plans taken back; `standing` tells.
+    pub async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {
+        self.0.withdraw_plans().await
     }
 
     /// Where the session stands: phase, budgets, and what can still be bought.

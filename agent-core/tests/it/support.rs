@@ -6,9 +6,9 @@ use bursar_agent_core::{
 };
 use bursar_types::{
     Action, AgentId, Buyer, CallId, Decision, Digest, Effect, FetchError, Fetched, Gate, GateError,
-    HttpRequest, Journal, JournalError, JournalRecord, ManualClock, PlanOutcome, PlanProposal, Principal,
-    PurchaseKey, Purse, QuoteOutcome, Reason, RunId, SeededEntropy, SessionId, Standing, StoredRecord,
-    Timestamp, Verdict,
+    HttpRequest, Journal, JournalError, JournalRecord, ManualClock, PlanId, PlanOutcome, PlanProposal,
+    Principal, PurchaseKey, Purse, QuoteOutcome, Reason, RunId, SeededEntropy, SessionId, Standing,
+    StoredRecord, Timestamp, Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -154,6 +154,9 @@ impl Buyer for EmptyBuyer {
         Err(FetchError::Closing)
     }
     async fn propose(&self, _: PlanProposal) -> Result<PlanOutcome, FetchError> {
+        Err(FetchError::Closing)
+    }
+    async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {
         Err(FetchError::Closing)
     }
     async fn standing(&self) -> Result<Standing, FetchError> {

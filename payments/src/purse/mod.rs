@@ -25,6 +25,7 @@ mod settle;
 mod sums;
 mod told;
 mod watch;
+mod withdraw;
 
 pub use clearance::{Clearance, Signable, VoidClearance};
 pub use desk::{DeskError, OpenObligation};
@@ -47,8 +48,8 @@ use async_trait::async_trait;
 use bursar_ledger::{CommitError, EventError, Ledger, StoreError};
 use bursar_types::{
     Action, AssetRegistry, Buyer, Clock, Decision, Delivery, Digest, Entropy, FetchError, Fetched, Gate,
-    GateError, HttpRequest, Limits, Phase, PlanOutcome, PlanProposal, Principal, PurchaseKey, QuoteOutcome,
-    SessionId, Standing, Transport, Undelivered,
+    GateError, HttpRequest, Limits, Phase, PlanId, PlanOutcome, PlanProposal, Principal, PurchaseKey,
+    QuoteOutcome, SessionId, Standing, Transport, Undelivered,
 };
 use flight::Flights;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -252,6 +253,10 @@ impl Buyer for TaskBuyer {
         self.0.tell(&MoneyEvent::PlanDecided { outcome: outcome.clone() });
         self.0.note_phase().await;
         Ok(outcome)
+    }
+
+    async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {
+        self.0.withdraw_plans().await
     }
 
     async fn standing(&self) -> Result<Standing, FetchError> {

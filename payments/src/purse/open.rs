@@ -347,6 +347,7 @@ pub(super) fn add_session_event(
         SessionEvent::ApprovalRefused { approval, .. } => {
             ("approval.refused", vec![("approval", json!(approval))])
         }
+        SessionEvent::PlansWithdrawn { plans } => ("plans.withdrawn", vec![("plans", json!(plans))]),
         SessionEvent::Frozen { .. } => ("session.frozen", vec![]),
         SessionEvent::Thawed { .. } => ("session.thawed", vec![]),
     };

@@ -16,4 +16,5 @@ mod governs;
 mod machine;
 mod traps;
 mod uncompensated;
+mod withdraws;
 mod world;

@@ -1,8 +1,8 @@
 use super::*;
 use crate::testkit::{DOC, Ends, GAS, Reply, World, assets, call};
 use bursar_types::{
-    Buyer, CallId, FetchError, HttpRequest, PlanOutcome, PlanProposal, Purse, QuoteOutcome, RunId, SessionId,
-    Standing,
+    Buyer, CallId, FetchError, HttpRequest, PlanId, PlanOutcome, PlanProposal, Purse, QuoteOutcome, RunId,
+    SessionId, Standing,
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -130,6 +130,9 @@ impl Buyer for Keys {
         Err(FetchError::Closing)
     }
     async fn propose(&self, _: PlanProposal) -> Result<PlanOutcome, FetchError> {
+        Err(FetchError::Closing)
+    }
+    async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {
         Err(FetchError::Closing)
     }
     async fn standing(&self) -> Result<Standing, FetchError> {
