@@ -1,7 +1,8 @@
 //! One stream of everything that happens in a session.
 
+use async_trait::async_trait;
 use bursar_agent_core::RunEvent;
-use bursar_payments::{MoneyEvent, Observer};
+use bursar_payments::{AlertError, Alerts, GateReached, MoneyEvent, Observer};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -43,7 +44,7 @@ impl EventStream {
     }
 }
 
-/// Puts money events into the stream.
+/// Puts money events into the stream. An alert is taken while somebody holds the stream.
 #[derive(Debug)]
 pub(crate) struct Tap(pub(crate) mpsc::UnboundedSender<MoneyEvent>);
 
@@ -51,5 +52,15 @@ impl Observer for Tap {
     fn event(&self, event: &MoneyEvent) {
         // Nobody listening is no fault of the payment's.
         let _ = self.0.send(event.clone());
+    }
+}
+
+#[async_trait]
+impl Alerts for Tap {
+    async fn deliver(&self, _gate: &GateReached) -> Result<(), AlertError> {
+        match self.0.is_closed() {
+            false => Ok(()),
+            true => Err(AlertError("nobody holds the session's event stream".into())),
+        }
     }
 }

@@ -215,6 +215,7 @@ fn hooks(approve: Approve) -> (SessionHooks, EventStream, bursar_agent_core::Eve
         Approve::Ask(approver) => Some(approver),
         Approve::Rule | Approve::Never => None,
     };
-    let hooks = SessionHooks { approver, approval, observer: Arc::new(Tap(money)) };
+    let tap = Arc::new(Tap(money));
+    let hooks = SessionHooks { approver, approval, observer: tap.clone(), alerts: Some(tap) };
     (hooks, EventStream::new(money_events, runs), sender)
 }

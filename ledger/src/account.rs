@@ -14,6 +14,8 @@ pub enum Window {
         /// Length in milliseconds.
         length_ms: u64,
     },
+    /// Only while it is held: what was captured or given back counts no longer. Caps how much may be under way at once.
+    Open,
 }
 
 /// A cap on one scope over one window.

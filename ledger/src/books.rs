@@ -280,7 +280,7 @@ impl BudgetRow {
     /// The last moment that has left a rolling window by `now`; `None` if nothing ever leaves.
     pub(crate) fn left_window_by(&self, now: Timestamp) -> Option<Timestamp> {
         match self.budget.window {
-            Window::Life => None,
+            Window::Life | Window::Open => None,
             Window::Rolling { length_ms } => {
                 now.unix_ms().checked_sub(length_ms).map(Timestamp::from_unix_ms)
             }
@@ -289,7 +289,11 @@ impl BudgetRow {
 
     /// Whether a capture at `at` counts at `now`.
     pub(crate) fn counts(&self, at: Timestamp, now: Timestamp) -> bool {
-        self.left_window_by(now).is_none_or(|left| at > left)
+        match self.budget.window {
+            Window::Life => true,
+            Window::Rolling { .. } => self.left_window_by(now).is_none_or(|left| at > left),
+            Window::Open => false,
+        }
     }
 
     /// Whether rows of its window must be dropped before its sums are right at `now`.

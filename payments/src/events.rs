@@ -1,10 +1,13 @@
 //! What the purse tells whoever watches.
 
+use async_trait::async_trait;
 use bursar_types::{
-    Amount, ArtifactRef, Decision, PaymentId, PaymentView, Phase, PlanOutcome, Quote, Timestamp,
+    Amount, ArtifactRef, BudgetId, Decision, GateLevel, PaymentId, PaymentView, Phase, PlanOutcome, Quote,
+    Timestamp,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
+use thiserror::Error;
 
 /// One thing that happened to money. Everything here is in the journal already; the stream is for screens.
 #[derive(Debug, Clone, Serialize)]
@@ -112,6 +115,11 @@ pub enum MoneyEvent {
         /// By when.
         due: Timestamp,
     },
+    /// A budget reached one of its gates. The agent is told by its [`Standing`](bursar_types::Standing) too.
+    GateReached {
+        /// Which, and how far.
+        gate: GateReached,
+    },
     /// No money moved, and that is proven.
     NotPaid {
         /// The payment.
@@ -120,6 +128,63 @@ pub enum MoneyEvent {
         proof: String,
     },
 }
+
+/// A budget reached one of its gates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateReached {
+    /// The budget.
+    pub budget: BudgetId,
+    /// What it caps, such as `user per day`.
+    pub name: String,
+    /// Which gate.
+    pub level: GateLevel,
+    /// What is spent and held with the payment that reached it, in micro-USD. Before refunds, but for `stopped`.
+    pub used: Amount,
+    /// The cap, in micro-USD.
+    pub limit: Amount,
+}
+
+/// Takes the alerts that a mandate [requires](crate::AlertRule::Required).
+///
+/// # What implementers guarantee
+/// `Ok` only once the alert is where it cannot be lost, such as in a queue on disk or with the person. It may come more than
+/// once for one gate, and also for a payment that is refused afterwards; [`GateReached::budget`] and
+/// [`GateReached::level`] tell repeats. It is called before anything is held, so it should answer within seconds.
+///
+/// # Example
+/// ```
+/// use bursar_payments::{AlertError, Alerts, GateReached};
+/// use std::io::Write as _;
+///
+/// /// Appends alerts to a file that an operator's tools follow.
+/// #[derive(Debug)]
+/// struct AlertFile(std::path::PathBuf);
+///
+/// #[async_trait::async_trait]
+/// impl Alerts for AlertFile {
+///     async fn deliver(&self, gate: &GateReached) -> Result<(), AlertError> {
+///         let append = || -> std::io::Result<()> {
+///             let mut file = std::fs::File::options().append(true).create(true).open(&self.0)?;
+///             writeln!(file, "{} {}", gate.level, gate.name)?;
+///             file.sync_all()
+///         };
+///         append().map_err(|error| AlertError(error.into()))
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Alerts: Send + Sync + fmt::Debug {
+    /// Takes one alert.
+    ///
+    /// # Errors
+    /// [`AlertError`]: the payment is refused with `GATE_UNDELIVERED`, and nothing was held for it.
+    async fn deliver(&self, gate: &GateReached) -> Result<(), AlertError>;
+}
+
+/// An alert was not taken.
+#[derive(Debug, Error)]
+#[error("alert was not taken: {0}")]
+pub struct AlertError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Watches what happens to money.
 ///

@@ -22,9 +22,10 @@ mod transport;
 mod wallet;
 
 pub use approval::{ApprovalAnswer, ApproveWith, Approver};
-pub use events::{MoneyEvent, NoObserver, Observer};
+pub use events::{AlertError, Alerts, GateReached, MoneyEvent, NoObserver, Observer};
 pub use mandate::{
-    BudgetRule, Mandate, MandateError, MandateFile, MandateFileError, MeteredItem, PlanApproval, Scope,
+    AlertRule, BudgetRule, CategoryRule, Counted, Gates, LimitRule, Mandate, MandateError, MandateFile,
+    MandateFileError, MeteredItem, OTHER, PlanApproval, Scope, family_of,
 };
 pub use obligation::{
     Claim, Next, Obligation, ObligationEvent, ObligationState, Refund, Remedy, Step, StepResult,

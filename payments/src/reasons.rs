@@ -1,6 +1,8 @@
 //! Why something was refused: stable codes, a sentence for the person, and a next step for the agent.
 
-use bursar_types::{Amount, Reason, Timestamp};
+use crate::mandate::Scope;
+use crate::purse::Part;
+use bursar_types::{Amount, GateLevel, Reason, Timestamp};
 
 pub(crate) fn changed(code: &'static str, what: &str, approved: &str, found: &str) -> Reason {
     Reason::new(
@@ -59,6 +61,66 @@ pub(crate) fn budget_exceeded(name: &str, left: &str, asked: &str) -> Reason {
         "BUDGET_EXCEEDED",
         format!("{asked} is more than the {left} left in budget `{name}`"),
         "choose something cheaper, or go on with what is there",
+    )
+}
+
+/// A cap on how often was reached: velocity, a loop, or too much under way at once.
+pub(crate) fn limit_reached(part: Part, name: &str, limit: &str, asked: &str) -> Reason {
+    match part {
+        Part::UnknownVendors => Reason::new(
+            "UNKNOWN_VENDOR_POOL",
+            format!(
+                "{asked} is more than what is left of the budget that all vendors share which the mandate does not name"
+            ),
+            "buy from a vendor that the mandate names, or ask the user to add this one",
+        ),
+        Part::Open => Reason::new(
+            "OPEN_HOLDS_EXCEEDED",
+            format!("no more than {limit} may be under way at once ({name})"),
+            "wait until a payment under way is settled, and fetch again",
+        ),
+        Part::Payments(Scope::Family) => Reason::new(
+            "LOOP_DETECTED",
+            format!("{limit} purchases of the same kind were made from this vendor already ({name})"),
+            "stop buying this; use what was bought, or go on without it",
+        ),
+        _ => Reason::new(
+            "VELOCITY_EXCEEDED",
+            format!("no more than {limit} are allowed: {name}"),
+            "wait until the window has passed, or go on without it",
+        ),
+    }
+}
+
+pub(crate) fn sessions_exceeded(name: &str, limit: &str) -> Reason {
+    Reason::new(
+        "SESSIONS_EXCEEDED",
+        format!("no more than {limit} sessions may begin: {name}"),
+        "go on in a session that is open, or wait until the window has passed",
+    )
+}
+
+pub(crate) fn gate_undelivered(name: &str, level: GateLevel) -> Reason {
+    Reason::new(
+        "GATE_UNDELIVERED",
+        format!("the payment would take budget `{name}` to its gate `{level}`, and nobody took the alert"),
+        "buy something smaller, or wait until alerts are delivered again",
+    )
+}
+
+pub(crate) fn mandate_expired() -> Reason {
+    Reason::new(
+        "MANDATE_EXPIRED",
+        "the mandate, or the one it was cut from, has expired",
+        "ask the user for a new mandate",
+    )
+}
+
+pub(crate) fn mandate_revoked() -> Reason {
+    Reason::new(
+        "MANDATE_REVOKED",
+        "the mandate, or the one it was cut from, was revoked",
+        "stop buying; ask the user for a new mandate if it is still needed",
     )
 }
 

@@ -22,6 +22,8 @@ pub enum SessionEvent {
         mandate: Box<Mandate>,
         /// Digests of the policies in force, by file name.
         policies: Vec<(String, Digest)>,
+        /// The session that delegated to it, if one did.
+        parent: Option<SessionId>,
         /// Random; in the names of its payments, so that the journal alone confirms no guess at what was asked for.
         salt: Digest,
     },
@@ -66,6 +68,11 @@ pub enum SessionEvent {
         /// Why.
         reason: String,
     },
+    /// The mandate was taken back, for good: for this session, and for all that it delegated to.
+    Revoked {
+        /// Who said so.
+        by: String,
+    },
     /// Spending may go on.
     Thawed {
         /// Who said so.
@@ -99,6 +106,10 @@ pub struct SessionState {
     pub pending: BTreeMap<ApprovalId, (Plan, Digest, Timestamp)>,
     /// Why spending is frozen, if it is.
     pub frozen: Option<String>,
+    /// The session that delegated to it, if one did.
+    pub parent: Option<SessionId>,
+    /// Who took the mandate back, if somebody did.
+    pub revoked: Option<String>,
     /// How many events were folded; decisions require that it is still so.
     pub length: u64,
 }
@@ -115,7 +126,7 @@ impl SessionState {
     ) -> Result<Self, IllegalSessionEvent> {
         use SessionEvent as E;
         let mut next = match (state, event) {
-            (None, E::Opened { mandate, policies, salt }) => {
+            (None, E::Opened { mandate, policies, parent, salt }) => {
                 return Ok(Self {
                     id,
                     mandate: *mandate,
@@ -126,6 +137,8 @@ impl SessionState {
                     withdrawn: Vec::new(),
                     pending: BTreeMap::new(),
                     frozen: None,
+                    parent,
+                    revoked: None,
                     length: 1,
                 });
             }
@@ -172,6 +185,10 @@ impl SessionState {
             }
             (Some(mut state), E::Frozen { reason }) => {
                 state.frozen = Some(reason);
+                state
+            }
+            (Some(mut state), E::Revoked { by }) => {
+                state.revoked.get_or_insert(by);
                 state
             }
             (Some(mut state), E::Thawed { .. }) => {

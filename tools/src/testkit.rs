@@ -6,7 +6,7 @@ use bursar_ledger::{Ledger, MemoryStore, Payload, SealedEvent, StreamId, Transac
 use bursar_memory::Library;
 use bursar_types::{
     Amount, ApprovalId, ApprovalTicket, ArtifactId, ArtifactRecord, ArtifactRef, Asset, AssetId,
-    AssetRegistry, BudgetStanding, Buyer, CallId, Decision, Delivery, Digest, FetchError, Fetched,
+    AssetRegistry, BudgetStanding, Buyer, CallId, Decision, Delivery, Digest, FetchError, Fetched, GateLevel,
     HttpRequest, ManualClock, OpenItem, PaymentId, PaymentView, Phase, PlanId, PlanItemId, PlanOutcome,
     PlanProposal, PlanView, Provenance, PurchaseKey, Purse, Quote, QuoteId, QuoteOutcome, Reason,
     ReceiptView, RunId, SeededEntropy, SessionId, Standing, Timestamp, TransportError, Undelivered,
@@ -60,6 +60,7 @@ pub(crate) fn standing(budgets: &[(&str, u128, u128)]) -> Standing {
         spent: usd(*spent),
         held: usd(0),
         left: usd(limit - spent),
+        gate: GateLevel::None,
     });
     let item = OpenItem {
         plan: PlanId::derived(&[b"p"]),

@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::decision::{Decision, Reason};
 use crate::digest::Digest;
 use crate::id::{ArtifactId, PaymentId, PlanId, PlanItemId, SessionId};
+use crate::level::GateLevel;
 use crate::phase::Phase;
 use crate::plan::{ApprovalTicket, PlanOutcome, PlanProposal};
 use crate::quote::{Quote, QuoteOutcome};
@@ -236,6 +237,8 @@ pub struct BudgetStanding {
     pub held: Amount,
     /// What is left; zero also when spending passed the cap.
     pub left: Amount,
+    /// The highest gate it has reached.
+    pub gate: GateLevel,
 }
 
 /// An item of an approved plan that can still be bought.
@@ -260,6 +263,14 @@ pub struct Standing {
     pub budgets: Vec<BudgetStanding>,
     /// What can still be bought.
     pub open_items: Vec<OpenItem>,
+}
+
+impl Standing {
+    /// The highest gate that any of its budgets has reached.
+    #[must_use]
+    pub fn gate(&self) -> GateLevel {
+        self.budgets.iter().map(|budget| budget.gate).max().unwrap_or_default()
+    }
 }
 
 /// What a purse is made of. `bursar-payments` implements it; nothing else should.

@@ -16,6 +16,7 @@ mod gate;
 mod id;
 mod journal;
 mod label;
+mod level;
 mod phase;
 mod plan;
 mod quote;
@@ -40,6 +41,7 @@ pub use id::{
 };
 pub use journal::{Journal, JournalError, JournalRecord, StoredRecord};
 pub use label::DataLabel;
+pub use level::GateLevel;
 pub use phase::Phase;
 pub use plan::{ApprovalTicket, PlanItem, PlanItemView, PlanOutcome, PlanProposal, PlanView};
 pub use quote::{Quote, QuoteOutcome};

@@ -209,6 +209,7 @@ async fn spending_is_compared_with_every_budget_of_the_same_asset() {
             spent: usd(spent),
             held: usd(held),
             left: usd(0),
+            gate: bursar_types::GateLevel::None,
         }],
         open_items: Vec::new(),
     };

@@ -92,6 +92,13 @@ impl TextScreen {
             MoneyEvent::NotPaid { proof, .. } => {
                 put(&format!("{DIM}not paid{DIM:#}  nothing moved: {}", line(proof, 300)));
             }
+            MoneyEvent::GateReached { gate } => put(&format!(
+                "{HEAD}budget{HEAD:#}    `{}` is {}: {} of {}",
+                gate.name,
+                gate.level,
+                self.amounts.show(&gate.used),
+                self.amounts.show(&gate.limit)
+            )),
             // What is set aside or being signed is a moment's affair; the end of it is told.
             _ => {}
         }

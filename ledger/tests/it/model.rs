@@ -128,6 +128,7 @@ impl Reference {
                 Some(Phase::Captured { at, debits }) => {
                     let counts = match budget.window {
                         Window::Life => true,
+                        Window::Open => false,
                         Window::Rolling { length_ms } => now < at + length_ms,
                     };
                     let back = if budget.gross { 0 } else { self.refunded(id, budget.id) };
@@ -281,7 +282,7 @@ struct Step {
     handle: usize,
 }
 
-/// A tree of five in one unit, with a window and gross ones in it, and one in another unit.
+/// A tree of five in one unit, with windows, one that counts only what is open, and gross ones in it, and one in another unit.
 pub(crate) fn a_budget() -> impl Strategy<Value = Budget> {
     (0..BUDGETS, 0..40_u32).prop_map(|(id, odd)| {
         let parent = [None, Some(0), Some(0), Some(1), None, None][usize::from(id)];
@@ -295,7 +296,11 @@ pub(crate) fn a_budget() -> impl Strategy<Value = Budget> {
             id: budget_id(id),
             name: format!("budget {id}"),
             limit: Amount::from_atomic(asset, limit),
-            window: if matches!(id, 1 | 3 | 4) { rolling } else { Window::Life },
+            window: match id {
+                1 | 3 => rolling,
+                4 => Window::Open,
+                _ => Window::Life,
+            },
             gross: id == 2,
             parent: parent.map(budget_id),
         }

@@ -1,12 +1,76 @@
 //! The mandate as people write it, in `bursar.toml`.
 
-use super::{BudgetRule, Mandate, MandateError, MeteredItem, PlanApproval, Scope};
-use bursar_ledger::Window;
+mod rules;
+
+use super::{Mandate, MandateError, MeteredItem, PlanApproval};
 use bursar_types::{Amount, Asset, AssetId, AssetRegistry, ParseAmountError, UnknownAsset};
+use rules::{BudgetFile, CategoryFile, LimitFile};
 use serde::Deserialize;
 use thiserror::Error;
 
-/// The `[mandate]` table: amounts as decimal text, windows by name.
+/// The `[mandate]` table: amounts in US dollars as decimal text, windows by name or in seconds.
+///
+/// ```
+/// let file: bursar_payments::MandateFile = toml::from_str(r#"
+///     purpose = "weather for the sailing club"
+///     user = "ada"
+///     agent = "skipper"
+///     assets = ["eip155:84532/erc20:0x036CbD53842c5426634e7929541eC2318f3dCF7e"]
+///
+///     # Caps on money. Scopes: session, agent, user, project, vendor, payee, category, rail, family, unknown_vendors, all.
+///     # Windows: life (the default), minute, hour, day, month (30 days), open (held at once), or a number of seconds.
+///     [[budget]]
+///     scope = "session"
+///     limit = "0.50"
+///     gates = { notify = 5000, tighten = 7500, stop = 10000 }  # in basis points of the limit; these are the defaults
+///     [[budget]]
+///     scope = "user"
+///     limit = "5.00"
+///     window = "day"
+///     gross = true            # a refund gives nothing back
+///     alert = "required"      # no payment reaches a gate whose alert nobody took
+///     [[budget]]
+///     scope = "payee"         # one address behind many hosts
+///     limit = "1.00"
+///     window = "day"
+///     [[budget]]
+///     scope = "category"
+///     only = "weather"
+///     limit = "0.30"
+///     [[budget]]
+///     scope = "unknown_vendors"   # all vendors that this file does not name, together
+///     limit = "0.05"
+///     window = "day"
+///     [[budget]]
+///     scope = "session"
+///     window = "open"         # held at once
+///     limit = "0.20"
+///
+///     # Caps on how often: `payments` or `sessions`.
+///     [[limit]]
+///     scope = "vendor"
+///     payments = 20
+///     window = "minute"
+///     [[limit]]
+///     scope = "family"        # the same kind of thing from the same vendor
+///     payments = 3
+///     window = "day"
+///     [[limit]]
+///     scope = "session"
+///     payments = 8
+///     window = "open"         # under way at once
+///     [[limit]]
+///     scope = "agent"
+///     sessions = 10
+///     window = 3600
+///
+///     [[category]]
+///     name = "weather"
+///     vendors = ["api.weather.example", "*.forecast.example"]
+/// "#)?;
+/// file.into_mandate(&bursar_types::AssetRegistry::pinned())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MandateFile {
@@ -15,10 +79,15 @@ pub struct MandateFile {
     user: String,
     #[serde(default = "default_project")]
     project: String,
+    agent: Option<String>,
     #[serde(default = "default_role")]
     role: String,
     #[serde(default)]
     budget: Vec<BudgetFile>,
+    #[serde(default)]
+    limit: Vec<LimitFile>,
+    #[serde(default)]
+    category: Vec<CategoryFile>,
     #[serde(default)]
     vendors: Vec<String>,
     assets: Vec<AssetId>,
@@ -37,25 +106,6 @@ pub struct MandateFile {
     plan_s_max: u64,
     #[serde(default)]
     metered: Vec<MeteredFile>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BudgetFile {
-    scope: Scope,
-    limit: String,
-    #[serde(default)]
-    window: WindowFile,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum WindowFile {
-    #[default]
-    Life,
-    Hour,
-    Day,
-    Month,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -97,15 +147,14 @@ impl MandateFile {
     /// [`MandateFileError`], naming the field.
     pub fn into_mandate(self, registry: &AssetRegistry) -> Result<Mandate, MandateFileError> {
         let usd = Asset::micro_usd();
-        let amount = |field: &str, asset: &Asset, text: &str| {
-            Amount::parse_decimal(asset, text)
-                .map_err(|source| MandateFileError::Amount { field: field.to_owned(), source })
-        };
         let mut mandate = Mandate::new(self.purpose, self.user);
-        for budget in &self.budget {
-            let limit = amount("budget.limit", &usd, &budget.limit)?;
-            mandate.budgets.push(BudgetRule { scope: budget.scope, limit, window: budget.window.into() });
+        for (index, budget) in self.budget.into_iter().enumerate() {
+            mandate.budgets.push(budget.into_rule(index)?);
         }
+        for (index, limit) in self.limit.into_iter().enumerate() {
+            mandate.limits.push(limit.into_rule(index)?);
+        }
+        mandate.categories = self.category.into_iter().map(Into::into).collect();
         for item in self.metered {
             let asset = registry.get(&item.asset)?;
             mandate.metered.push(MeteredItem {
@@ -126,6 +175,7 @@ impl MandateFile {
             self.review_above.map(|text| amount("review_above", &usd, &text)).transpose()?;
         mandate.ask_above = self.ask_above.map(|text| amount("ask_above", &usd, &text)).transpose()?;
         mandate.project = self.project;
+        mandate.agent = self.agent.unwrap_or(mandate.agent);
         mandate.role = self.role;
         mandate.vendors = self.vendors;
         mandate.assets = self.assets;
@@ -139,16 +189,9 @@ impl MandateFile {
     }
 }
 
-impl From<WindowFile> for Window {
-    fn from(window: WindowFile) -> Self {
-        const HOUR_MS: u64 = 3_600_000;
-        match window {
-            WindowFile::Life => Self::Life,
-            WindowFile::Hour => Self::Rolling { length_ms: HOUR_MS },
-            WindowFile::Day => Self::Rolling { length_ms: HOUR_MS * 24 },
-            WindowFile::Month => Self::Rolling { length_ms: HOUR_MS * 24 * 30 },
-        }
-    }
+fn amount(field: &str, asset: &Asset, text: &str) -> Result<Amount, MandateFileError> {
+    Amount::parse_decimal(asset, text)
+        .map_err(|source| MandateFileError::Amount { field: field.to_owned(), source })
 }
 
 fn local() -> String {
@@ -182,6 +225,8 @@ const fn an_hour() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mandate::{AlertRule, Gates, Scope};
+    use bursar_ledger::Window;
 
     const FILE: &str = r#"
         purpose = "weather"
@@ -213,8 +258,8 @@ mod tests {
     #[test]
     fn bad_input_names_the_field() {
         for (from, to, says) in [
-            ("\"0.50\"", "\"-1\"", "budget.limit: `-1` is negative"),
-            ("\"0.50\"", "\"1e9\"", "budget.limit: `1e9` is not a plain decimal"),
+            ("\"0.50\"", "\"-1\"", "budget[0].limit: `-1` is negative"),
+            ("\"5\"", "\"1e9\"", "budget[1].limit: `1e9` is not a plain decimal"),
             ("\"0.50\"", "\"0\"", "a budget of 0 buys nothing"),
             ("\"0.01\"", "\"0.0000001\"", "has 7 decimals"),
             ("purpose", "porpoise", "unknown field `porpoise`"),
@@ -227,5 +272,167 @@ mod tests {
             let error = read(&FILE.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(says), "{error}");
         }
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_kept_is_named_with_its_place() {
+        for (rule, says) in [
+            (
+                r#"[[budget]]
+                scope = "user"
+                limit = "5"
+                window = "fortnight""#,
+                "expected `life`, `minute`",
+            ),
+            (
+                r#"[[budget]]
+                scope = "user"
+                limit = "5"
+                window = -5"#,
+                "expected `life`, `minute`",
+            ),
+            (
+                r#"[[budget]]
+                scope = "user"
+                limit = "5"
+                window = 0"#,
+                "budget[1].window: a window of 0 seconds",
+            ),
+            (
+                r#"[[budget]]
+                scope = "user"
+                limit = "5"
+                window = 400000000"#,
+                "budget[1].window: a window is at most ten years",
+            ),
+            (
+                r#"[[budget]]
+                scope = "session"
+                limit = "9""#,
+                "budget[1]: another budget has the same scope",
+            ),
+            (
+                r#"[[budget]]
+                scope = "user"
+                limit = "5"
+                gates = { notify = 9000 }"#,
+                "budget[1].gates: they are basis points",
+            ),
+            (
+                r#"[[budget]]
+                scope = "user"
+                limit = "5"
+                gates = { stop = 10001 }"#,
+                "budget[1].gates: they are basis points",
+            ),
+            (
+                r#"[[budget]]
+                scope = "user"
+                limit = "5"
+                gates = { warn = 1 }"#,
+                "unknown field `warn`",
+            ),
+            (
+                r#"[[budget]]
+                scope = "user"
+                limit = "5"
+                alert = "maybe""#,
+                "unknown variant `maybe`",
+            ),
+            (
+                r#"[[budget]]
+                scope = "user"
+                limit = "5"
+                only = "ada""#,
+                "budget[1].only: only budgets of scope",
+            ),
+            (
+                r#"[[budget]]
+                scope = "category"
+                limit = "5"
+                only = "news""#,
+                "budget[1].only: no category has this name",
+            ),
+            (
+                r#"[[budget]]
+                scope = "galaxy"
+                limit = "5""#,
+                "unknown variant `galaxy`",
+            ),
+            (
+                r#"[[limit]]
+                scope = "vendor"
+                window = "minute""#,
+                "limit[0]: give either `payments = N` or `sessions = N`",
+            ),
+            (
+                r#"[[limit]]
+                scope = "vendor"
+                payments = 0
+                window = "minute""#,
+                "limit[0]: a limit of 0",
+            ),
+            (
+                r#"[[limit]]
+                scope = "vendor"
+                sessions = 3
+                window = "hour""#,
+                "limit[0].scope: sessions are counted by",
+            ),
+            (
+                r#"[[limit]]
+                scope = "agent"
+                sessions = 3
+                window = "open""#,
+                "limit[0].window: sessions are counted when they begin",
+            ),
+            (
+                r#"[[limit]]
+                scope = "vendor"
+                payments = -1
+                window = "hour""#,
+                "invalid value: integer `-1`",
+            ),
+            (
+                r#"[[category]]
+                name = "other"
+                vendors = ["api.example"]"#,
+                "category `other`: its name is used twice, or is `other`",
+            ),
+            (
+                r#"[[category]]
+                name = "news"
+                vendors = ["https://api.example"]"#,
+                "category `news`: its vendors are not hosts",
+            ),
+        ] {
+            let file = FILE.replacen("budget = [{ scope = \"session\", limit = \"0.50\" }, { scope = \"user\", limit = \"5\", window = \"day\" }]", "", 1);
+            let error = read(&format!("{file}\n[[budget]]\nscope = \"session\"\nlimit = \"0.50\"\n{rule}"))
+                .unwrap_err();
+            assert!(error.contains(says), "{rule}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_window_and_gate_can_be_written() {
+        let rolling = |seconds: u64| Window::Rolling { length_ms: seconds * 1_000 };
+        for (window, means) in [
+            ("\"life\"", Window::Life),
+            ("\"open\"", Window::Open),
+            ("\"minute\"", rolling(60)),
+            ("\"hour\"", rolling(3_600)),
+            ("\"day\"", rolling(86_400)),
+            ("\"month\"", rolling(2_592_000)),
+            ("90", rolling(90)),
+        ] {
+            let file = FILE.replacen("window = \"day\"", &format!("window = {window}"), 1);
+            assert_eq!(read(&file).unwrap().budgets[1].window, means, "{window}");
+        }
+        let gates = r#"window = "day", gates = { stop = 6000 }, gross = true, alert = "required""#;
+        let mandate = read(&FILE.replacen("window = \"day\"", gates, 1)).unwrap();
+        let rule = &mandate.budgets[1];
+        assert_eq!(rule.gates, Gates { notify: 5_000, tighten: 6_000, stop: 6_000 });
+        assert_eq!((rule.scope, rule.gross, rule.alert), (Scope::User, true, AlertRule::Required));
+        assert_eq!(rule.cap().atomic(), 3_000_000);
     }
 }

@@ -1,13 +1,22 @@
 //! The mandate: what the user authorised.
 
+mod budget;
+mod category;
+mod check;
+mod family;
 mod file;
 
+pub(crate) use budget::window_words;
+pub use budget::{AlertRule, BudgetRule, Counted, Gates, LimitRule, Scope};
+pub use category::{CategoryRule, OTHER};
+pub use check::MandateError;
+pub(crate) use check::window_key;
+pub use family::family_of;
 pub use file::{MandateFile, MandateFileError};
 
 use bursar_ledger::Window;
 use bursar_types::{Amount, AssetId, Digest, Timestamp, canonical_digest};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 /// Who is asked about plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,34 +52,6 @@ impl PlanApproval {
     }
 }
 
-/// Whose spending a budget counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// This session.
-    Session,
-    /// All sessions of this user.
-    User,
-    /// All sessions of this project.
-    Project,
-    /// Each vendor host on its own, over all sessions of this user.
-    Vendor,
-    /// Everything in the ledger.
-    All,
-}
-
-/// One cap.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BudgetRule {
-    /// Whose spending it counts.
-    pub scope: Scope,
-    /// The cap, in micro-USD.
-    pub limit: Amount,
-    /// Over which time.
-    pub window: Window,
-}
-
 /// A standing purchase that the mandate's own signature approves: for code without an agent, and pay-per-call APIs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,6 +70,26 @@ pub struct MeteredItem {
     pub ceiling: Amount,
     /// How many times.
     pub count: u32,
+}
+
+impl MeteredItem {
+    /// The host that its resource names, with its port where that is not the scheme's own.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        let fixed = self.resource.strip_suffix('*').unwrap_or(&self.resource);
+        let url = url::Url::parse(fixed).ok()?;
+        let host = url.host_str()?.to_ascii_lowercase();
+        Some(url.port().map_or(host.clone(), |port| format!("{host}:{port}")))
+    }
+}
+
+/// Whether a vendor pattern (`api.example`, `api.example:8443`, `*.example`) names a host.
+pub(crate) fn matches_host(pattern: &str, host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    match pattern.strip_prefix("*.") {
+        Some(domain) => name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
+        None => pattern == host || pattern == name,
+    }
 }
 
 /// What the user authorised.
@@ -112,10 +113,16 @@ pub struct Mandate {
     pub user: String,
     /// The project.
     pub project: String,
+    /// The agent's name, the same in all its sessions: what budgets and limits of scope `agent` count by.
+    pub agent: String,
     /// The agent's role.
     pub role: String,
-    /// Caps; at least one.
+    /// Caps on money; at least one.
     pub budgets: Vec<BudgetRule>,
+    /// Caps on how often.
+    pub limits: Vec<LimitRule>,
+    /// What kind of vendor a host is; the first that lists it counts.
+    pub categories: Vec<CategoryRule>,
     /// Hosts that may be asked and paid: `api.example`, `api.example:8443`, `*.example`. Empty: any host.
     pub vendors: Vec<String>,
     /// Assets that may be paid with; each names its network. At least one.
@@ -145,41 +152,6 @@ pub struct Mandate {
     pub policies: Vec<(String, Digest)>,
 }
 
-/// Why a mandate cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum MandateError {
-    /// There is no budget.
-    #[error("mandate has no budget; give at least one, for example `--budget 0.50`")]
-    NoBudget,
-    /// A budget is zero.
-    #[error("a budget of 0 buys nothing; give an amount above 0, for example `0.50`")]
-    ZeroBudget,
-    /// A budget is not in micro-USD.
-    #[error("a budget counts in `{0}`; budgets count in US dollars")]
-    BudgetUnit(AssetId),
-    /// There is no asset to pay with.
-    #[error("mandate names no asset to pay with")]
-    NoAsset,
-    /// A metered item is not well formed.
-    #[error("metered item `{name}`: {problem}")]
-    Metered {
-        /// Its name.
-        name: String,
-        /// What is wrong.
-        problem: &'static str,
-    },
-    /// A vendor pattern is not a host.
-    #[error("vendor `{0}` is not a host such as `api.example`, `api.example:8443` or `*.example`")]
-    Vendor(String),
-    /// An authorization window is out of range.
-    #[error("an authorization may live 10 to 3600 seconds, not {0}")]
-    Window(u64),
-    /// The policies loaded are not the ones the mandate was given under.
-    #[error("policy file `{0}` is not the one this mandate was given under")]
-    PolicyChanged(String),
-}
-
 impl Mandate {
     /// A mandate with nothing in it yet: no budget, no asset; rules decide on plans.
     #[must_use]
@@ -188,8 +160,11 @@ impl Mandate {
             purpose: purpose.into(),
             user: user.into(),
             project: "default".to_owned(),
+            agent: "agent".to_owned(),
             role: "agent".to_owned(),
             budgets: Vec::new(),
+            limits: Vec::new(),
+            categories: Vec::new(),
             vendors: Vec::new(),
             assets: Vec::new(),
             approval: PlanApproval::Rule,
@@ -215,7 +190,36 @@ impl Mandate {
     /// Adds a cap.
     #[must_use]
     pub fn budget(mut self, scope: Scope, limit: Amount, window: Window) -> Self {
-        self.budgets.push(BudgetRule { scope, limit, window });
+        self.budgets.push(BudgetRule::new(scope, limit, window));
+        self
+    }
+
+    /// Adds a cap with everything that can be said about one.
+    #[must_use]
+    pub fn budget_rule(mut self, rule: BudgetRule) -> Self {
+        self.budgets.push(rule);
+        self
+    }
+
+    /// Adds a cap on how often.
+    #[must_use]
+    pub fn limit(mut self, rule: LimitRule) -> Self {
+        self.limits.push(rule);
+        self
+    }
+
+    /// Adds a category of vendors.
+    #[must_use]
+    pub fn category(mut self, name: impl Into<String>, vendors: &[&str]) -> Self {
+        let vendors = vendors.iter().map(|&vendor| vendor.to_owned()).collect();
+        self.categories.push(CategoryRule { name: name.into(), vendors });
+        self
+    }
+
+    /// Sets the agent's name.
+    #[must_use]
+    pub fn agent(mut self, name: impl Into<String>) -> Self {
+        self.agent = name.into();
         self
     }
 
@@ -240,74 +244,26 @@ impl Mandate {
         self
     }
 
-    /// Checks that it can be used.
-    ///
-    /// # Errors
-    /// [`MandateError`], with what to give instead.
-    pub fn check(&self) -> Result<(), MandateError> {
-        if self.budgets.is_empty() {
-            return Err(MandateError::NoBudget);
-        }
-        for rule in &self.budgets {
-            if rule.limit.asset() != &AssetId::micro_usd() {
-                return Err(MandateError::BudgetUnit(rule.limit.asset().clone()));
-            }
-            if rule.limit.is_zero() {
-                return Err(MandateError::ZeroBudget);
-            }
-        }
-        let thresholds = [&self.ask_above, &self.payment_max, &self.review_above];
-        if let Some(other) =
-            thresholds.into_iter().flatten().find(|most| most.asset() != &AssetId::micro_usd())
-        {
-            return Err(MandateError::BudgetUnit(other.asset().clone()));
-        }
-        if self.payment_max.as_ref().is_some_and(Amount::is_zero) {
-            return Err(MandateError::ZeroBudget);
-        }
-        if self.assets.is_empty() {
-            return Err(MandateError::NoAsset);
-        }
-        if !(10..=3_600).contains(&self.window_s_max) {
-            return Err(MandateError::Window(self.window_s_max));
-        }
-        for vendor in &self.vendors {
-            let host = vendor.strip_prefix("*.").unwrap_or(vendor);
-            if host.is_empty() || host.contains(['/', '*', '@', ' ']) {
-                return Err(MandateError::Vendor(vendor.clone()));
-            }
-        }
-        let mut names = std::collections::BTreeSet::new();
-        for item in &self.metered {
-            let fail = |problem| Err(MandateError::Metered { name: item.name.clone(), problem });
-            if !names.insert(&item.name) {
-                return fail("its name is used twice");
-            }
-            if item.count == 0 || item.ceiling.is_zero() {
-                return fail("count and ceiling must be above 0");
-            }
-            if item.ceiling.asset() != &item.asset {
-                return fail("its ceiling is in another asset");
-            }
-            let fixed = item.resource.strip_suffix('*').unwrap_or(&item.resource);
-            match url::Url::parse(fixed) {
-                // A pattern must reach past the host, or `https://api.example*` would match `api.example.evil`.
-                Ok(url) if url.host().is_some() && fixed.matches('/').count() >= 3 => {}
-                _ => return fail("its resource is not a URL with a host and a path"),
-            }
-        }
-        Ok(())
-    }
-
     /// Whether the mandate lets this host be asked and paid.
     #[must_use]
     pub fn lists_vendor(&self, host: &str) -> bool {
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        self.vendors.is_empty()
-            || self.vendors.iter().any(|pattern| match pattern.strip_prefix("*.") {
-                Some(domain) => name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
-                None => pattern == host || pattern == name,
-            })
+        self.vendors.is_empty() || self.vendors.iter().any(|pattern| matches_host(pattern, host))
+    }
+
+    /// The category of a host: the first that lists it, or [`OTHER`]. Never what a seller or a model calls it.
+    #[must_use]
+    pub fn category_of(&self, host: &str) -> &str {
+        let lists = |rule: &&CategoryRule| rule.vendors.iter().any(|pattern| matches_host(pattern, host));
+        self.categories.iter().find(lists).map_or(OTHER, |rule| &rule.name)
+    }
+
+    /// Whether the user named this host: among the vendors, in a category, or in a metered item. All others share the budgets
+    /// of scope [`Scope::UnknownVendors`], however many they are.
+    #[must_use]
+    pub fn knows_vendor(&self, host: &str) -> bool {
+        let listed = self.vendors.iter().any(|pattern| matches_host(pattern, host));
+        let metered = |item: &MeteredItem| item.host().is_some_and(|named| named == host);
+        listed || self.category_of(host) != OTHER || self.metered.iter().any(metered)
     }
 
     /// Whether the mandate names this host as one that may be asked and paid: false if it names none.

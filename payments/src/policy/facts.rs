@@ -1,5 +1,8 @@
 //! The facts that rules are asked about. Everything here was checked or measured by us; nothing was written by a model.
 
+/// How far spending has come towards a cap.
+pub use bursar_types::GateLevel as GateState;
+
 use bursar_types::{DataLabel, Digest, Effect, Phase};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -47,33 +50,6 @@ impl<'de> Deserialize<'de> for Facts {
             _ => return Err(D::Error::custom("these are no facts: they name no action that rules know")),
         };
         read.map_err(D::Error::custom)
-    }
-}
-
-/// How far spending has come towards a cap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GateState {
-    /// Below every gate.
-    None,
-    /// Past the first: people were told.
-    Notified,
-    /// Past the second: the agent was told to decide with what it has.
-    Tightened,
-    /// At the cap.
-    Stopped,
-}
-
-impl GateState {
-    /// The name used in policies.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Notified => "notified",
-            Self::Tightened => "tightened",
-            Self::Stopped => "stopped",
-        }
     }
 }
 

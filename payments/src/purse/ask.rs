@@ -171,11 +171,12 @@ impl SessionPurse {
 
     /// The rules' leave for a request, journaled if refused.
     async fn gate(&self, request: &HttpRequest, url: &Url) -> Result<(), FetchError> {
-        let state = self.state().await?;
+        let lineage = self.lineage().await?;
+        let state = lineage.own();
         let host = host_of(url).unwrap_or_default();
         let now = self.shared.clock.now();
-        let counts = self.counts(&state, now).await?;
-        let budgets = self.budgets(&state, None).await?;
+        let counts = self.counts(state, now).await?;
+        let budgets = self.budgets(&lineage, None).await?;
         let known = self.shared.ledger.links(&vendor_prefix(&host)).await.map_err(unavailable)?;
         let facts = Facts::Quote(QuoteFacts {
             actor: self.actor.clone(),
@@ -184,13 +185,13 @@ impl SessionPurse {
             first_time_vendor: known.is_empty(),
             category: sums::category(&state.mandate, &host),
             data: DataLabel::of(request),
-            gate: sums::gate(&budgets),
+            gate: self.gate_level(&budgets).await?,
             host,
             method: request.method().to_string(),
             secure: is_secure(url),
             local: is_local(url),
             has_body: !request.body().is_empty(),
-            phase: crate::session::phase(&state, &counts.bought, now),
+            phase: crate::session::phase(state, &counts.bought, now),
         });
         let decision = self.shared.policy.decide(&facts, &[]);
         if decision.verdict == Verdict::Allow {

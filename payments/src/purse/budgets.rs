@@ -1,83 +1,311 @@
-//! Which budgets a purchase touches, and where they stand.
+//! Which budgets a purchase touches.
+//!
+//! Everything that is limited is a budget of the ledger, and a purchase sets aside a line in each that it touches, or in
+//! none: nothing is checked first and counted later. What only tells rules how much there was is a budget too, with a
+//! cap that nothing reaches.
 
-use super::SessionPurse;
-use super::decide::denied;
-use super::unavailable;
-use crate::mandate::{BudgetRule, Mandate, Scope};
-use crate::plan::ItemTerms;
-use crate::reasons;
-use crate::session::{SessionState, phase};
-use bursar_ledger::{AccountOp, Budget, BudgetState, Line, Require, Transaction, Window};
-use bursar_types::{
-    Amount, AssetId, BudgetId, BudgetStanding, FetchError, OpenItem, PlanItemId, SessionId, Standing,
-    Timestamp,
+use super::lineage::Lineage;
+use crate::mandate::{
+    AlertRule, BudgetRule, Counted, LimitRule, Mandate, Scope, family_of, matches_host, window_key,
+    window_words,
 };
-use std::collections::BTreeMap;
+use crate::plan::ItemTerms;
+use bursar_ledger::{Budget, Line, Window};
+use bursar_types::{Amount, AssetId, BudgetId, PlanItemId, SessionId};
 
-/// The counts that decisions see are rounded up to this many basis points, so that a hold elsewhere forces a new decision
-/// only where it could change one.
-const STEP_BASIS_POINTS: u128 = 500;
+const DAY: Window = Window::Rolling { length_ms: 86_400_000 };
+/// The cap of what only counts: more micro-USD than there is money.
+const UNREACHED: u128 = u64::MAX as u128;
+
+/// What a purchase is, as far as budgets tell purchases apart. Everything in it was observed or is the mandate's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Purchase {
+    pub(super) host: String,
+    pub(super) payee: String,
+    pub(super) rail: String,
+    pub(super) family: String,
+}
+
+impl Purchase {
+    /// A purchase of `resource`; where it is a pattern, of what stands before its end.
+    pub(super) fn of(host: &str, payee: &str, rail: &str, resource: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            payee: payee.to_owned(),
+            rail: rail.to_owned(),
+            family: family_of(resource).unwrap_or_else(|| host.to_owned()),
+        }
+    }
+}
+
+/// What a budget is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// A cap in dollars; rules see how full it is.
+    Cap,
+    /// The cap that all unknown vendors share. The ledger alone says no.
+    UnknownVendors,
+    /// A cap on what is under way at once, in dollars or in payments.
+    Open,
+    /// A cap on payments of this scope in a window.
+    Payments(Scope),
+    /// Counts what a cap would have spent without refunds.
+    Gross,
+    /// Counts what the session spent.
+    SessionSum,
+    /// Counts a day's spending at the host.
+    VendorDay,
+    /// Counts a day's spending on the payee address.
+    PayeeDay,
+    /// Counts a day's spending on the resource family.
+    FamilyDay,
+}
+
+/// When somebody is told about a cap: amounts in micro-USD from which each gate is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GatePoints {
+    pub(super) notify: u128,
+    pub(super) tighten: u128,
+    pub(super) stop: u128,
+    pub(super) alert: AlertRule,
+    /// What counts towards the first two: the cap itself where it is gross.
+    pub(super) meter: BudgetId,
+}
+
+/// One budget that a purchase touches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Touched {
+    pub(super) budget: Budget,
+    pub(super) part: Part,
+    pub(super) gates: Option<GatePoints>,
+    /// Whether it is of a session that delegated to this one.
+    pub(super) inherited: bool,
+}
+
+impl Touched {
+    /// What a purchase of `cost` sets aside in it.
+    pub(super) fn line(&self, cost: &Amount) -> Line {
+        let counts = *self.budget.limit.asset() == AssetId::count();
+        let amount = if counts { Amount::from_atomic(AssetId::count(), 1) } else { cost.clone() };
+        Line { budget: self.budget.id, amount }
+    }
+}
+
+/// Every budget of the session and of those it was delegated by; without a purchase, those that all purchases touch.
+pub(super) fn touched(lineage: &Lineage, purchase: Option<&Purchase>) -> Vec<Touched> {
+    let mut all: Vec<Touched> = Vec::new();
+    let mut add = |touched: Touched| {
+        if all.iter().all(|known| known.budget.id != touched.budget.id) {
+            all.push(touched);
+        }
+    };
+    for (depth, holder) in lineage.holders().enumerate() {
+        let inherited = depth > 0;
+        let above: Vec<_> = lineage.holders().skip(depth.saturating_add(1)).collect();
+        for rule in &holder.mandate.budgets {
+            let Some(budget) = cap(rule, holder, &above, purchase) else { continue };
+            let gates = gate_points(rule, budget.id);
+            let meter = gates.as_ref().filter(|gates| gates.meter != budget.id).map(|gates| gates.meter);
+            let gross =
+                meter.map(|id| meter_of(id, format!("{} before refunds", budget.name), budget.window));
+            let part = match (rule.window, rule.scope) {
+                (Window::Open, _) => Part::Open,
+                (_, Scope::UnknownVendors) => Part::UnknownVendors,
+                _ => Part::Cap,
+            };
+            add(Touched { budget, part, gates, inherited });
+            if let Some(budget) = gross {
+                add(Touched { budget, part: Part::Gross, gates: None, inherited });
+            }
+        }
+        for rule in holder.mandate.limits.iter().filter(|rule| rule.counts == Counted::Payments) {
+            let Some(budget) = limit(rule, holder, purchase) else { continue };
+            let part = if rule.window == Window::Open { Part::Open } else { Part::Payments(rule.scope) };
+            add(Touched { budget, part, gates: None, inherited });
+        }
+    }
+    let own = lineage.own();
+    let session = BudgetId::derived(&[b"session sum", own.id.as_bytes()]);
+    let session = meter_of(session, "met in a session".to_owned(), Window::Life);
+    let days = purchase.into_iter().flat_map(|purchase| day_meters(&own.mandate.user, purchase));
+    for (part, budget) in [(Part::SessionSum, session)].into_iter().chain(days) {
+        add(Touched { budget, part, gates: None, inherited: false });
+    }
+    all
+}
+
+/// What counts a day's spending of a user on what a purchase is.
+pub(super) fn day_meters(user: &str, purchase: &Purchase) -> [(Part, Budget); 3] {
+    let meter = |part, what: &str, key: &str| {
+        let id = BudgetId::derived(&[what.as_bytes(), user.as_bytes(), key.as_bytes()]);
+        (part, meter_of(id, format!("met at a {what} per day"), DAY))
+    };
+    [
+        meter(Part::VendorDay, "vendor", &purchase.host),
+        meter(Part::PayeeDay, "payee", &purchase.payee),
+        meter(Part::FamilyDay, "family", &purchase.family),
+    ]
+}
+
+/// The budgets that count a session's beginning.
+pub(super) fn session_limits(lineage: &Lineage) -> Vec<Budget> {
+    let mut all: Vec<Budget> = Vec::new();
+    for holder in lineage.holders() {
+        for rule in holder.mandate.limits.iter().filter(|rule| rule.counts == Counted::Sessions) {
+            let budget = limit(rule, holder, None);
+            all.extend(budget.filter(|budget| all.iter().all(|known| known.id != budget.id)));
+        }
+    }
+    all
+}
+
+/// Whose rules are read: a session under its mandate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holder<'a> {
+    pub(super) session: SessionId,
+    pub(super) mandate: &'a Mandate,
+}
 
 /// A mandate's cap as a budget of the ledger.
 ///
 /// The id leaves the limit out: a user's daily budget stays the same budget when another session names another limit, and
 /// the ledger refuses the other limit.
-pub(super) fn budget(
+fn cap(
     rule: &BudgetRule,
-    mandate: &Mandate,
-    session: SessionId,
-    host: Option<&str>,
+    holder: Holder<'_>,
+    above: &[Holder<'_>],
+    purchase: Option<&Purchase>,
 ) -> Option<Budget> {
-    let (scope, key) = match rule.scope {
-        Scope::Session => ("session", session.to_string()),
-        Scope::User => ("user", mandate.user.clone()),
-        Scope::Project => ("project", mandate.project.clone()),
-        Scope::Vendor => ("vendor", format!("{}\n{}", mandate.user, host?)),
-        Scope::All => ("all", String::new()),
-    };
-    let (window, length_ms) = match rule.window {
-        Window::Life => (String::new(), 0),
-        Window::Rolling { length_ms } => (format!(" per {}", window_name(length_ms)), length_ms),
-    };
-    // The journal keeps the name for ever, so no host is in it.
-    let name = format!("{scope}{window}");
+    let key = key(rule.scope, rule.only.as_deref(), holder, purchase)?;
+    let gross = if rule.gross { "gross " } else { "" };
     Some(Budget {
-        id: BudgetId::derived(&[scope.as_bytes(), key.as_bytes(), &length_ms.to_be_bytes()]),
-        name,
-        limit: rule.limit.clone(),
+        id: rule_id("cap", rule.scope, rule.only.as_deref(), &key, rule.window, rule.gross),
+        name: format!("{gross}{}", name(rule.scope, rule.only.as_deref(), rule.window)),
+        limit: rule.cap(),
         window: rule.window,
-        gross: false,
+        gross: rule.gross,
+        parent: parent(rule, above),
+    })
+}
+
+/// The same cap of the nearest session above that has one: the ledger debits it with this one.
+fn parent(rule: &BudgetRule, above: &[Holder<'_>]) -> Option<BudgetId> {
+    let same = |other: &&BudgetRule| {
+        other.scope == Scope::Session && (other.window, other.gross) == (rule.window, rule.gross)
+    };
+    if rule.scope != Scope::Session {
+        return None;
+    }
+    above.iter().find_map(|holder| {
+        let rule = holder.mandate.budgets.iter().find(same)?;
+        let key = key(rule.scope, None, *holder, None)?;
+        Some(rule_id("cap", rule.scope, None, &key, rule.window, rule.gross))
+    })
+}
+
+/// A mandate's limit as a budget that counts.
+fn limit(rule: &LimitRule, holder: Holder<'_>, purchase: Option<&Purchase>) -> Option<Budget> {
+    let (scope, only, counts) = (rule.scope, rule.only.as_deref(), rule.counts.as_str());
+    let key = key(scope, only, holder, purchase)?;
+    Some(Budget {
+        id: rule_id(counts, scope, only, &key, rule.window, true),
+        name: format!("{counts}, {}", name(scope, only, rule.window)),
+        limit: Amount::from_atomic(AssetId::count(), u128::from(rule.most)),
+        window: rule.window,
+        gross: true,
         parent: None,
     })
 }
 
-fn window_name(length_ms: u64) -> String {
-    match length_ms {
-        3_600_000 => "hour".to_owned(),
-        86_400_000 => "day".to_owned(),
-        2_592_000_000 => "30 days".to_owned(),
-        other => format!("{} s", other / 1_000),
+/// Which of the budgets of one rule is meant; `None` if the purchase is none of the rule's.
+fn key(scope: Scope, only: Option<&str>, holder: Holder<'_>, purchase: Option<&Purchase>) -> Option<String> {
+    let mandate = holder.mandate;
+    let of_user = |one: &str| format!("{}\n{one}", mandate.user);
+    // One that is named: counted together where a pattern names several.
+    let named = |one: &str, is: fn(&str, &str) -> bool| match only {
+        Some(only) => is(only, one).then(|| of_user(only)),
+        None => Some(of_user(one)),
+    };
+    let equal = |only: &str, one: &str| only == one;
+    match scope {
+        Scope::Session => Some(holder.session.to_string()),
+        Scope::Agent => Some(of_user(&mandate.agent)),
+        Scope::User => Some(mandate.user.clone()),
+        Scope::Project => Some(mandate.project.clone()),
+        Scope::All => Some(String::new()),
+        Scope::Vendor => named(&purchase?.host, matches_host),
+        Scope::Payee => named(&purchase?.payee, equal),
+        Scope::Category => named(mandate.category_of(&purchase?.host), equal),
+        Scope::Rail => named(&purchase?.rail, equal),
+        Scope::Family => Some(of_user(&purchase?.family)),
+        Scope::UnknownVendors => (!mandate.knows_vendor(&purchase?.host)).then(|| mandate.user.clone()),
     }
 }
 
-/// The two budgets of a plan's item: how often, and how much in all.
-pub(super) fn item_budgets(item: &ItemTerms) -> Result<[Budget; 2], bursar_types::AmountError> {
+/// The journal keeps the name for ever, so no host, payee or user is in it.
+fn name(scope: Scope, only: Option<&str>, window: Window) -> String {
+    let which = match (scope, only) {
+        (Scope::Category | Scope::Rail, Some(one)) => format!(" {one}"),
+        _ => String::new(),
+    };
+    format!("{}{which}{}", scope.as_str(), window_words(window))
+}
+
+fn rule_id(what: &str, scope: Scope, only: Option<&str>, key: &str, window: Window, gross: bool) -> BudgetId {
+    let (kind, length_ms) = window_key(window);
+    BudgetId::derived(&[
+        what.as_bytes(),
+        scope.as_str().as_bytes(),
+        if only.is_some() { b"only" } else { b"each" },
+        key.as_bytes(),
+        &[kind, u8::from(gross)],
+        &length_ms.to_be_bytes(),
+    ])
+}
+
+fn gate_points(rule: &BudgetRule, budget: BudgetId) -> Option<GatePoints> {
+    if rule.window == Window::Open {
+        return None;
+    }
+    let meter = if rule.gross { budget } else { BudgetId::derived(&[b"before refunds", budget.as_bytes()]) };
+    Some(GatePoints {
+        notify: rule.share(rule.gates.notify),
+        tighten: rule.share(rule.gates.tighten),
+        stop: rule.cap().atomic(),
+        alert: rule.alert,
+        meter,
+    })
+}
+
+/// A budget that only counts.
+fn meter_of(id: BudgetId, name: String, window: Window) -> Budget {
+    let limit = Amount::from_atomic(AssetId::micro_usd(), UNREACHED);
+    Budget { id, name, limit, window, gross: true, parent: None }
+}
+
+/// The two budgets of a plan's item: how often, and how much in all. A metered item that was delegated counts in the one
+/// it was cut from too.
+pub(super) fn item_budgets(
+    item: &ItemTerms,
+    cut_from: Option<PlanItemId>,
+) -> Result<[Budget; 2], bursar_types::AmountError> {
     let total = item.ceiling_micro_usd.checked_mul(u64::from(item.count))?;
-    let one = |id, name: &str, limit| Budget {
+    let one = |id, name: &str, limit, parent| Budget {
         id,
         name: format!("{name} of plan item {}", item.id),
         limit,
         window: Window::Life,
         gross: true,
-        parent: None,
+        parent,
     };
+    let count = Amount::from_atomic(AssetId::count(), u128::from(item.count));
     Ok([
-        one(count_budget(item.id), "count", Amount::from_atomic(AssetId::count(), u128::from(item.count))),
-        one(total_budget(item.id), "total", total),
+        one(count_budget(item.id), "count", count, cut_from.map(count_budget)),
+        one(total_budget(item.id), "total", total, cut_from.map(total_budget)),
     ])
 }
 
-fn count_budget(item: PlanItemId) -> BudgetId {
+pub(super) fn count_budget(item: PlanItemId) -> BudgetId {
     BudgetId::derived(&[b"item-count", item.as_bytes()])
 }
 
@@ -85,186 +313,11 @@ fn total_budget(item: PlanItemId) -> BudgetId {
     BudgetId::derived(&[b"item-total", item.as_bytes()])
 }
 
-/// What a purchase sets aside.
-pub(super) fn hold_lines(budgets: &[BudgetUse], item: PlanItemId, cost: &Amount) -> Vec<Line> {
-    let money = budgets.iter().map(|used| Line { budget: used.budget.id, amount: cost.clone() });
+/// The lines of a plan's item.
+pub(super) fn item_lines(item: PlanItemId, cost: &Amount) -> [Line; 2] {
     let one = Amount::from_atomic(AssetId::count(), 1);
-    money
-        .chain([
-            Line { budget: count_budget(item), amount: one },
-            Line { budget: total_budget(item), amount: cost.clone() },
-        ])
-        .collect()
-}
-
-/// A budget with what is used of it.
-#[derive(Debug)]
-pub(super) struct BudgetUse {
-    pub(super) budget: Budget,
-    pub(super) spent: Amount,
-    pub(super) held: Amount,
-}
-
-impl BudgetUse {
-    pub(super) fn used(&self) -> u128 {
-        self.spent.atomic().saturating_add(self.held.atomic())
-    }
-
-    /// How full the budget would be with `more`, in basis points rounded up to a step, and the condition under which
-    /// that stays true.
-    fn with(&self, more: &Amount) -> (u64, Option<Require>) {
-        let limit = self.budget.limit.atomic().max(1);
-        let full = |used: u128| used.checked_mul(10_000).map_or(u128::MAX, |scaled| scaled.div_ceil(limit));
-        let exact = full(self.used().saturating_add(more.atomic()));
-        if exact > 10_000 {
-            return (u64::try_from(exact).unwrap_or(u64::MAX), None);
-        }
-        let step = exact.div_ceil(STEP_BASIS_POINTS).saturating_mul(STEP_BASIS_POINTS).min(10_000);
-        let most = step.saturating_mul(limit) / 10_000;
-        let used_max =
-            Amount::from_atomic(self.budget.limit.asset().clone(), most.saturating_sub(more.atomic()));
-        let require = Require::UsedAtMost { budget: self.budget.id, used_max };
-        (u64::try_from(step).unwrap_or(u64::MAX), Some(require))
-    }
-}
-
-/// How full the fullest budget would be with `more`, and the conditions under which that stays true.
-pub(super) fn fullest(budgets: &[BudgetUse], more: &Amount) -> (u64, Vec<Require>) {
-    let each: Vec<_> = budgets.iter().map(|used| used.with(more)).collect();
-    let fullest = each.iter().map(|(points, _)| *points).max().unwrap_or(0);
-    (fullest, each.into_iter().filter_map(|(_, require)| require).collect())
-}
-
-impl SessionPurse {
-    /// The budgets of the mandate for a purchase from `host`, as they stand.
-    pub(super) async fn budgets(
-        &self,
-        state: &SessionState,
-        host: Option<&str>,
-    ) -> Result<Vec<BudgetUse>, FetchError> {
-        let mut all = Vec::with_capacity(state.mandate.budgets.len());
-        for rule in &state.mandate.budgets {
-            let Some(budget) = budget(rule, &state.mandate, self.session, host) else { continue };
-            let zero = Amount::from_atomic(AssetId::micro_usd(), 0);
-            let (spent, held) = match self.shared.ledger.budget(budget.id).await.map_err(unavailable)? {
-                Some(known) if known.budget != budget => {
-                    return Err(FetchError::Denied(denied(reasons::budget_changed(&budget.name))));
-                }
-                Some(BudgetState { spent, held, .. }) => (spent, held),
-                // A vendor's first purchase. Opened now, since conditions can be set only on what exists.
-                None => {
-                    let open = vec![AccountOp::Open(budget.clone())];
-                    let transaction = Transaction { accounts: open, ..Transaction::default() };
-                    self.shared.ledger.commit(transaction).await.map_err(unavailable)?;
-                    (zero.clone(), zero)
-                }
-            };
-            all.push(BudgetUse { budget, spent, held });
-        }
-        Ok(all)
-    }
-
-    /// How often each item of a plan that may still be bought was captured, and is captured or held.
-    pub(super) async fn counts(&self, state: &SessionState, now: Timestamp) -> Result<Counts, FetchError> {
-        let mut counts = Counts::default();
-        for (_, item) in state.open_items(now) {
-            let Some(budget) = self.shared.ledger.budget(count_budget(item.id)).await.map_err(unavailable)?
-            else {
-                // Opened with the plan; without it nobody can say what is left, so nothing is.
-                counts.used.insert(item.id, u64::MAX);
-                continue;
-            };
-            let bought = u64::try_from(budget.spent.atomic()).unwrap_or(u64::MAX);
-            let held = u64::try_from(budget.held.atomic()).unwrap_or(u64::MAX);
-            counts.bought.insert(item.id, bought);
-            counts.used.insert(item.id, bought.saturating_add(held));
-        }
-        Ok(counts)
-    }
-
-    /// Where the session stands.
-    pub(super) async fn standing_now(&self) -> Result<Standing, FetchError> {
-        let state = self.state().await?;
-        let now = self.shared.clock.now();
-        let counts = self.counts(&state, now).await?;
-        let budgets = self
-            .budgets(&state, None)
-            .await?
-            .into_iter()
-            .map(|used| BudgetStanding {
-                left: Amount::from_atomic(
-                    used.budget.limit.asset().clone(),
-                    used.budget.limit.atomic().saturating_sub(used.used()),
-                ),
-                name: used.budget.name,
-                limit: used.budget.limit,
-                spent: used.spent,
-                held: used.held,
-            })
-            .collect();
-        let open_items = state
-            .open_items(now)
-            .map(|(plan, item)| OpenItem {
-                plan: plan.id,
-                item: item.id,
-                resource: item.resource.clone(),
-                left: counts.left(item),
-            })
-            .filter(|item| item.left > 0)
-            .collect();
-        Ok(Standing { phase: phase(&state, &counts.bought, now), budgets, open_items })
-    }
-}
-
-/// How often items were bought.
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) bought: BTreeMap<PlanItemId, u64>,
-    used: BTreeMap<PlanItemId, u64>,
-}
-
-impl Counts {
-    /// How often the item can still be bought, what is in flight taken off.
-    pub(super) fn left(&self, item: &ItemTerms) -> u64 {
-        u64::from(item.count).saturating_sub(self.used.get(&item.id).copied().unwrap_or(0))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn used(limit: u128, spent: u128, held: u128) -> BudgetUse {
-        let usd = |atomic| Amount::from_atomic(AssetId::micro_usd(), atomic);
-        let budget = Budget {
-            id: BudgetId::derived(&[b"b"]),
-            name: "b".to_owned(),
-            limit: usd(limit),
-            window: Window::Life,
-            gross: false,
-            parent: None,
-        };
-        BudgetUse { budget, spent: usd(spent), held: usd(held) }
-    }
-
-    #[test]
-    fn how_full_a_budget_is_never_understates() {
-        let more = Amount::from_atomic(AssetId::micro_usd(), 10);
-        for (limit, spent, held, points, used_max) in [
-            (1_000, 0, 0, 500, Some(40)),
-            (1_000, 40, 0, 500, Some(40)),
-            (1_000, 41, 0, 1_000, Some(90)),
-            (1_000, 900, 90, 10_000, Some(990)),
-            (1_000, 900, 91, 10_010, None),
-            (7, 0, 0, 14_286, None),
-        ] {
-            let (found, require) = used(limit, spent, held).with(&more);
-            assert_eq!(found, points, "{limit} {spent} {held}");
-            let found_max = require.map(|require| match require {
-                Require::UsedAtMost { used_max, .. } => used_max.atomic(),
-                other => panic!("{other:?}"),
-            });
-            assert_eq!(found_max, used_max, "{limit} {spent} {held}");
-        }
-    }
+    [
+        Line { budget: count_budget(item), amount: one },
+        Line { budget: total_budget(item), amount: cost.clone() },
+    ]
 }

@@ -1,9 +1,12 @@
 //! Matching, deciding and holding.
 
 use super::ask::{host_of, is_secure, parse_url};
-use super::budgets::{BudgetUse, Counts, fullest, hold_lines};
+use super::budgets::{Part, Purchase};
+use super::gates::{GATE_LINKS, Reached};
 use super::join::{Loaded, open_link};
+use super::lineage::Lineage;
 use super::remedy::{given_up_link, not_given_up};
+use super::uses::{BudgetUse, Counts, fullest, hold_lines};
 use super::{SessionPurse, sums, unavailable};
 use crate::events::MoneyEvent;
 use crate::mandate::PlanApproval;
@@ -13,7 +16,7 @@ use crate::policy::{ApprovedBy, Facts, GateState, PayFacts, Sums};
 use crate::rail::Offer;
 use crate::reasons;
 use crate::session::{SessionState, phase};
-use bursar_ledger::{AccountOp, CommitError, LinkWrite, Payload, Refusal, Require, StreamId, Transaction};
+use bursar_ledger::{AccountOp, CommitError, LinkWrite, Payload, Refusal, Require, Transaction};
 use bursar_types::{
     Amount, DataLabel, Decision, FetchError, Fetched, HoldId, HttpRequest, Reason, Timestamp, Verdict,
     canonical_digest,
@@ -21,6 +24,9 @@ use bursar_types::{
 
 /// How often a decision is taken anew when what it was based on changed meanwhile.
 pub(super) const TRIES: usize = 3;
+/// The same for a hold. Whoever came second decides again in turn, one at a time in a process; each failure is another's
+/// success then, so this many are reached only by many processes at once.
+const HOLD_TRIES: usize = 64;
 /// How long a hold may wait for its signature.
 const HOLD_MS: u64 = 120_000;
 
@@ -60,6 +66,16 @@ struct Allowed<'a> {
     decision: Decision,
     conditions: Vec<Require>,
     budgets: Vec<BudgetUse>,
+    reached: Vec<Reached>,
+}
+
+/// A hold that is to be made, with everything that must be true at once.
+#[derive(Debug)]
+struct NewHold<'a> {
+    held: &'a Held,
+    lineage: &'a Lineage,
+    conditions: Vec<Require>,
+    reached: &'a [Reached],
 }
 
 impl SessionPurse {
@@ -71,24 +87,33 @@ impl SessionPurse {
         offers: Vec<Offer>,
         bought: Option<String>,
     ) -> Result<HoldOutcome, FetchError> {
-        for _ in 0..TRIES {
-            let state = self.state().await?;
+        let (mut turn, mut funded) = (None, None);
+        for tries in 0..HOLD_TRIES {
+            if tries > 0 && turn.is_none() {
+                turn = Some(self.shared.turns.lock().await);
+            }
+            let lineage = self.lineage().await?;
+            let state = lineage.own();
             let now = self.shared.clock.now();
-            let counts = self.counts(&state, now).await?;
-            if state.frozen.is_some() {
+            let counts = self.counts(state, now).await?;
+            if let Some(reason) = lineage.stopped(now) {
                 let what = format!("paying for {}", ask.url);
-                return Err(self.refuse_plainly(&what, denied(reasons::frozen())).await);
+                return Err(self.refuse_plainly(&what, denied(reason)).await);
             }
             if self.hooks.approval == PlanApproval::Never {
                 return self.not_covered(offers, vec![reasons::dry_run()]).await;
             }
-            let covered = match cover(&state, &counts, &offers, now) {
+            let covered = match cover(state, &counts, &offers, now) {
                 Ok(covered) => covered,
                 Err(reasons) => return self.not_covered(offers, reasons).await,
             };
-            let allowed = self.first_allowed(&state, &counts, request, covered, now).await?;
-            let Allowed { covered, decision, conditions, budgets } = allowed;
-            self.check_funds(covered.offer).await?;
+            let allowed = self.first_allowed(&lineage, &counts, request, covered, now).await?;
+            let Allowed { covered, decision, conditions, budgets, reached } = allowed;
+            if funded != Some(covered.offer.quote.id) {
+                self.check_funds(covered.offer).await?;
+                funded = Some(covered.offer.quote.id);
+            }
+            self.alert(&reached, decision.facts).await?;
             let loaded = Loaded::read(&self.shared.ledger, ask.payment).await?;
             let Some(attempt) = next_attempt(loaded.payment.as_ref()) else {
                 return Ok(HoldOutcome::Overtaken);
@@ -121,20 +146,25 @@ impl SessionPurse {
                 },
                 not_given_up(held.ask.payment),
             ];
-            match self.commit_hold(&held, &state, &loaded, conditions, free, body, now).await {
+            let hold = NewHold { held: &held, lineage: &lineage, conditions, reached: &reached };
+            match self.commit_hold(hold, &loaded, free, body, now).await {
                 Ok(()) => {
+                    self.tell_gates(reached);
                     self.tell(&MoneyEvent::Held { payment: held.view(None), micro_usd: cost });
                     return Ok(HoldOutcome::Held(Box::new(held)));
                 }
                 Err(CommitError::Refused(Refusal::StreamMoved { .. } | Refusal::UsedMore { .. })) => {}
                 Err(CommitError::Refused(Refusal::LinkMoved { key, .. })) => {
+                    if key.starts_with(GATE_LINKS) {
+                        continue;
+                    }
                     if key == given_up_link(held.ask.payment) {
                         return Err(FetchError::Denied(denied(reasons::given_up())));
                     }
                     return Ok(HoldOutcome::Overtaken);
                 }
                 Err(CommitError::Refused(refusal)) => {
-                    return Err(self.refused_by_ledger(refusal, &held).await);
+                    return Err(self.refused_by_ledger(refusal, &held, &budgets).await);
                 }
                 Err(error) => return Err(unavailable(error)),
             }
@@ -142,23 +172,17 @@ impl SessionPurse {
         Err(FetchError::Denied(denied(reasons::contended())))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one transaction names everything that must be true at once"
-    )]
     async fn commit_hold(
         &self,
-        held: &Held,
-        state: &SessionState,
+        hold: NewHold<'_>,
         loaded: &Loaded,
-        conditions: Vec<Require>,
         free: [LinkWrite; 3],
         body: Option<Payload>,
         now: Timestamp,
     ) -> Result<(), CommitError> {
+        let NewHold { held, lineage, conditions, reached } = hold;
         let mut transaction = Transaction { require: conditions, ..Transaction::default() };
-        let stream = StreamId::of("session", self.session);
-        transaction.require.push(Require::StreamAt { stream, length: state.length });
+        transaction.require.extend(lineage.unmoved());
         transaction.accounts.push(AccountOp::Hold {
             id: held.hold,
             lines: held.lines.clone(),
@@ -169,6 +193,8 @@ impl SessionPurse {
         let event = PaymentEvent::Held(Box::new(held.clone()));
         transaction.require.push(loaded.unmoved());
         self.add_payment_event(&mut transaction, held, &event)?;
+        self.add_gates(&mut transaction, reached)
+            .map_err(|error| CommitError::Refused(Refusal::NotCanonical(error.to_string())))?;
         self.shared.ledger.commit(transaction).await.map(|_| ())
     }
 
@@ -192,7 +218,7 @@ impl SessionPurse {
     /// The first covered offer, cheapest first, that the rules allow.
     async fn first_allowed<'a>(
         &self,
-        state: &SessionState,
+        lineage: &Lineage,
         counts: &Counts,
         request: &HttpRequest,
         covered: Vec<Covered<'a>>,
@@ -201,17 +227,19 @@ impl SessionPurse {
         let mut refused = None;
         for candidate in covered {
             let quote = &candidate.offer.quote;
-            let budgets = self.budgets(state, Some(&quote.host)).await?;
-            let (points, conditions) = fullest(&budgets, candidate.cost);
-            let standing = Spending {
-                budget_basis_points: points,
-                sums: sums::sums(&budgets, &conditions, candidate.cost),
-                gate: sums::gate(&budgets),
-            };
-            let facts = self.pay_facts(state, counts, request, &candidate, standing, now).await?;
+            let purchase = Purchase::of(&quote.host, &quote.payee, &quote.rail, &quote.resource);
+            let budgets = self.budgets(lineage, Some(&purchase)).await?;
+            let (budget_basis_points, mut conditions) = fullest(&budgets, candidate.cost);
+            let (sums, unchanged) = sums::of_payment(&budgets, candidate.cost);
+            let gates = self.gates(&budgets, candidate.cost, now).await?;
+            conditions.extend(unchanged);
+            conditions.extend(gates.conditions);
+            let spending = Spending { budget_basis_points, sums, gate: gates.level };
+            let facts = self.pay_facts(lineage.own(), counts, request, &candidate, spending, now).await?;
             let decision = self.shared.policy.decide(&Facts::Pay(facts.clone()), &[]);
             if decision.verdict == Verdict::Allow {
-                return Ok(Allowed { covered: candidate, decision, conditions, budgets });
+                let reached = gates.reached;
+                return Ok(Allowed { covered: candidate, decision, conditions, budgets, reached });
             }
             refused.get_or_insert((format!("paying for {}", quote.resource), decision, Facts::Pay(facts)));
         }
@@ -292,17 +320,21 @@ impl SessionPurse {
         }
     }
 
-    async fn refused_by_ledger(&self, refusal: Refusal, held: &Held) -> FetchError {
+    async fn refused_by_ledger(&self, refusal: Refusal, held: &Held, budgets: &[BudgetUse]) -> FetchError {
         let registry = &self.shared.registry;
         let reason = match refusal {
-            Refusal::OverLimit { name, limit, spent, held, asked, .. } => {
+            Refusal::OverLimit { budget, name, limit, spent, held, asked } => {
                 let used = spent.atomic().saturating_add(held.atomic());
                 let left = Amount::from_atomic(limit.asset().clone(), limit.atomic().saturating_sub(used));
-                match name.starts_with("count of plan item") {
-                    true => reasons::item_consumed(),
-                    false => {
-                        reasons::budget_exceeded(&name, &registry.display(&left), &registry.display(&asked))
+                let (limit, asked) = (registry.display(&limit), registry.display(&asked));
+                let touched = budgets.iter().find(|used| used.budget().id == budget);
+                match touched.map(|used| used.touched.part) {
+                    Some(part @ (Part::Open | Part::UnknownVendors | Part::Payments(_))) => {
+                        reasons::limit_reached(part, &name, &limit, &asked)
                     }
+                    Some(_) => reasons::budget_exceeded(&name, &registry.display(&left), &asked),
+                    None if name.starts_with("count of plan item") => reasons::item_consumed(),
+                    None => reasons::budget_exceeded(&name, &registry.display(&left), &asked),
                 }
             }
             Refusal::DifferentParameters { .. } => reasons::in_flight(),

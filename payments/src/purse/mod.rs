@@ -11,9 +11,11 @@ mod decide;
 mod desk;
 mod dispute;
 mod flight;
+mod gates;
 mod goods;
 mod inflow;
 mod join;
+mod lineage;
 mod offline;
 mod open;
 mod pay;
@@ -24,9 +26,11 @@ mod sagas;
 mod settle;
 mod sums;
 mod told;
+mod uses;
 mod watch;
 mod withdraw;
 
+pub(crate) use budgets::Part;
 pub use clearance::{Clearance, Signable, VoidClearance};
 pub use desk::{DeskError, OpenObligation};
 pub use inflow::Stray;
@@ -74,6 +78,8 @@ struct Shared {
     voids: tokio::sync::Mutex<()>,
     compensators: crate::saga::Compensators,
     flights: Flights,
+    /// Held by whoever decides again because others were first, so that this ends.
+    turns: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
 }
 
@@ -94,6 +100,8 @@ pub struct SessionPurse {
     hooks: SessionHooks,
     /// The session as last folded; brought up to date from the ledger before every decision.
     folded: Mutex<Option<Arc<SessionState>>>,
+    /// Sessions that delegated to it, as last folded.
+    ancestors: lineage::Ancestors,
     last_phase: Mutex<Phase>,
     /// Whether watchers are told of changes of phase: not where recovery looks after one payment of many.
     follows_phase: bool,

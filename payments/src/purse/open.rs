@@ -1,29 +1,35 @@
 //! Opening: the parts of payments, and sessions under a mandate.
 
-use super::budgets::{budget, item_budgets};
+use super::budgets::{item_budgets, session_limits, touched};
 use super::flight::Flights;
+use super::lineage::{Ancestors, DEPTH_MAX, Lineage};
 use super::{Payments, SessionPurse, Shared};
 use crate::approval::Approver;
-use crate::events::{MoneyEvent, NoObserver, Observer};
-use crate::mandate::{Mandate, MandateError, PlanApproval};
+use crate::events::{Alerts, MoneyEvent, NoObserver, Observer};
+use crate::mandate::{Mandate, MandateError, MeteredItem, PlanApproval};
 use crate::plan::{ItemTerms, Plan};
 use crate::policy::{Actor, Policy};
 use crate::rail::Rail;
+use crate::reasons;
 use crate::recovery::RecoveryRules;
 use crate::session::{IllegalSessionEvent, MANDATE, SessionEvent, SessionState};
 use crate::wallet::Wallet;
 use bursar_ledger::{
-    AccountOp, CommitError, EventError, Ledger, Refusal, Require, SealedEvent, StoreError, StreamId,
+    AccountOp, CommitError, EventError, Ledger, Line, Refusal, Require, SealedEvent, StoreError, StreamId,
     Transaction,
 };
 use bursar_types::{
     AgentId, Amount, AmountError, AssetId, AssetRegistry, CanonicalError, Clock, Decision, Digest, Entropy,
-    Limits, Phase, PlanId, Principal, SessionId, Transport, UnknownAsset, Verdict, canonical_digest,
+    HoldId, Limits, Phase, PlanId, PlanItemId, Principal, Reason, SessionId, Transport, UnknownAsset,
+    Verdict, canonical_digest,
 };
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
 use tokio_util::task::TaskTracker;
+
+/// How long the hold of a session's beginning would live; it is spent at once.
+const COUNTED_MS: u64 = 60_000;
 
 /// What payments are made of.
 #[derive(Debug, Clone)]
@@ -60,12 +66,14 @@ pub struct SessionHooks {
     pub approval: PlanApproval,
     /// Who watches.
     pub observer: Arc<dyn Observer>,
+    /// Who takes the alerts that a budget requires; without one, no payment reaches a gate of such a budget.
+    pub alerts: Option<Arc<dyn Alerts>>,
 }
 
 impl Default for SessionHooks {
     /// Nobody answers, nobody watches, and the mandate says who is asked.
     fn default() -> Self {
-        Self { approver: None, approval: PlanApproval::Rule, observer: Arc::new(NoObserver) }
+        Self { approver: None, approval: PlanApproval::Rule, observer: Arc::new(NoObserver), alerts: None }
     }
 }
 
@@ -84,6 +92,12 @@ pub enum OpenError {
     /// A budget that outlives sessions exists with another limit.
     #[error("a budget of this mandate exists already with another limit; use the limit it was opened with")]
     BudgetChanged,
+    /// As many sessions have begun as the mandate lets begin.
+    #[error("{0}")]
+    Limit(Reason),
+    /// Sessions delegate to one another too deeply.
+    #[error("a session is delegated at most 8 times over; delegate from one further up")]
+    TooDeep,
     /// The session was never opened.
     #[error("there is no session {0}")]
     NoSession(SessionId),
@@ -143,6 +157,7 @@ impl Payments {
             voids: tokio::sync::Mutex::default(),
             compensators: crate::saga::Compensators::default(),
             flights: Flights::default(),
+            turns: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
         }))
     }
@@ -150,10 +165,20 @@ impl Payments {
     /// Opens a session under a mandate.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// [`OpenError`]; [`OpenError::Limit`] if the mandate's limits let no session begin now.
     pub async fn open_session(
         &self,
         mandate: Mandate,
+        hooks: SessionHooks,
+    ) -> Result<Arc<SessionPurse>, OpenError> {
+        self.begin(mandate, None, hooks).await
+    }
+
+    /// Begins a session, under the sessions of `above` if one delegates to it.
+    pub(super) async fn begin(
+        &self,
+        mandate: Mandate,
+        above: Option<&Lineage>,
         hooks: SessionHooks,
     ) -> Result<Arc<SessionPurse>, OpenError> {
         mandate.check()?;
@@ -165,21 +190,34 @@ impl Payments {
                 return Err(OpenError::NoPeg(asset.clone()));
             }
         }
+        if above.is_some_and(|above| above.depth() >= DEPTH_MAX) {
+            return Err(OpenError::TooDeep);
+        }
         let session = SessionId::random(&*self.0.entropy);
         let stream = StreamId::of("session", session);
+        let mut salt = [0; 32];
+        self.0.entropy.fill(&mut salt);
+        let opened = SessionEvent::Opened {
+            mandate: Box::new(mandate.clone()),
+            policies,
+            parent: above.map(|above| above.own().id),
+            salt: Digest::from_bytes(salt),
+        };
+        let own = Arc::new(SessionState::apply(session, None, opened.clone())?);
+        let lineage = Lineage::new(own, above);
         let mut transaction = Transaction {
             require: vec![Require::StreamAt { stream: stream.clone(), length: 0 }],
             ..Transaction::default()
         };
-        let opens = mandate.budgets.iter().filter_map(|rule| budget(rule, &mandate, session, None));
-        transaction.accounts = opens.map(AccountOp::Open).collect();
-        let mut salt = [0; 32];
-        self.0.entropy.fill(&mut salt);
-        let salt = Digest::from_bytes(salt);
-        let mut events = vec![SessionEvent::Opened { mandate: Box::new(mandate.clone()), policies, salt }];
+        transaction.require.extend(above.into_iter().flat_map(Lineage::unmoved));
+        let opens = touched(&lineage, None).into_iter().map(|touched| AccountOp::Open(touched.budget));
+        transaction.accounts = opens.collect();
+        transaction.accounts.extend(count_session(&lineage, self.0.clock.now()));
+        let mut events = vec![opened];
         if let Some(plan) = self.metered_plan(&mandate, session)? {
             for item in &plan.items {
-                transaction.accounts.extend(item_budgets(item)?.map(AccountOp::Open));
+                let cut_from = above.and_then(|above| cut_from(above, item, &plan));
+                transaction.accounts.extend(item_budgets(item, cut_from)?.map(AccountOp::Open));
             }
             let decision = Decision {
                 verdict: Verdict::Allow,
@@ -201,6 +239,10 @@ impl Payments {
             Ok(_) => {}
             Err(CommitError::Refused(Refusal::DifferentParameters { .. })) => {
                 return Err(OpenError::BudgetChanged);
+            }
+            Err(CommitError::Refused(Refusal::OverLimit { name, limit, .. })) => {
+                let limit = self.0.registry.display(&limit);
+                return Err(OpenError::Limit(reasons::sessions_exceeded(&name, &limit)));
             }
             Err(error) => return Err(error.into()),
         }
@@ -230,7 +272,7 @@ impl Payments {
         hooks: SessionHooks,
         follows_phase: bool,
     ) -> Arc<SessionPurse> {
-        let agent = AgentId::derived(&[state.id.as_bytes(), state.mandate.role.as_bytes()]);
+        let agent = AgentId::derived(&[state.mandate.user.as_bytes(), state.mandate.agent.as_bytes()]);
         let actor = Actor {
             agent: agent.to_string(),
             user: state.mandate.user.clone(),
@@ -250,6 +292,7 @@ impl Payments {
             actor,
             hooks,
             folded: Mutex::new(Some(state)),
+            ancestors: Ancestors::default(),
             last_phase: Mutex::new(Phase::Explore),
             follows_phase,
         })
@@ -300,6 +343,32 @@ impl Payments {
     }
 }
 
+/// Counts the session in every limit on beginnings: held and spent at once, so that two that begin together both count.
+fn count_session(lineage: &Lineage, now: bursar_types::Timestamp) -> Vec<AccountOp> {
+    let one = Amount::from_atomic(AssetId::count(), 1);
+    let budgets = session_limits(lineage);
+    let lines: Vec<_> =
+        budgets.iter().map(|budget| Line { budget: budget.id, amount: one.clone() }).collect();
+    let mut accounts: Vec<_> = budgets.into_iter().map(AccountOp::Open).collect();
+    if !lines.is_empty() {
+        let id = HoldId::derived(&[b"session", lineage.own().id.as_bytes()]);
+        accounts.push(AccountOp::Hold { id, lines, expires_at: now.plus_ms(COUNTED_MS) });
+        // A hold that has run out by a clock elsewhere is still a beginning.
+        accounts.push(AccountOp::Capture { id, lines: None, observed: true });
+    }
+    accounts
+}
+
+/// The standing item of the session above that a delegated one is cut from.
+fn cut_from(above: &Lineage, item: &ItemTerms, plan: &Plan) -> Option<PlanItemId> {
+    let parent = above.own();
+    let named =
+        |other: &&MeteredItem| item.id == PlanItemId::derived(&[plan.id.as_bytes(), other.name.as_bytes()]);
+    let from = parent.mandate.metered.iter().find(named)?;
+    let standing = PlanId::derived(&[parent.id.as_bytes(), b"metered"]);
+    Some(PlanItemId::derived(&[standing.as_bytes(), from.name.as_bytes()]))
+}
+
 /// Tells what happens to money. A purse made for recovery does not know the phase before, so that is not told.
 #[derive(Debug)]
 struct Recovering(Arc<dyn Observer>);
@@ -328,9 +397,13 @@ pub(super) fn add_session_event(
     event: &SessionEvent,
 ) -> Result<(), CanonicalError> {
     let (kind, fields) = match event {
-        SessionEvent::Opened { mandate, policies, .. } => (
+        SessionEvent::Opened { mandate, policies, parent, .. } => (
             "session.opened",
-            vec![("policies", json!(canonical_digest(policies)?)), ("live", json!(mandate.live))],
+            vec![
+                ("policies", json!(canonical_digest(policies)?)),
+                ("live", json!(mandate.live)),
+                ("parent", json!(parent)),
+            ],
         ),
         SessionEvent::PlanApproved { plan, approval, decision, .. } => (
             "plan.approved",
@@ -349,6 +422,7 @@ pub(super) fn add_session_event(
         }
         SessionEvent::PlansWithdrawn { plans } => ("plans.withdrawn", vec![("plans", json!(plans))]),
         SessionEvent::Frozen { .. } => ("session.frozen", vec![]),
+        SessionEvent::Revoked { .. } => ("session.revoked", vec![]),
         SessionEvent::Thawed { .. } => ("session.thawed", vec![]),
     };
     let sealed = SealedEvent::new(stream.clone(), kind, fields, event, &*shared.entropy);

@@ -2,6 +2,7 @@
 
 use super::decide::denied;
 use super::join::{Loaded, open_link};
+use super::lineage::Lineage;
 use super::open::fold_session;
 use super::remedy::{given_up_link, not_given_up};
 use super::settle::Seen;
@@ -75,10 +76,11 @@ impl SessionPurse {
     /// One compare-and-set: the hold is pending, nobody else took the payment up, and the session still lets it be paid.
     async fn record_signing(&self, signed: &Signed) -> Result<(), SigningRefused> {
         for _ in 0..super::decide::TRIES {
-            let state = self.state().await?;
+            let lineage = self.lineage().await?;
+            let state = lineage.own();
             let now = self.shared.clock.now();
-            if state.frozen.is_some() {
-                return Err(SigningRefused::Stopped(reasons::frozen()));
+            if let Some(reason) = lineage.stopped(now) {
+                return Err(SigningRefused::Stopped(reason));
             }
             // The item's own plan must still be open: it has not been bought, so the session acquires then.
             let open = state.open_items(now).any(|(_, item)| item.id == signed.held.item);
@@ -86,8 +88,7 @@ impl SessionPurse {
                 return Err(SigningRefused::Stopped(reasons::phase_changed()));
             }
             let mut transaction = Transaction::default();
-            let stream = StreamId::of("session", self.session);
-            transaction.require.push(Require::StreamAt { stream: stream.clone(), length: state.length });
+            transaction.require.extend(lineage.unmoved());
             transaction.require.push(Require::HoldPending(signed.held.hold));
             transaction.accounts.push(AccountOp::Pin { id: signed.held.hold });
             let event = PaymentEvent::Signing {
@@ -104,7 +105,7 @@ impl SessionPurse {
                 .map_err(|error| SigningRefused::Ledger(unavailable(error)))?;
             match self.shared.ledger.commit(transaction).await {
                 Ok(_) => return Ok(()),
-                Err(CommitError::Refused(Refusal::StreamMoved { stream: moved, .. })) if moved == stream => {}
+                Err(CommitError::Refused(refusal)) if lineage.moved(&refusal) => {}
                 Err(CommitError::Refused(Refusal::StreamMoved { .. } | Refusal::HoldNot { .. })) => {
                     return Err(SigningRefused::Fenced);
                 }
@@ -190,7 +191,9 @@ impl SessionPurse {
             return Ok(false);
         }
         let payer = fold_session(&self.shared.ledger, signed.held.ask.session, None).await;
-        Ok(payer.map_err(unavailable)?.frozen.is_none() && self.state().await?.frozen.is_none())
+        let payer = Lineage::read(&self.shared.ledger, payer.map_err(unavailable)?, &self.ancestors).await;
+        let now = self.shared.clock.now();
+        Ok(payer.map_err(unavailable)?.stopped(now).is_none() && self.lineage().await?.stopped(now).is_none())
     }
 
     /// Signs, presents once, settles the answer, and asks the rail where the answer says nothing.
@@ -267,9 +270,9 @@ impl SessionPurse {
             if self.shared.clock.now() >= signed.prepared.expires_at {
                 return Err("its time ran out before it was signed".to_owned());
             }
-            let state = self.state().await.map_err(|error| causes(&error))?;
-            if let Some(reason) = &state.frozen {
-                return Err(format!("spending was frozen before it was signed: {reason}"));
+            let lineage = self.lineage().await.map_err(|error| causes(&error))?;
+            if let Some(reason) = lineage.stopped(self.shared.clock.now()) {
+                return Err(format!("spending was stopped before it was signed: {}", reason.message));
             }
         }
         // INVARIANT: `signed` is what the signing transaction made durable, here or before a crash.

@@ -1,8 +1,9 @@
 //! Proposing: plans are made of stored quotes, decided on by rules, and where they ask, by a person.
 
-use super::budgets::{fullest, item_budgets};
+use super::budgets::item_budgets;
 use super::decide::{TRIES, denied, vendor_link};
 use super::open::add_session_event;
+use super::uses::fullest;
 use super::{SessionPurse, sums, unavailable};
 use crate::approval::ApprovalAnswer;
 use crate::plan::{ItemTerms, Plan};
@@ -10,14 +11,13 @@ use crate::policy::{Facts, PlanFacts};
 use crate::rail::Offer;
 use crate::reasons;
 use crate::session::{SessionEvent, SessionState};
-use bursar_ledger::{AccountOp, CommitError, Payload, Refusal, Require, StreamId, Transaction};
+use bursar_ledger::{AccountOp, CommitError, Payload, Refusal, StreamId, Transaction};
 use bursar_types::{
     Amount, ApprovalId, ApprovalTicket, AssetId, Decision, Digest, FetchError, PlanId, PlanOutcome,
     PlanProposal, PlanView, Quote, Reason, Verdict,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 const ITEMS_MAX: usize = 64;
 const COUNT_MAX: u32 = 1_000;
@@ -126,8 +126,8 @@ impl SessionPurse {
     }
 
     async fn plan_facts(&self, state: &SessionState, drafted: &Drafted) -> Result<PlanFacts, FetchError> {
-        let budgets = self.budgets(state, None).await?;
-        let (budget_basis_points, conditions) = fullest(&budgets, &drafted.plan.total);
+        let budgets = self.budgets(&self.lineage().await?, None).await?;
+        let (budget_basis_points, _) = fullest(&budgets, &drafted.plan.total);
         let mandate = &state.mandate;
         let quotes = || drafted.offers.iter().map(|offer| &offer.quote);
         let hosts = distinct(quotes().map(|quote| quote.host.clone()));
@@ -154,9 +154,9 @@ impl SessionPurse {
             client_data: drafted.offers.iter().any(|offer| offer.data.may_be_client()),
             recurring: drafted.offers.iter().any(|offer| offer.recurring),
             item_max_micro_usd: most(drafted.plan.items.iter().map(|item| item.ceiling_micro_usd.atomic())),
-            sums: sums::sums(&budgets, &conditions, &drafted.plan.total),
+            sums: self.sums_of_plan(&budgets, &drafted.plan).await?,
             thresholds: sums::thresholds(mandate),
-            gate: sums::gate(&budgets),
+            gate: self.gate_level(&budgets).await?,
             assets_listed: quotes().all(|quote| mandate.assets.contains(quote.price.asset())),
             live: quotes().any(live),
             live_enabled: mandate.live,
@@ -175,15 +175,17 @@ impl SessionPurse {
         approval: Option<ApprovalId>,
     ) -> Result<PlanOutcome, FetchError> {
         for _ in 0..TRIES {
-            let state = self.state().await?;
-            if state.frozen.is_some() {
-                return self.plan_refused(Some(drafted.view), denied(reasons::frozen())).await;
+            let lineage = self.lineage().await?;
+            if let Some(reason) = lineage.stopped(self.shared.clock.now()) {
+                return self.plan_refused(Some(drafted.view), denied(reason)).await;
             }
             let stream = StreamId::of("session", self.session);
             let mut transaction = Transaction::default();
-            transaction.require.push(Require::StreamAt { stream: stream.clone(), length: state.length });
+            transaction.require.extend(lineage.unmoved());
             for item in &drafted.plan.items {
-                transaction.accounts.extend(item_budgets(item).map_err(unavailable)?.map(AccountOp::Open));
+                transaction
+                    .accounts
+                    .extend(item_budgets(item, None).map_err(unavailable)?.map(AccountOp::Open));
             }
             let event = SessionEvent::PlanApproved {
                 plan: Box::new(drafted.plan.clone()),
@@ -192,7 +194,7 @@ impl SessionPurse {
                 decision: decision.clone(),
             };
             // A second use of one approval does not fold, so it is not written.
-            SessionState::apply(self.session, Some(Arc::unwrap_or_clone(state)), event.clone())
+            SessionState::apply(self.session, Some(SessionState::clone(lineage.own())), event.clone())
                 .map_err(|error| FetchError::Ledger(Box::new(error)))?;
             add_session_event(&mut transaction, &self.shared, &stream, &event).map_err(unavailable)?;
             transaction.payloads.push(drafted.purpose.clone());

@@ -1,48 +1,34 @@
-//! What rules see of spending before: sums and gates, from the budgets as they stand.
+//! What rules see of spending before: the sums that the ledger counts beside the caps.
 
-use super::budgets::BudgetUse;
+use super::budgets::{Part, Purchase, day_meters};
+use super::uses::BudgetUse;
+use super::{SessionPurse, unavailable};
 use crate::mandate::Mandate;
-use crate::policy::{GateState, Sums, Thresholds};
+use crate::plan::Plan;
+use crate::policy::{Sums, Thresholds};
 use bursar_ledger::Require;
-use bursar_types::{Amount, AssetId};
+use bursar_types::{Amount, BudgetId, FetchError};
+use std::collections::BTreeMap;
 
-/// What was spent and is held with `more`, never less than it is and may become while `conditions` hold.
-///
-/// Where no budget counts a sum on its own, the fullest budget of all stands in for it, which counts more.
-pub(super) fn sums(budgets: &[BudgetUse], conditions: &[Require], more: &Amount) -> Sums {
-    let money = || budgets.iter().filter(|used| used.budget.limit.asset() == &AssetId::micro_usd());
-    let with = |used: &BudgetUse| at_most(used, conditions).saturating_add(more.atomic());
-    let fullest = money().map(with).max().unwrap_or(u128::MAX);
-    let of = |name: &str| money().filter(|used| used.budget.name == name).map(with).max().unwrap_or(fullest);
-    let vendor_day_micro_usd = of("vendor per day");
-    Sums {
-        session_micro_usd: of("session"),
-        vendor_day_micro_usd,
-        family_day_micro_usd: vendor_day_micro_usd,
-    }
-}
-
-/// How much of a budget can be used before a condition fails.
-fn at_most(used: &BudgetUse, conditions: &[Require]) -> u128 {
-    let condition = conditions.iter().find_map(|condition| match condition {
-        Require::UsedAtMost { budget, used_max } if *budget == used.budget.id => Some(used_max.atomic()),
-        _ => None,
-    });
-    condition.map_or_else(|| used.used(), |used_max| used_max.max(used.used()))
-}
-
-/// How far the fullest budget has come.
-pub(super) fn gate(budgets: &[BudgetUse]) -> GateState {
-    let gates = budgets.iter().map(|used| {
-        let scaled = used.used().checked_mul(100);
-        match scaled.and_then(|scaled| scaled.checked_div(used.budget.limit.atomic())).unwrap_or(u128::MAX) {
-            0..50 => GateState::None,
-            50..75 => GateState::Notified,
-            75..100 => GateState::Tightened,
-            _ => GateState::Stopped,
+/// What was spent and is held with a payment of `more`, and the conditions under which that stays true. Exact, since a
+/// threshold can lie between any two payments.
+pub(super) fn of_payment(budgets: &[BudgetUse], more: &Amount) -> (Sums, Vec<Require>) {
+    let mut conditions = Vec::new();
+    let mut sum = |parts: &[Part]| {
+        let mut most = None;
+        for used in budgets.iter().filter(|used| parts.contains(&used.touched.part)) {
+            conditions.push(used.at_most(used.used()));
+            most = most.max(Some(used.used().saturating_add(more.atomic())));
         }
-    });
-    gates.max().unwrap_or(GateState::None)
+        // What nobody counted is not zero.
+        most.unwrap_or(u128::MAX)
+    };
+    let sums = Sums {
+        session_micro_usd: sum(&[Part::SessionSum]),
+        vendor_day_micro_usd: sum(&[Part::VendorDay, Part::PayeeDay]),
+        family_day_micro_usd: sum(&[Part::FamilyDay]),
+    };
+    (sums, conditions)
 }
 
 /// What the mandate says about single purchases.
@@ -53,7 +39,35 @@ pub(super) fn thresholds(mandate: &Mandate) -> Thresholds {
     }
 }
 
-/// What the mandate says a host sells; it says nothing yet.
-pub(super) fn category(_mandate: &Mandate, _host: &str) -> String {
-    "other".to_owned()
+/// What the mandate says a host sells.
+pub(super) fn category(mandate: &Mandate, host: &str) -> String {
+    mandate.category_of(host).to_owned()
+}
+
+impl SessionPurse {
+    /// What will have been spent and held once a plan is bought whole: for the session, and for the vendor and the family of
+    /// things in it with the most.
+    pub(super) async fn sums_of_plan(&self, budgets: &[BudgetUse], plan: &Plan) -> Result<Sums, FetchError> {
+        let mut sums = of_payment(budgets, &plan.total).0;
+        let mut added: BTreeMap<BudgetId, (Part, u128)> = BTreeMap::new();
+        for item in &plan.items {
+            let cost = item.ceiling_micro_usd.checked_mul(u64::from(item.count)).map_err(unavailable)?;
+            let purchase = Purchase::of(&item.host, &item.payee, "", &item.resource);
+            for (part, meter) in day_meters(&self.actor.user, &purchase) {
+                let (_, sum) = added.entry(meter.id).or_insert((part, 0));
+                *sum = sum.saturating_add(cost.atomic());
+            }
+        }
+        (sums.vendor_day_micro_usd, sums.family_day_micro_usd) = (0, 0);
+        for (meter, (part, cost)) in added {
+            let known = self.shared.ledger.budget(meter).await.map_err(unavailable)?;
+            let used = known.map_or(0, |known| known.spent.atomic().saturating_add(known.held.atomic()));
+            let sum = match part {
+                Part::FamilyDay => &mut sums.family_day_micro_usd,
+                _ => &mut sums.vendor_day_micro_usd,
+            };
+            *sum = (*sum).max(used.saturating_add(cost));
+        }
+        Ok(sums)
+    }
 }

@@ -128,6 +128,7 @@ impl Accounts {
     pub(crate) fn used(&self, budget: &Budget, now: Timestamp) -> (u128, u128) {
         let counts = |at: Timestamp| match budget.window {
             Window::Life => true,
+            Window::Open => false,
             Window::Rolling { length_ms } => at.plus_ms(length_ms) > now,
         };
         let (mut spent, mut held) = (0_u128, 0_u128);
