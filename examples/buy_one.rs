@@ -13,7 +13,7 @@ use bytes::Bytes;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = tempfile::tempdir()?;
-    let builder = Bursar::builder(data.path().join("data")).play_wallet()?;
+    let builder = Bursar::builder(data.path().join("data")).play_wallet()?.reach_loopback();
     let address = builder.address().unwrap_or_default().parse::<bursar_market::Address>()?;
 
     // The other side: a seller, a facilitator and a chain, on this machine.

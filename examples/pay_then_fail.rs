@@ -50,7 +50,8 @@ impl World {
         let data = tempfile::tempdir()?;
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix_ms(START_S * 1_000)));
         let market_clock = bursar_market::ManualClock::new(START_S);
-        let builder = Bursar::builder(data.path().join("data")).play_wallet()?.clock(clock.clone());
+        let builder =
+            Bursar::builder(data.path().join("data")).play_wallet()?.reach_loopback().clock(clock.clone());
         let address = builder.address().unwrap_or_default().parse::<bursar_market::Address>()?;
         let prices = || vec![SourceDocument::new("prices.md", "# Prices\n\n1, 2, 3, 5, 8\n")];
         let vendor = |name| SellerConfig::new(name).pricing(Pricing::flat(10_000)).documents(prices());

@@ -10,8 +10,8 @@ use bursar_ledger::{Ledger, SqliteOptions, SqliteStore};
 use bursar_memory::Library;
 use bursar_payments::x402::{Finality, NetworkReader, Safeguards, X402, X402Options};
 use bursar_payments::{
-    Compensator, Compensators, HttpTransport, Mandate, NoObserver, Observer, Payments, PaymentsParts, Policy,
-    PolicyFile, Rail, Recovered, RecoveryRules, Wallet,
+    Compensator, Compensators, Egress, HttpTransport, Mandate, NoObserver, Observer, Payments, PaymentsParts,
+    Policy, PolicyFile, Rail, Recovered, RecoveryRules, Wallet,
 };
 use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Clock, Entropy, FetchError, Limits, Transport};
 use std::collections::BTreeMap;
@@ -52,6 +52,7 @@ pub struct BursarBuilder {
     transport: Option<Arc<dyn Transport>>,
     around_ledger: Option<AroundLedger>,
     limits: Limits,
+    egress: Egress,
     recovery: RecoveryRules,
     observer: Arc<dyn Observer>,
     watch_every: Option<Duration>,
@@ -76,6 +77,7 @@ impl BursarBuilder {
             transport: None,
             around_ledger: None,
             limits: Limits::default(),
+            egress: Egress::internet(),
             recovery: RecoveryRules::default(),
             observer: Arc::new(NoObserver),
             watch_every: Some(WATCH_EVERY),
@@ -127,6 +129,9 @@ impl BursarBuilder {
             builder.two_readers_above = Some(amount.map_err(problem)?);
         }
         builder.discovery = config.discovery;
+        if config.network_access.loopback {
+            builder = builder.reach_loopback();
+        }
         builder.recovery = config.recovery;
         builder.mandate =
             config.mandate.map(|mandate| mandate.into_mandate(&builder.registry)).transpose()?;
@@ -218,6 +223,13 @@ impl BursarBuilder {
         self
     }
 
+    /// Lets agents reach this machine: for development, and for a market in a box. Private, link-local and metadata
+    /// addresses stay out of reach.
+    pub const fn reach_loopback(mut self) -> Self {
+        self.egress = self.egress.and_loopback();
+        self
+    }
+
     /// How patiently what is open is looked after.
     pub fn recovery(mut self, recovery: RecoveryRules) -> Self {
         self.recovery = recovery;
@@ -267,9 +279,9 @@ impl BursarBuilder {
             wallet_file::bind(&binding, ledger.id())?;
         }
         let library = Library::open(self.data.join("library.sqlite"), ledger.clone()).await?;
-        let transport: Arc<dyn Transport> = match self.transport {
-            Some(transport) => transport,
-            None => Arc::new(HttpTransport::new()?),
+        let (readers, vendors): (Arc<dyn Transport>, Arc<dyn Transport>) = match self.transport {
+            Some(transport) => (transport.clone(), transport),
+            None => (Arc::new(HttpTransport::new()?), Arc::new(HttpTransport::guarded(self.egress)?)),
         };
         let registry = Arc::new(self.registry);
         let guards = Safeguards {
@@ -280,17 +292,18 @@ impl BursarBuilder {
         let x402 = X402::new(X402Options {
             assets: registry.clone(),
             networks: self.networks,
-            transport: transport.clone(),
+            transport: readers,
             payer: wallet.address().to_owned(),
             quote_ttl_ms: QUOTE_TTL_MS,
         });
-        let rail: Arc<dyn Rail> = Arc::new(x402.guarded_by(guards));
+        let rail: Arc<dyn Rail> = Arc::new(x402.guarded_by(guards).asking_vendors_through(vendors.clone()));
         let parts = PaymentsParts {
             ledger: ledger.clone(),
             policy,
             rails: vec![rail],
             wallet,
-            transport,
+            transport: vendors,
+            egress: self.egress,
             registry: registry.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),

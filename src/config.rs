@@ -48,8 +48,20 @@ pub struct Config {
     /// How patiently what is open is looked after; each field has a default.
     #[serde(default)]
     pub recovery: RecoveryRules,
+    /// Which addresses agents may reach beside the public internet.
+    #[serde(default)]
+    pub network_access: NetworkAccess,
     /// What the user authorised.
     pub mandate: Option<MandateFile>,
+}
+
+/// Which addresses agents may reach beside the public internet. RPC endpoints are not meant: they may be anywhere.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkAccess {
+    /// This machine: for development only.
+    #[serde(default)]
+    pub loopback: bool,
 }
 
 /// Where the wallet's key is.

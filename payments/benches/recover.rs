@@ -149,6 +149,7 @@ async fn world() -> World {
         rails: vec![Arc::new(rail)],
         wallet,
         transport,
+        egress: bursar_payments::Egress::internet().and_loopback(),
         registry,
         clock: clock.clone(),
         entropy,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bursar_types::{
     Amount, ArtifactRef, BudgetId, Decision, GateLevel, PaymentId, PaymentView, Phase, PlanOutcome, Quote,
-    Timestamp,
+    Reason, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -49,6 +49,9 @@ pub enum MoneyEvent {
     Signing {
         /// The payment.
         payment: PaymentView,
+        /// What differs from what the vendor asked for, such as a shorter window.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<Reason>,
     },
     /// Money moved.
     Paid {

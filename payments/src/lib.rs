@@ -5,7 +5,9 @@
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::cast_precision_loss)]
 
 mod approval;
+mod egress;
 mod events;
+mod hosts;
 mod mandate;
 mod obligation;
 mod payment;
@@ -16,12 +18,14 @@ mod rail;
 mod reasons;
 mod recovery;
 mod refunds;
+mod resolve;
 mod saga;
 mod session;
 mod transport;
 mod wallet;
 
 pub use approval::{ApprovalAnswer, ApproveWith, Approver};
+pub use egress::Egress;
 pub use events::{AlertError, Alerts, GateReached, MoneyEvent, NoObserver, Observer};
 pub use mandate::{
     AlertRule, BudgetRule, CategoryRule, Counted, Gates, LimitRule, Mandate, MandateError, MandateFile,
@@ -45,6 +49,7 @@ pub use rail::{
     Order, Outcome, Prepared, PreparedVoid, Rail, RefundAnswer, RefundRequest, RemedyError, Transfer, x402,
 };
 pub use recovery::RecoveryRules;
+pub use resolve::{Resolver, SystemResolver};
 pub use saga::{
     Begun, Bought, Check, CompensationId, Compensator, Compensators, IllegalSagaEvent, OnFailure,
     ParseSagaIdError, Purchase, Reconciled, Saga, SagaDriver, SagaEnd, SagaError, SagaEvent, SagaId,

@@ -184,6 +184,90 @@ pub(crate) fn approval_expired() -> Reason {
     Reason::new("APPROVAL_EXPIRED", "the answer came too late", "propose the plan again")
 }
 
+pub(crate) fn egress_blocked(what: &str) -> Reason {
+    Reason::new(
+        "EGRESS_BLOCKED",
+        what.to_owned(),
+        "use a source on the public internet; a person can allow this machine in the configuration",
+    )
+}
+
+pub(crate) fn mixed_script(name: &str, label: &str) -> Reason {
+    Reason::new(
+        "HOST_MIXED_SCRIPT",
+        format!("`{name}` reads `{}` and mixes letters of different scripts", label.escape_debug()),
+        "use the host's own name, from a source that you trust",
+    )
+}
+
+pub(crate) fn confusable(name: &str, meant: &str) -> Reason {
+    Reason::new(
+        "HOST_CONFUSABLE",
+        format!("`{name}` looks like `{meant}` and is another host"),
+        "use the host that was listed or planned, spelled as it is there",
+    )
+}
+
+pub(crate) fn cross_origin(from: &str, to: &str) -> Reason {
+    Reason::new(
+        "CROSS_ORIGIN_402",
+        format!("`{from}` redirects to `{to}`; no payment and no price is carried over to another origin"),
+        "if you want what is there, ask for that address itself: it is another vendor",
+    )
+}
+
+pub(crate) fn tls_required(to: &str) -> Reason {
+    Reason::new(
+        "TLS_REQUIRED",
+        format!("the vendor redirects to `{to}`, where the connection would not be encrypted"),
+        "use an https address, or another vendor",
+    )
+}
+
+pub(crate) fn too_many_redirects(most: usize) -> Reason {
+    Reason::new(
+        "TOO_MANY_REDIRECTS",
+        format!("the vendor redirects more than {most} times"),
+        "use another address or vendor",
+    )
+}
+
+pub(crate) fn challenge_too_large(what: &str) -> Reason {
+    Reason::new(
+        "CHALLENGE_TOO_LARGE",
+        format!("the demand for payment is larger than is read: {what}"),
+        "use another vendor",
+    )
+}
+
+pub(crate) fn challenge_ambiguous(what: &str) -> Reason {
+    Reason::new(
+        "CHALLENGE_AMBIGUOUS",
+        format!("the demand for payment can be read in two ways: {what}"),
+        "use another vendor, or tell this one",
+    )
+}
+
+pub(crate) fn terms_unreadable(what: &str) -> Reason {
+    Reason::new("TERMS_UNREADABLE", what.to_owned(), "buy the same from another vendor, or go on without it")
+}
+
+pub(crate) fn repeat_402() -> Reason {
+    Reason::new(
+        "REPEAT_402_AFTER_PAY",
+        "the vendor was shown a payment for this purchase and asks to be paid again",
+        "do not pay again: the purchase is settled by what the chain shows; fetch it again under the same key later",
+    )
+}
+
+pub(crate) fn window_clamped(asked_s: u64, given_s: u64) -> Reason {
+    Reason::new(
+        "WINDOW_CLAMPED",
+        format!("the vendor wants {asked_s} s to settle, and the authorization lives {given_s} s"),
+        "nothing to do: the mandate's window holds",
+    )
+}
+
 pub(crate) fn in_flight() -> Reason {
     Reason::new(
         "IN_FLIGHT",

@@ -1,9 +1,12 @@
 //! Sending HTTP with reqwest: one request on the wire per call, and the truth about what became of it.
 
+use crate::egress::{Egress, blocked};
+use crate::resolve::{Guarded, Refused, Resolver, SystemResolver};
 use async_trait::async_trait;
-use bursar_types::{HttpRequest, HttpResponse, Limits, Transport, TransportError};
+use bursar_types::{BodyProblem, HttpRequest, HttpResponse, Limits, Transport, TransportError};
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -21,9 +24,13 @@ const BODY_PREALLOCATION_MAX: usize = 1 << 20;
 /// No redirect is followed, no cookie kept, no body decompressed, no proxy taken from the environment, and nothing that may
 /// have left is sent again. hyper puts a request on another connection only if the pooled one it was queued for was
 /// closed before the first byte was written; reqwest's own repeats are switched off.
+///
+/// One for agents is made with [`HttpTransport::guarded`]: it reaches only what an [`Egress`] lets it. The others reach what
+/// the operator names, such as an RPC endpoint.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
     client: reqwest::Client,
+    egress: Option<Egress>,
 }
 
 /// The HTTP client could not be set up, for example because the machine's certificates cannot be read.
@@ -32,24 +39,45 @@ pub struct HttpTransport {
 pub struct HttpTransportError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl HttpTransport {
-    /// Connects directly, whatever proxy the environment names.
+    /// Connects directly to any address, whatever proxy the environment names: for addresses that the operator chose.
     ///
     /// # Errors
     /// [`HttpTransportError`] if TLS cannot be set up.
     pub fn new() -> Result<Self, HttpTransportError> {
-        Self::build(reqwest::Client::builder().no_proxy())
+        Self::build(reqwest::Client::builder().no_proxy(), None)
     }
 
-    /// Connects through the proxy at `url`, which the operator chose.
+    /// Connects directly, and only to addresses that `egress` lets it reach: for addresses that agents and vendors chose.
+    ///
+    /// A name is resolved once for a connection, every address it stands for is checked, and one of the checked addresses is
+    /// connected to. A name that stands for a forbidden address beside others is refused as a whole.
+    ///
+    /// # Errors
+    /// [`HttpTransportError`] if TLS cannot be set up.
+    pub fn guarded(egress: Egress) -> Result<Self, HttpTransportError> {
+        Self::guarded_over(egress, Arc::new(SystemResolver))
+    }
+
+    /// The same with another resolver than the system's.
+    ///
+    /// # Errors
+    /// [`HttpTransportError`] if TLS cannot be set up.
+    pub fn guarded_over(egress: Egress, resolver: Arc<dyn Resolver>) -> Result<Self, HttpTransportError> {
+        let resolver = Arc::new(Guarded { egress, resolver });
+        Self::build(reqwest::Client::builder().no_proxy().dns_resolver(resolver), Some(egress))
+    }
+
+    /// Connects through the proxy at `url`, which the operator chose. The proxy resolves the names, so it is the proxy that has
+    /// to keep requests from where they may not go.
     ///
     /// # Errors
     /// [`HttpTransportError`] if the address is no proxy's, or TLS cannot be set up.
     pub fn through_proxy(url: &str) -> Result<Self, HttpTransportError> {
         let proxy = reqwest::Proxy::all(url).map_err(|error| HttpTransportError(error.into()))?;
-        Self::build(reqwest::Client::builder().no_proxy().proxy(proxy))
+        Self::build(reqwest::Client::builder().no_proxy().proxy(proxy), None)
     }
 
-    fn build(builder: reqwest::ClientBuilder) -> Result<Self, HttpTransportError> {
+    fn build(builder: reqwest::ClientBuilder, egress: Option<Egress>) -> Result<Self, HttpTransportError> {
         let client = builder
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -58,7 +86,7 @@ impl HttpTransport {
             .http2_max_header_list_size(HTTP2_HEAD_BYTES_MAX)
             .build()
             .map_err(|error| HttpTransportError(error.into()))?;
-        Ok(Self { client })
+        Ok(Self { client, egress })
     }
 }
 
@@ -70,6 +98,10 @@ impl Transport for HttpTransport {
             host: host.clone(),
             source: error.without_url().into(),
         })?;
+        // An address in the URL is connected to without a resolver.
+        if let Some(egress) = self.egress {
+            egress.check_url(request.url())?;
+        }
         let exchange = Exchange { host, limits };
         let deadline = Instant::now().checked_add(Duration::from_millis(limits.timeout_ms));
         let mut response = within(deadline, self.client.execute(request))
@@ -84,7 +116,7 @@ impl Transport for HttpTransport {
         let problem = match within(deadline, exchange.read_body(&mut response)).await {
             Ok(Ok(body)) => return Ok(HttpResponse::from_parts(head, body)),
             Ok(Err(problem)) => problem,
-            Err(_) => format!("its body did not come within {} ms", limits.timeout_ms),
+            Err(_) => BodyProblem::Late { ms: limits.timeout_ms },
         };
         Err(TransportError::Body { host: exchange.host, head: Box::new(head), problem })
     }
@@ -106,6 +138,12 @@ struct Exchange {
 impl Exchange {
     /// A refused connection, an unknown host and a failed handshake come before the first byte of a request.
     fn unanswered(&self, error: reqwest::Error) -> TransportError {
+        if let Some(Refused { problem }) = cause(&error) {
+            return blocked(&self.host, problem);
+        }
+        if cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse_too_large) {
+            return TransportError::HeadTooLong { host: self.host.clone(), max: self.limits.head_bytes_max };
+        }
         let (host, unsent) = (self.host.clone(), error.is_connect() || error.is_builder());
         let source = error.without_url().into();
         match unsent {
@@ -119,9 +157,8 @@ impl Exchange {
             size.saturating_add(name.as_str().len()).saturating_add(value.len())
         });
         if size > self.limits.head_bytes_max {
-            let problem =
-                format!("its headers take {size} bytes, and at most {} are read", self.limits.head_bytes_max);
-            return Err(TransportError::NoAnswer { host: self.host.clone(), source: problem.into() });
+            let max = self.limits.head_bytes_max;
+            return Err(TransportError::HeadTooLong { host: self.host.clone(), max });
         }
         let (mut parts, ()) = http::Response::new(()).into_parts();
         parts.status = response.status();
@@ -131,9 +168,9 @@ impl Exchange {
     }
 
     /// Reads the body. One that comes in one piece is handed on as it is; otherwise each byte is copied once.
-    async fn read_body(&self, response: &mut reqwest::Response) -> Result<Bytes, String> {
-        let limit = self.limits.body_bytes_max;
-        let too_long = || format!("its body is longer than {limit} bytes");
+    async fn read_body(&self, response: &mut reqwest::Response) -> Result<Bytes, BodyProblem> {
+        let limit = self.limits.body_max(response.status());
+        let too_long = || BodyProblem::TooLong { max: limit };
         let announced = response.content_length().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         if announced.is_some_and(|length| length > limit) {
             return Err(too_long());
@@ -144,7 +181,7 @@ impl Exchange {
             let chunk = match response.chunk().await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
-                Err(error) => return Err(format!("its body broke off: {}", causes(&error.without_url()))),
+                Err(error) => return Err(BodyProblem::Broken(causes(&error.without_url()))),
             };
             let read = first.len().saturating_add(rest.len()).saturating_add(chunk.len());
             if read > limit {
@@ -164,6 +201,18 @@ impl Exchange {
         }
         Ok(if rest.is_empty() { first } else { rest.freeze() })
     }
+}
+
+/// The cause of this type behind an error, if there is one.
+fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
 }
 
 fn host_of(uri: &http::Uri) -> String {

@@ -6,7 +6,7 @@ use crate::stage::{Life, Seam, Stage, Verdict};
 use crate::watch::Watch;
 use async_trait::async_trait;
 use bursar_market::{Broken, Fault, FaultRule, ManualClock, Market};
-use bursar_types::{HttpRequest, HttpResponse, Limits, Transport, TransportError};
+use bursar_types::{BodyProblem, HttpRequest, HttpResponse, Limits, Transport, TransportError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -325,6 +325,6 @@ fn broke_off(host: &str, head: http::response::Parts) -> TransportError {
     TransportError::Body {
         host: host.to_owned(),
         head: Box::new(head),
-        problem: "it broke off in the middle".to_owned(),
+        problem: BodyProblem::Broken("in the middle".to_owned()),
     }
 }

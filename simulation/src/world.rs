@@ -10,7 +10,9 @@ use crate::watch::Watch;
 use bursar_ledger::{Ledger, Window};
 use bursar_market::{Address, ManualClock, Market, Pricing, SellerConfig, SourceDocument, TimeSource};
 use bursar_payments::x402::{Finality, NetworkReader, Safeguards, X402, X402Options};
-use bursar_payments::{LocalWallet, Mandate, MeteredItem, PaymentsParts, Policy, Rail, RecoveryRules, Scope};
+use bursar_payments::{
+    Egress, LocalWallet, Mandate, MeteredItem, PaymentsParts, Policy, Rail, RecoveryRules, Scope,
+};
 use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Clock, Limits, SeededEntropy, SessionId};
 use std::collections::VecDeque;
 use std::error::Error;
@@ -125,6 +127,7 @@ impl World {
             rails: vec![self.rail(transport.clone(), &clock)],
             wallet,
             transport,
+            egress: Egress::internet(),
             registry: self.registry.clone(),
             clock,
             entropy,

@@ -32,7 +32,7 @@ async fn bought() -> Bought {
     let data = tempfile::tempdir().unwrap();
     let ours = Arc::new(ManualClock::new(Timestamp::from_unix_ms(START_S * 1_000)));
     let theirs = bursar_market::ManualClock::new(START_S);
-    let builder = Bursar::builder(data.path().join("data")).play_wallet().unwrap();
+    let builder = Bursar::builder(data.path().join("data")).play_wallet().unwrap().reach_loopback();
     let address = builder.address().unwrap().parse::<bursar_market::Address>().unwrap();
     let text = "# Who pays the gas?\n\nWhoever submits the authorization pays it.\n";
     let document = SourceDocument::new("gas.md", text);

@@ -58,9 +58,7 @@ pub(crate) fn unpaid(error: &FetchError) -> Vec<ReasonView> {
     let (code, next_step) = match error {
         FetchError::Denied(decision) => return refused(decision),
         FetchError::Request(_) => ("REQUEST_REFUSED", "correct the URL, or go on without this source"),
-        FetchError::Terms { .. } => {
-            ("TERMS_UNREADABLE", "buy the same text from another seller, or go on without it")
-        }
+        FetchError::Terms { reason, .. } => return reasons(std::slice::from_ref(reason)),
         FetchError::NotPaid(_) => ("NOT_PAID", "nothing was paid; try another seller, or go on without it"),
         FetchError::Transport(_) => {
             ("NETWORK", "nothing was paid; try once more later, or use another source")

@@ -200,12 +200,12 @@ pub enum FetchError {
     #[error("request refused: {0}")]
     Request(String),
     /// The vendor's terms could not be read.
-    #[error("terms of {host} could not be read: {problem}")]
+    #[error("terms of {host} could not be read: {}", reason.message)]
     Terms {
         /// The vendor.
         host: String,
         /// What was wrong with them.
-        problem: String,
+        reason: Reason,
     },
     /// The vendor kept asking for payment or answered something unusable, and the chain shows that no money moved.
     #[error("not paid: {0}")]

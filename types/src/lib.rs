@@ -45,5 +45,5 @@ pub use level::GateLevel;
 pub use phase::Phase;
 pub use plan::{ApprovalTicket, PlanItem, PlanItemView, PlanOutcome, PlanProposal, PlanView};
 pub use quote::{Quote, QuoteOutcome};
-pub use transport::{HttpRequest, HttpResponse, Limits, Transport, TransportError};
+pub use transport::{BodyProblem, HttpRequest, HttpResponse, Limits, Transport, TransportError};
 pub use untrusted::{Provenance, Untrusted};

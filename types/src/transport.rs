@@ -14,8 +14,10 @@ pub type HttpResponse = http::Response<Bytes>;
 /// Bounds of one exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest body, in bytes after decompression.
+    /// Longest body, in bytes as they come: nothing is ever decompressed.
     pub body_bytes_max: usize,
+    /// Longest body of an answer that asks for payment (status 402), in bytes; the smaller of the two bounds holds.
+    pub challenge_bytes_max: usize,
     /// Longest sum of header names and values, in bytes.
     pub head_bytes_max: usize,
     /// Longest time for the whole exchange.
@@ -23,10 +25,46 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 8 MiB of body, 64 KiB of headers, 30 s.
+    /// 8 MiB of body, 256 KiB of a body that asks for payment, 64 KiB of headers, 30 s.
     fn default() -> Self {
-        Self { body_bytes_max: 8 << 20, head_bytes_max: 64 << 10, timeout_ms: 30_000 }
+        Self {
+            body_bytes_max: 8 << 20,
+            challenge_bytes_max: 256 << 10,
+            head_bytes_max: 64 << 10,
+            timeout_ms: 30_000,
+        }
     }
+}
+
+impl Limits {
+    /// Longest body of an answer with this status.
+    #[must_use]
+    pub fn body_max(&self, status: http::StatusCode) -> usize {
+        match status == http::StatusCode::PAYMENT_REQUIRED {
+            true => self.body_bytes_max.min(self.challenge_bytes_max),
+            false => self.body_bytes_max,
+        }
+    }
+}
+
+/// What was wrong with a body. The head had come.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BodyProblem {
+    /// It is longer than is read.
+    #[error("its body is longer than {max} bytes")]
+    TooLong {
+        /// What is read of it.
+        max: usize,
+    },
+    /// It took too long.
+    #[error("its body did not come within {ms} ms")]
+    Late {
+        /// How long the whole exchange may take.
+        ms: u64,
+    },
+    /// It broke off.
+    #[error("its body broke off: {0}")]
+    Broken(String),
 }
 
 /// Why an exchange did not complete, by what the other side may have seen.
@@ -40,6 +78,22 @@ pub enum TransportError {
         /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The request never left: agents may not reach the address that the host stands for. No byte went to it.
+    #[error("{host} was not asked: {problem}")]
+    Blocked {
+        /// The host.
+        host: String,
+        /// Which address that is, and what is wrong with it.
+        problem: String,
+    },
+    /// The request may have arrived; the answer's headers are longer than is read.
+    #[error("the headers of {host} are longer than {max} bytes")]
+    HeadTooLong {
+        /// The host.
+        host: String,
+        /// What is read of them.
+        max: usize,
     },
     /// The request may have arrived and no usable answer came.
     #[error("no answer from {host}")]
@@ -58,7 +112,7 @@ pub enum TransportError {
         /// Status and headers, which may hold a receipt.
         head: Box<http::response::Parts>,
         /// What was wrong with the body.
-        problem: String,
+        problem: BodyProblem,
     },
 }
 
@@ -66,7 +120,8 @@ pub enum TransportError {
 ///
 /// # What implementers guarantee
 /// One request on the wire per call: no redirect is followed, nothing is retried, no cookie is kept. Limits hold while
-/// reading, not after. An error is [`TransportError::NotSent`] only if no byte of the request can have left.
+/// reading, not after. An error is [`TransportError::NotSent`] or [`TransportError::Blocked`] only if no byte of the
+/// request can have left.
 #[async_trait]
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Performs one exchange.

@@ -90,6 +90,8 @@ fn config(market: &Market) -> String {
     format!(
         "data = \".bursar\"\n\
          discovery = [\"{discovery}\"]\n\
+         [network_access]\n\
+         loopback = true\n\
          [wallet]\n\
          key_env = \"BURSAR_KEY\"\n\
          [[network]]\n\

@@ -191,7 +191,13 @@ async fn leave_a_saga(folder: PathBuf) {
     let usdc = registry.iter().find(|asset| asset.symbol() == "USDC").unwrap().id().clone();
     let limit = Amount::from_atomic(AssetId::micro_usd(), 500_000);
     let mandate = Mandate::new("mail", "ada").session_budget(limit).asset(usdc);
-    let opened = Bursar::builder(folder).play_wallet().unwrap().mandate(mandate).watch_every(None).open();
+    let opened = Bursar::builder(folder)
+        .play_wallet()
+        .unwrap()
+        .reach_loopback()
+        .mandate(mandate)
+        .watch_every(None)
+        .open();
     let bursar = opened.await.unwrap();
     let session = bursar.session("mail").approve(Approve::Rule).start().await.unwrap();
     let compensators = Compensators::default().with(Arc::new(Recall));

@@ -93,6 +93,9 @@ impl Tally {
 
     /// Proven: no money moved.
     pub(crate) fn failed(&mut self, error: &FetchError) {
+        if let FetchError::Terms { reason, .. } = error {
+            self.reasons(std::slice::from_ref(reason));
+        }
         self.ended(match error {
             FetchError::Denied(decision) => {
                 self.decision(decision);

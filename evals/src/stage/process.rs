@@ -12,7 +12,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How long a vendor may take: real time, since the line is real.
-const LIMITS: Limits = Limits { body_bytes_max: 8 << 20, head_bytes_max: 64 << 10, timeout_ms: 2_000 };
+const LIMITS: Limits = Limits {
+    body_bytes_max: 8 << 20,
+    challenge_bytes_max: 256 << 10,
+    head_bytes_max: 64 << 10,
+    timeout_ms: 2_000,
+};
 
 /// A running process.
 #[derive(Debug)]

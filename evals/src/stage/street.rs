@@ -90,6 +90,8 @@ impl Transport for Walk {
         // What failed is told with the name that the buyer knows: a port differs from run to run.
         self.http.send(request, limits).await.map_err(|error| match error {
             TransportError::NotSent { source, .. } => TransportError::NotSent { host, source },
+            TransportError::Blocked { problem, .. } => TransportError::Blocked { host, problem },
+            TransportError::HeadTooLong { max, .. } => TransportError::HeadTooLong { host, max },
             TransportError::NoAnswer { source, .. } => TransportError::NoAnswer { host, source },
             TransportError::Body { head, problem, .. } => TransportError::Body { host, head, problem },
         })

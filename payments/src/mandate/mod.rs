@@ -14,6 +14,7 @@ pub(crate) use check::window_key;
 pub use family::family_of;
 pub use file::{MandateFile, MandateFileError};
 
+use crate::hosts;
 use bursar_ledger::Window;
 use bursar_types::{Amount, AssetId, Digest, Timestamp, canonical_digest};
 use serde::{Deserialize, Serialize};
@@ -85,7 +86,7 @@ impl MeteredItem {
 
 /// Whether a vendor pattern (`api.example`, `api.example:8443`, `*.example`) names a host.
 pub(crate) fn matches_host(pattern: &str, host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let (name, pattern) = (hosts::name_of(host), hosts::normal(pattern));
     match pattern.strip_prefix("*.") {
         Some(domain) => name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
         None => pattern == host || pattern == name,
@@ -316,11 +317,29 @@ mod tests {
         assert!(!listed("api.example:443", "api.example:8443"));
         assert!(!listed("*.example", "evilexample"));
         assert!(!listed("*.example", "example"));
-        assert!(!listed("api.example", "api.example.evil"));
         assert!(mandate().lists_vendor("api.example") && !mandate().approves_vendor("api.example"));
         assert!(
             Mandate { vendors: vec!["api.example".to_owned()], ..mandate() }.approves_vendor("api.example")
         );
+        for host in [
+            "api.example.evil",
+            "api.example.evil.test",
+            "evil-api.example",
+            "api-example",
+            "xapi.example",
+            "api.example.",
+            "api.example.:443",
+            "[api.example]",
+            "api.example@evil.test",
+        ] {
+            assert!(!listed("api.example", host), "{host}");
+        }
+        for host in ["anthropic-billing.evil.test", "anthropic.evil.test", "api.anthropic.com.evil.test"] {
+            assert!(!listed("*.anthropic.com", host) && !listed("anthropic", host), "{host}");
+        }
+        assert!(listed("API.Example", "api.example"));
+        assert!(listed("bücher.example", "xn--bcher-kva.example:8443"));
+        assert!(listed("[::1]:8080", "[::1]:8080") && !listed("[::1]:8080", "[::1]:8081"));
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! Asking: naming the purchase, the gate before any request leaves, and reading offers.
 
-use super::decide::vendor_prefix;
+use super::decide::{denied, vendor_prefix};
 use super::open::request_digest;
 use super::{SessionPurse, sums, unavailable};
 use crate::events::MoneyEvent;
+use crate::hosts::suspicious;
 use crate::payment::Ask;
 use crate::policy::{Facts, QuoteFacts};
 use crate::rail::{Exchange, Offer, OfferError};
+use crate::reasons;
+use crate::session::SessionState;
 use bursar_ledger::{CommitError, Commitment, LinkWrite, Refusal, SealedEvent, StreamId, Transaction};
 use bursar_types::{
-    DataLabel, Decision, Digest, FetchError, HttpRequest, HttpResponse, PaymentId, PurchaseKey, QuoteId,
-    QuoteOutcome, Verdict,
+    BodyProblem, DataLabel, Decision, Digest, FetchError, HttpRequest, HttpResponse, PaymentId, PurchaseKey,
+    QuoteId, QuoteOutcome, Reason, TransportError, Verdict,
 };
 use http::{Method, StatusCode, header};
 use serde_json::json;
@@ -69,6 +72,9 @@ pub(super) fn parse_url(request: &HttpRequest) -> Result<Url, FetchError> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(refuse("the URL holds a name or password; send credentials in a header"));
+    }
+    if url.host_str().is_some_and(|host| host.ends_with('.')) {
+        return Err(refuse("the host ends with a dot; leave it out, so that one vendor has one name"));
     }
     if request.headers().keys().any(|name| PAYMENT_HEADERS.contains(&name.as_str())) {
         return Err(refuse("the request has a payment header; only the purse sets those"));
@@ -133,21 +139,63 @@ impl SessionPurse {
         loop {
             let url = parse_url(&request)?;
             self.gate(&request, &url).await?;
-            let sent = self.shared.transport.send(request.clone(), self.shared.limits).await;
-            let response = sent.map_err(FetchError::Transport)?;
-            match self.redirect(&request, &response, &url) {
-                Some(next) if redirects < REDIRECTS_MAX => {
-                    redirects = redirects.saturating_add(1);
-                    request = next;
+            let response = match self.shared.transport.send(request.clone(), self.shared.limits).await {
+                Ok(response) => response,
+                Err(error) => return Err(self.unanswered(&url, error).await),
+            };
+            let to = match redirect(&request, &response, &url) {
+                Redirect::To(_) if redirects >= REDIRECTS_MAX => {
+                    Redirect::Refused(reasons::too_many_redirects(REDIRECTS_MAX))
                 }
-                Some(_) => return Err(FetchError::Request("more than 3 redirects".to_owned())),
-                None => {
+                to => to,
+            };
+            match to {
+                Redirect::To(next) => {
+                    redirects = redirects.saturating_add(1);
+                    request = *next;
+                }
+                Redirect::Refused(reason) => {
+                    return Err(self.refuse_plainly(&format!("a request to {url}"), denied(reason)).await);
+                }
+                Redirect::None => {
                     if response.status() != StatusCode::PAYMENT_REQUIRED {
                         self.record_free(&request, &response).await?;
                     }
                     return Ok((request, response));
                 }
             }
+        }
+    }
+
+    /// What it means that no whole answer came. What was refused on purpose is journaled.
+    async fn unanswered(&self, url: &Url, error: TransportError) -> FetchError {
+        let what = format!("a request to {url}");
+        let demand = |status| status == StatusCode::PAYMENT_REQUIRED;
+        match &error {
+            TransportError::Blocked { .. } => {
+                let reason = reasons::egress_blocked(&error.to_string());
+                self.refuse_plainly(&what, denied(reason)).await
+            }
+            TransportError::HeadTooLong { max, .. } => {
+                let reason = reasons::challenge_too_large(&format!("its headers have more than {max} bytes"));
+                self.refuse_terms(url, reason).await
+            }
+            TransportError::Body { head, problem: problem @ BodyProblem::TooLong { .. }, .. }
+                if demand(head.status) =>
+            {
+                self.refuse_terms(url, reasons::challenge_too_large(&problem.to_string())).await
+            }
+            _ => FetchError::Transport(error),
+        }
+    }
+
+    /// Journals that a vendor's terms are not read.
+    async fn refuse_terms(&self, url: &Url, reason: Reason) -> FetchError {
+        let host = host_of(url).unwrap_or_default();
+        let what = format!("the terms of {url}");
+        match self.refuse_plainly(&what, denied(reason.clone())).await {
+            FetchError::Denied(_) => FetchError::Terms { host, reason },
+            error => error,
         }
     }
 
@@ -173,53 +221,44 @@ impl SessionPurse {
     async fn gate(&self, request: &HttpRequest, url: &Url) -> Result<(), FetchError> {
         let lineage = self.lineage().await?;
         let state = lineage.own();
-        let host = host_of(url).unwrap_or_default();
+        let name = host_of(url).unwrap_or_default();
         let now = self.shared.clock.now();
         let counts = self.counts(state, now).await?;
         let budgets = self.budgets(&lineage, None).await?;
-        let known = self.shared.ledger.links(&vendor_prefix(&host)).await.map_err(unavailable)?;
+        let known = self.shared.ledger.links(&vendor_prefix(&name)).await.map_err(unavailable)?;
         let facts = Facts::Quote(QuoteFacts {
             actor: self.actor.clone(),
-            vendor_listed: state.mandate.lists_vendor(&host),
-            vendor_approved: state.mandate.approves_vendor(&host),
+            vendor_listed: state.mandate.lists_vendor(&name),
+            vendor_approved: state.mandate.approves_vendor(&name),
             first_time_vendor: known.is_empty(),
-            category: sums::category(&state.mandate, &host),
+            category: sums::category(&state.mandate, &name),
             data: DataLabel::of(request),
             gate: self.gate_level(&budgets).await?,
-            host,
+            host: name.clone(),
             method: request.method().to_string(),
             secure: is_secure(url),
             local: is_local(url),
             has_body: !request.body().is_empty(),
             phase: crate::session::phase(state, &counts.bought, now),
         });
-        let decision = self.shared.policy.decide(&facts, &[]);
+        let mut decision = self.shared.policy.decide(&facts, &[]);
+        let mut structural = self.unreachable(url);
+        structural.extend(suspicious(&name, known_hosts(state)));
+        if !structural.is_empty() {
+            // No rule lifts these; what the rules say besides is told as well.
+            structural.append(&mut decision.reasons);
+            decision = Decision { verdict: Verdict::Deny, reasons: structural, ..decision };
+        }
         if decision.verdict == Verdict::Allow {
             return Ok(());
         }
         Err(self.refuse(&format!("a request to {url}"), decision, &facts).await)
     }
 
-    fn redirect(&self, request: &HttpRequest, response: &HttpResponse, url: &Url) -> Option<HttpRequest> {
-        let plain = matches!(*request.method(), Method::GET | Method::HEAD);
-        let moved = matches!(
-            response.status(),
-            StatusCode::MOVED_PERMANENTLY
-                | StatusCode::FOUND
-                | StatusCode::SEE_OTHER
-                | StatusCode::TEMPORARY_REDIRECT
-                | StatusCode::PERMANENT_REDIRECT
-        );
-        if !plain || !moved {
-            return None;
-        }
-        let to = url.join(response.headers().get(header::LOCATION)?.to_str().ok()?).ok()?;
-        if to.origin() != url.origin() {
-            return None;
-        }
-        let mut next = request.clone();
-        *next.uri_mut() = to.as_str().parse().ok()?;
-        Some(next)
+    /// Why the URL itself may not be asked.
+    fn unreachable(&self, url: &Url) -> Vec<Reason> {
+        let blocked = self.shared.egress.check_url(url).err();
+        blocked.map(|error| reasons::egress_blocked(&error.to_string())).into_iter().collect()
     }
 
     /// Reads every alternative of every rail and stores them; quotes cite what is stored.
@@ -230,21 +269,21 @@ impl SessionPurse {
     ) -> Result<Vec<Offer>, FetchError> {
         let received_at = self.shared.clock.now();
         let exchange = Exchange { request, response, received_at };
-        let host = parse_url(request).ok().and_then(|url| host_of(&url)).unwrap_or_default();
+        let url = parse_url(request)?;
         let data = DataLabel::of(request);
         let mut offers = Vec::new();
         let mut problem = None;
         for rail in &self.shared.rails {
             match rail.offers(&exchange) {
                 Ok(found) => offers.extend(found.into_iter().map(|offer| Offer { data, ..offer })),
-                Err(OfferError::Unreadable(text)) => problem = Some(text),
-                Err(OfferError::NotPayable(reason)) => problem = Some(reason.to_string()),
+                Err(OfferError::Unreadable(reason) | OfferError::NotPayable(reason)) => {
+                    problem = Some(reason)
+                }
             }
         }
         if offers.is_empty() {
-            let problem =
-                problem.unwrap_or_else(|| "it asks for payment on no rail that is known here".to_owned());
-            return Err(FetchError::Terms { host, problem });
+            let unknown = || reasons::terms_unreadable("it asks for payment on no rail that is known here");
+            return Err(self.refuse_terms(&url, problem.unwrap_or_else(unknown)).await);
         }
         offers.sort_by_key(|offer| {
             let quote = &offer.quote;
@@ -349,6 +388,47 @@ impl SessionPurse {
             Err(error) => unavailable(error),
         }
     }
+}
+
+enum Redirect {
+    /// The answer is the answer.
+    None,
+    /// The same origin, elsewhere.
+    To(Box<HttpRequest>),
+    /// Another origin.
+    Refused(Reason),
+}
+
+/// Where an answer leads. A redirect to another origin is refused whatever the method: what is there is another vendor's.
+fn redirect(request: &HttpRequest, response: &HttpResponse, url: &Url) -> Redirect {
+    let moved = matches!(
+        response.status(),
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    );
+    let to = response.headers().get(header::LOCATION).filter(|_| moved);
+    let Some(to) = to.and_then(|to| url.join(to.to_str().ok()?).ok()) else { return Redirect::None };
+    if to.origin() != url.origin() {
+        let shown = to.origin().ascii_serialization();
+        return Redirect::Refused(match url.scheme() == "https" && to.scheme() != "https" {
+            true => reasons::tls_required(&shown),
+            false => reasons::cross_origin(&url.origin().ascii_serialization(), &shown),
+        });
+    }
+    let next = matches!(*request.method(), Method::GET | Method::HEAD).then(|| to.as_str().parse().ok());
+    let Some(Some(next)) = next else { return Redirect::None };
+    let mut request = request.clone();
+    *request.uri_mut() = next;
+    Redirect::To(Box::new(request))
+}
+
+/// The hosts that a session has to do with: those that its mandate lists, and those of its plans.
+fn known_hosts(state: &SessionState) -> impl Iterator<Item = &str> {
+    let planned = state.plans.iter().flat_map(|plan| &plan.items).map(|item| item.host.as_str());
+    state.mandate.vendors.iter().map(String::as_str).chain(planned)
 }
 
 fn quote_link(purse: &SessionPurse, quote: QuoteId) -> String {

@@ -40,6 +40,7 @@ pub use remedy::{ClaimStanding, GivenUp};
 pub(crate) use sagas::SagaParts;
 pub use watch::Watch;
 
+use crate::egress::Egress;
 use crate::events::{MoneyEvent, Observer};
 use crate::payment::Ask;
 use crate::policy::{Actor, CallFacts, Facts, Policy};
@@ -67,6 +68,7 @@ struct Shared {
     rails: Vec<Arc<dyn Rail>>,
     wallet: Arc<dyn Wallet>,
     transport: Arc<dyn Transport>,
+    egress: Egress,
     registry: Arc<AssetRegistry>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,

@@ -1,6 +1,7 @@
 //! Payments without a network: for whoever looks at obligations and decides about them, and must not be able to pay.
 
 use super::{Payments, PaymentsParts, Signable};
+use crate::egress::Egress;
 use crate::policy::{Policy, PolicyError};
 use crate::recovery::RecoveryRules;
 use crate::wallet::{Wallet, WalletError};
@@ -53,6 +54,7 @@ impl Payments {
             rails: Vec::new(),
             wallet: Arc::new(Nothing),
             transport: Arc::new(Nothing),
+            egress: Egress::internet(),
             registry,
             clock,
             entropy,

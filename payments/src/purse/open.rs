@@ -5,6 +5,7 @@ use super::flight::Flights;
 use super::lineage::{Ancestors, DEPTH_MAX, Lineage};
 use super::{Payments, SessionPurse, Shared};
 use crate::approval::Approver;
+use crate::egress::Egress;
 use crate::events::{Alerts, MoneyEvent, NoObserver, Observer};
 use crate::mandate::{Mandate, MandateError, MeteredItem, PlanApproval};
 use crate::plan::{ItemTerms, Plan};
@@ -42,8 +43,12 @@ pub struct PaymentsParts {
     pub rails: Vec<Arc<dyn Rail>>,
     /// What signs.
     pub wallet: Arc<dyn Wallet>,
-    /// The network.
+    /// The network, for what leaves for vendors. It must not reach further than `egress` says: [`HttpTransport::guarded`].
+    ///
+    /// [`HttpTransport::guarded`]: crate::HttpTransport::guarded
     pub transport: Arc<dyn Transport>,
+    /// Which addresses may be asked.
+    pub egress: Egress,
     /// The assets with their decimals.
     pub registry: Arc<AssetRegistry>,
     /// The time.
@@ -147,6 +152,7 @@ impl Payments {
             rails: parts.rails,
             wallet: parts.wallet,
             transport: parts.transport,
+            egress: parts.egress,
             registry: parts.registry,
             clock: parts.clock,
             entropy: parts.entropy,

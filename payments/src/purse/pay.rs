@@ -14,7 +14,7 @@ use crate::reasons;
 use bursar_ledger::{
     AccountOp, CommitError, LinkWrite, Refusal, Require, SealedEvent, StreamId, Transaction,
 };
-use bursar_types::{FetchError, Fetched, HttpRequest, HttpResponse, UnknownOutcome, causes};
+use bursar_types::{FetchError, Fetched, HttpRequest, HttpResponse, TransportError, UnknownOutcome, causes};
 use bytes::Bytes;
 use serde_json::json;
 use std::sync::Arc;
@@ -48,7 +48,8 @@ impl SessionPurse {
         let signed = Signed { held, order, prepared };
         match self.record_signing(&signed).await {
             Ok(()) => {
-                self.tell(&MoneyEvent::Signing { payment: signed.held.view(None) });
+                let notes = signed.prepared.notes.clone();
+                self.tell(&MoneyEvent::Signing { payment: signed.held.view(None), notes });
                 Ok(Some(signed))
             }
             Err(SigningRefused::Stopped(reason)) => {
@@ -223,6 +224,9 @@ impl SessionPurse {
         authorization.attach(&mut paid_request);
         let answer = self.shared.transport.send(paid_request, self.shared.limits).await;
         drop(authorization);
+        if status_of(&answer) == Some(http::StatusCode::PAYMENT_REQUIRED) {
+            self.refuse_again(signed).await;
+        }
         let outcome = rail.outcome(&signed.prepared, answer.as_ref());
         let state = self.settle(signed, Seen::Answer { outcome, answer: &answer }).await?;
         // Whoever takes an old payment up has waited already.
@@ -232,6 +236,16 @@ impl SessionPurse {
         };
         let state = self.poll(&*rail, signed, state, waits).await?;
         Ok((state, answer.ok().map(HttpResponse::into_body)))
+    }
+
+    /// A vendor that was shown a payment and asks for another gets none: that it asked, and was refused, is journaled. What
+    /// became of the payment is settled as ever.
+    async fn refuse_again(&self, signed: &Signed) {
+        let what = format!("paying again for {}", signed.held.offer.quote.resource);
+        let refused = self.refuse_plainly(&what, denied(reasons::repeat_402())).await;
+        if let FetchError::Ledger(error) = refused {
+            tracing::warn!(payment = %signed.held.ask.payment, %error, "a repeated demand could not be journaled");
+        }
     }
 
     /// What became of the payment if it is not this worker's to present any more; `None` if it is.
@@ -359,6 +373,15 @@ enum SigningRefused {
 impl From<FetchError> for SigningRefused {
     fn from(error: FetchError) -> Self {
         Self::Ledger(error)
+    }
+}
+
+/// The status of an answer, also of one that broke off.
+fn status_of(answer: &Result<HttpResponse, TransportError>) -> Option<http::StatusCode> {
+    match answer {
+        Ok(response) => Some(response.status()),
+        Err(TransportError::Body { head, .. }) => Some(head.status),
+        Err(_) => None,
     }
 }
 

@@ -66,14 +66,17 @@ pub struct Prepared {
     pub signing: Digest,
     /// After this moment the authorization can move nothing.
     pub expires_at: Timestamp,
+    /// What differs from what the vendor asked for, such as a shorter window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Reason>,
 }
 
 /// Why terms could not be read or used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OfferError {
-    /// The answer claims to be of this rail and cannot be read.
+    /// The answer claims to be of this rail and is not read: damaged, too large, or to be read in two ways.
     #[error("{0}")]
-    Unreadable(String),
+    Unreadable(Reason),
     /// The offer was readable and cannot be paid.
     #[error("{0}")]
     NotPayable(Reason),

@@ -254,7 +254,7 @@ async fn malformed_terms_are_refused_with_their_cause() {
     for fault in all {
         faults.replace(vec![fault.clone().into()]).unwrap();
         match purse.quote(get(&world.url("alpha"))).await {
-            Err(FetchError::Terms { problem, .. }) => assert!(!problem.is_empty()),
+            Err(FetchError::Terms { reason, .. }) => assert!(!reason.message.is_empty()),
             Err(FetchError::Transport(_)) => {}
             Ok(bursar_types::QuoteOutcome::Quotes(quotes)) => {
                 assert!(quotes.iter().all(|quote| quote.blocked.is_some()), "{fault:?}: {quotes:?}");

@@ -95,6 +95,7 @@ fn signing(attempt: u32) -> PaymentEvent {
         terms: serde_json::Value::Null,
         signing: Digest::of(&attempt.to_be_bytes()),
         expires_at: at(62),
+        notes: Vec::new(),
     };
     PaymentEvent::Signing { order: Box::new(order), prepared: Box::new(prepared) }
 }

@@ -214,7 +214,13 @@ impl Rail for Trapped<Arc<dyn Rail>> {
             None => {}
             Some(Spring::Run(run)) => run(),
             Some(Spring::Panic) => panic!("the worker dies here"),
-            Some(Spring::Fail) => return Err(OfferError::Unreadable("the terms are damaged".to_owned())),
+            Some(Spring::Fail) => {
+                return Err(OfferError::Unreadable(bursar_types::Reason::new(
+                    "TEST",
+                    "the terms are damaged",
+                    "none",
+                )));
+            }
             Some(Spring::Pause(_)) => panic!("prepare cannot pause"),
         }
         self.inner.prepare(order)

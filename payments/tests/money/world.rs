@@ -4,7 +4,7 @@ use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId};
 use bursar_market::{ManualClock as MarketClock, Market, SellerConfig, SourceDocument, TimeSource};
 use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
 use bursar_payments::{
-    Approver, HttpTransport, LocalWallet, Mandate, MeteredItem, MoneyEvent, Observer, Payments,
+    Approver, Egress, HttpTransport, LocalWallet, Mandate, MeteredItem, MoneyEvent, Observer, Payments,
     PaymentsParts, Policy, Rail, RecoveryRules, SessionHooks, SessionPurse, Wallet,
 };
 use bursar_types::{
@@ -233,7 +233,8 @@ fn parts(
         entropy.clone(),
     );
     let ledger = Ledger::new(Arc::new(SqliteStore::open(options).unwrap()));
-    let transport = Arc::new(HttpTransport::new().unwrap());
+    let egress = Egress::internet().and_loopback();
+    let transport = Arc::new(HttpTransport::guarded(egress).unwrap());
     let reader = NetworkReader {
         network: market.network(),
         rpc_urls: vec![market.rpc_url().to_owned()],
@@ -252,6 +253,7 @@ fn parts(
         rails: vec![rail],
         wallet: wallet.clone(),
         transport,
+        egress,
         registry,
         clock,
         entropy,

@@ -8,6 +8,7 @@
 
 mod chain;
 mod common;
+mod egress;
 mod inflow;
 mod malformed;
 mod many;

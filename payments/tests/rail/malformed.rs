@@ -60,18 +60,18 @@ fn an_alternative_that_cannot_be_paid_says_why_and_hides_no_other() {
         ("ASSET_NAME_MISMATCH", with("extra", json!({"name": "USD Coin", "version": "2"}))),
         ("ASSET_NAME_MISMATCH", with("extra", json!({"name": "USDC", "version": "1"}))),
         ("ASSET_NAME_MISMATCH", with("extra", json!({"name": "USDC", "version": 2}))),
-        ("BAD_AMOUNT", with("amount", json!("-1"))),
-        ("BAD_AMOUNT", with("amount", json!("1e6"))),
-        ("BAD_AMOUNT", with("amount", json!("01"))),
-        ("BAD_AMOUNT", with("amount", json!("1.0"))),
-        ("BAD_AMOUNT", with("amount", json!(" 1000"))),
-        ("BAD_AMOUNT", with("amount", json!("0x3e8"))),
-        ("BAD_AMOUNT", with("amount", json!(""))),
-        ("BAD_AMOUNT", with("amount", json!("0"))),
-        ("BAD_AMOUNT", with("amount", json!(1000))),
-        ("BAD_AMOUNT", with("amount", json!(two_to_128))),
-        ("BAD_AMOUNT", with("amount", json!(two_to_256))),
-        ("BAD_AMOUNT", without("amount")),
+        ("AMOUNT_INVALID", with("amount", json!("-1"))),
+        ("AMOUNT_INVALID", with("amount", json!("1e6"))),
+        ("AMOUNT_INVALID", with("amount", json!("01"))),
+        ("AMOUNT_INVALID", with("amount", json!("1.0"))),
+        ("AMOUNT_INVALID", with("amount", json!(" 1000"))),
+        ("AMOUNT_INVALID", with("amount", json!("0x3e8"))),
+        ("AMOUNT_INVALID", with("amount", json!(""))),
+        ("AMOUNT_INVALID", with("amount", json!("0"))),
+        ("AMOUNT_INVALID", with("amount", json!(1000))),
+        ("AMOUNT_INVALID", with("amount", json!(two_to_128))),
+        ("AMOUNT_INVALID", with("amount", json!(two_to_256))),
+        ("AMOUNT_INVALID", without("amount")),
         ("BAD_PAYEE", with("payTo", json!("0x3C44"))),
         ("BAD_PAYEE", with("payTo", json!("3c44cdddb6a900fa2b585dd299e03d12fa4293bc"))),
         // One letter of another case: the checksum of EIP-55 does not hold.
@@ -135,7 +135,7 @@ fn a_duplicate_key_is_not_read_as_either() {
 
 #[test]
 fn at_most_32_alternatives_are_read_and_it_is_said() {
-    let accepts: Vec<_> = (1..=100).map(|price| with("amount", json!(price.to_string()))).collect();
+    let accepts: Vec<_> = (1..=40).map(|price| with("amount", json!(price.to_string()))).collect();
     let offers = offers("/x", &v2(&demand(&accepts))).unwrap();
     assert_eq!(offers.len(), 33);
     let last = &offers[32].quote;
@@ -203,7 +203,7 @@ fn an_answer_that_claims_to_be_x402_and_cannot_be_read_is_an_error_that_says_wha
     for (what, response) in cases {
         match offers("/x", &response) {
             Err(OfferError::Unreadable(problem)) => {
-                assert!(problem.contains(what), "`{problem}` lacks `{what}`")
+                assert!(problem.message.contains(what), "`{problem}` lacks `{what}`")
             }
             other => panic!("{what}: {other:?}"),
         }

@@ -5,7 +5,9 @@ use crate::server::{Connection, Server};
 use async_trait::async_trait;
 use bursar_payments::x402::{Finality, NetworkReader, Safeguards, X402, X402Options};
 use bursar_payments::{Order, Prepared, Rail as _};
-use bursar_types::{AssetRegistry, HttpRequest, HttpResponse, Limits, PaymentId, Transport, TransportError};
+use bursar_types::{
+    AssetRegistry, BodyProblem, HttpRequest, HttpResponse, Limits, PaymentId, Transport, TransportError,
+};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -320,7 +322,7 @@ impl Transport for Nodes {
                     return Ok(response);
                 }
                 let head = Box::new(response.into_parts().0);
-                Err(TransportError::Body { host, head, problem: "its body is too long".to_owned() })
+                Err(TransportError::Body { host, head, problem: BodyProblem::TooLong { max: 1 } })
             }
             None => Err(TransportError::NoAnswer { host, source: "the connection broke".into() }),
         }

@@ -4,7 +4,7 @@ use crate::common;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bursar_payments::{Outcome, Rail as _};
-use bursar_types::{HttpResponse, TransportError};
+use bursar_types::{BodyProblem, HttpResponse, TransportError};
 use serde_json::{Value, json};
 
 const TRANSACTION: &str = "0x5ad1331906f0e63262a554bb5c58df2a98ed321a4446eb895711b7dc1dfb0747";
@@ -124,7 +124,11 @@ fn an_answer_without_a_receipt_is_unknown_whatever_its_status() {
 fn a_receipt_before_a_broken_body_is_not_lost() {
     let broken = |status, header: &str| {
         let (head, _) = answer(status, "PAYMENT-RESPONSE", header).into_parts();
-        TransportError::Body { host: "h".to_owned(), head: Box::new(head), problem: "too long".to_owned() }
+        TransportError::Body {
+            host: "h".to_owned(),
+            head: Box::new(head),
+            problem: BodyProblem::TooLong { max: 1 },
+        }
     };
     let receipt = STANDARD.encode(success().to_string());
     assert_eq!(told(Err(&broken(200, &receipt))), format!("claimed {TRANSACTION}"));

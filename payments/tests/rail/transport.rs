@@ -5,7 +5,8 @@ use bursar_payments::HttpTransport;
 use bursar_types::{HttpRequest, HttpResponse, Limits, Transport as _, TransportError};
 use bytes::Bytes;
 
-const SMALL: Limits = Limits { body_bytes_max: 100, head_bytes_max: 400, timeout_ms: 400 };
+const SMALL: Limits =
+    Limits { body_bytes_max: 100, challenge_bytes_max: 100, head_bytes_max: 400, timeout_ms: 400 };
 
 fn get(url: &str) -> HttpRequest {
     http::Request::builder().uri(url).body(Bytes::new()).unwrap()
@@ -37,6 +38,8 @@ fn kind(answer: &Result<HttpResponse, TransportError>) -> String {
         }
         Err(TransportError::NotSent { .. }) => "not sent".to_owned(),
         Err(TransportError::NoAnswer { .. }) => "no answer".to_owned(),
+        Err(TransportError::Blocked { .. }) => "blocked".to_owned(),
+        Err(TransportError::HeadTooLong { .. }) => "head too long".to_owned(),
         Err(TransportError::Body { head, .. }) => {
             let receipt = head.headers.get("payment-response").and_then(|value| value.to_str().ok());
             format!("broken {} {}", head.status.as_u16(), receipt.unwrap_or("-"))
@@ -66,7 +69,7 @@ async fn an_answer_is_told_apart_by_what_came_of_it() {
         ("HTTP/1.1 200 OK\r\nPAYMENT-RESPONSE: r\r\ncontent-length: 101\r\n\r\n…", "broken 200 r"),
         (&*long_body, "broken 200 r"),
         ("HTTP/1.1 200 OK\r\nPAYMENT-RESPONSE: r\r\ncontent-length: 9\r\n\r\nhi…", "broken 200 r"),
-        (&*long_head, "no answer"),
+        (&*long_head, "head too long"),
         ("HTTP/1.1 200 OK\r\nPAYMENT-RESPONSE: r\r\n…", "no answer"),
         ("HTTP/1.1 200 OK\r\nPAYMENT-RESP", "no answer"),
         ("nonsense\r\n\r\n", "no answer"),

@@ -45,7 +45,7 @@ pub(crate) async fn in_a_box_as(
         bursar_market::Library::read(folder).map_err(bursar_market::MarketError::from)?;
     }
     let data = data::folder(given)?;
-    let builder = Bursar::builder(&data).play_wallet()?;
+    let builder = Bursar::builder(&data).play_wallet()?.reach_loopback();
     let address = builder.address().unwrap_or_default().to_owned();
     let buyer: Address = address.parse().map_err(|_| CliError::Address(address))?;
     let market = MarketBox::start(&data, sources, buyer).await?;

@@ -118,6 +118,7 @@ impl Buyer<'_> {
             .asset(asset.id().clone());
         Bursar::builder(Path::new(self.folder.path()).join("data"))
             .wallet(self.wallet.clone())
+            .reach_loopback()
             .asset(asset)
             .network(self.market.network(), vec![self.market.rpc_url().to_owned()], true)
             .discovery(self.market.discovery_url())
@@ -301,6 +302,8 @@ impl Buyer<'_> {
             r#"
             data = "data"
             discovery = ["{}"]
+            [network_access]
+            loopback = true
             [wallet]
             key_env = "BURSAR_KEY"
             [[network]]

@@ -4,6 +4,7 @@ use super::X402;
 use super::network::{caip2, chain_id};
 use super::text::shown;
 use super::wire::{Requirement, Version};
+use crate::reasons;
 use alloy::primitives::Address;
 use bursar_types::{Amount, AssetId, Eip712Name, Reason};
 use serde_json::Value;
@@ -43,6 +44,7 @@ pub(super) fn payable(
     check_transfer_method(terms)?;
     let (token, asset, name) = known_asset(rail, terms, chain_id)?;
     check_name(terms, &name)?;
+    check_one_amount(terms)?;
     let price = price(amount_of(version, terms), asset)?;
     check_readers(rail, &network, &price)?;
     let pay_to = payee(rail, terms, token)?;
@@ -198,10 +200,23 @@ fn check_name(terms: &Requirement, pinned: &Eip712Name) -> Result<(), Reason> {
     Ok(())
 }
 
+/// Each version has its own name for the amount; whoever gives both must say the same.
+fn check_one_amount(terms: &Requirement) -> Result<(), Reason> {
+    let stated = |value: &Option<Value>| value.clone().filter(|value| !value.is_null());
+    match (stated(&terms.amount), stated(&terms.max_amount_required)) {
+        (Some(one), Some(other)) if one != other => Err(reasons::challenge_ambiguous(&format!(
+            "it names two amounts, {} and {}",
+            foreign(Some(&one)),
+            foreign(Some(&other))
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn price(amount: Option<&Value>, asset: AssetId) -> Result<Amount, Reason> {
     let bad = |why: &str| {
         Reason::new(
-            "BAD_AMOUNT",
+            "AMOUNT_INVALID",
             format!("amount {} {why}", foreign(amount)),
             "use another alternative, or tell the vendor",
         )

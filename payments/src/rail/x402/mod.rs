@@ -44,7 +44,7 @@ pub struct X402Options {
     pub assets: Arc<AssetRegistry>,
     /// Where each network can be read. A network without a reader is not payable.
     pub networks: Vec<NetworkReader>,
-    /// How the readers are reached.
+    /// How the readers are reached: at the operator's addresses, wherever they are.
     pub transport: Arc<dyn Transport>,
     /// The wallet's address.
     pub payer: String,
@@ -84,13 +84,24 @@ impl fmt::Debug for NetworkReader {
 pub struct X402 {
     options: X402Options,
     safeguards: Safeguards,
+    vendors: Option<Arc<dyn Transport>>,
 }
 
 impl X402 {
     /// Makes the rail, with no safeguards beyond the rules that always hold.
     #[must_use]
     pub fn new(options: X402Options) -> Self {
-        Self { options, safeguards: Safeguards::default() }
+        Self { options, safeguards: Safeguards::default(), vendors: None }
+    }
+
+    /// Asks vendors for refunds through another transport than the readers': one that reaches only where agents may go.
+    #[must_use]
+    pub fn asking_vendors_through(self, transport: Arc<dyn Transport>) -> Self {
+        Self { vendors: Some(transport), ..self }
+    }
+
+    pub(super) fn vendors(&self) -> &dyn Transport {
+        self.vendors.as_ref().unwrap_or(&self.options.transport).as_ref()
     }
 
     /// Guards it.

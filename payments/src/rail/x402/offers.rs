@@ -3,9 +3,10 @@
 use super::check::{Payable, amount_of, asset_id, extra, flow, payable};
 use super::renewal;
 use super::text::{cut, shown};
-use super::wire::{PaymentRequired, Requirement, Resource, Version, payment_required};
+use super::wire::{ALTERNATIVES_READ_MAX, PaymentRequired, Requirement, Resource, Version, payment_required};
 use super::{RAIL, X402};
 use crate::rail::{Exchange, Offer, OfferError};
+use crate::reasons;
 use bursar_types::{
     Amount, AssetId, DataLabel, Digest, HttpRequest, Provenance, Quote, QuoteId, Reason, Untrusted,
 };
@@ -15,8 +16,6 @@ use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 use url::Url;
 
-/// How many alternatives of one answer are read.
-const ALTERNATIVES_MAX: usize = 32;
 const DESCRIPTION_CHARS_MAX: usize = 500;
 const MEDIA_TYPE_CHARS_MAX: usize = 100;
 const FOREIGN_CHARS_MAX: usize = 200;
@@ -37,12 +36,11 @@ pub(super) fn offers(rail: &X402, exchange: &Exchange<'_>) -> Result<Vec<Offer>,
         return Ok(Vec::new());
     };
     let asked = Url::parse(&exchange.request.uri().to_string())
-        .map_err(|_| OfferError::Unreadable("the address asked is not absolute".to_owned()))?;
+        .map_err(|_| unreadable("the address asked is not absolute".to_owned()))?;
     let reader = Reader { rail, exchange, asked, demand: &demand };
-    // One more than is read: it says that there are more.
-    let accepts = demand.accepts.iter().take(ALTERNATIVES_MAX.saturating_add(1)).enumerate();
+    let accepts = demand.accepts.iter().enumerate();
     let mut offers = accepts
-        .map(|(index, accepted)| reader.offer(accepted, index >= ALTERNATIVES_MAX))
+        .map(|(index, accepted)| reader.offer(accepted, index >= ALTERNATIVES_READ_MAX))
         .collect::<Result<Vec<_>, _>>()?;
     offers.sort_by_key(|offer| {
         let cost = offer.quote.cost_micro_usd.as_ref().map_or(u128::MAX, Amount::atomic);
@@ -55,7 +53,7 @@ pub(super) fn offers(rail: &X402, exchange: &Exchange<'_>) -> Result<Vec<Offer>,
 
 /// Reads an offer's terms again, with the same checks as when they came.
 pub(super) fn reread(rail: &X402, offer: &Offer) -> Result<(Verbatim, Payable), OfferError> {
-    let unreadable = |what: &str| OfferError::Unreadable(format!("the stored offer cannot be read: {what}"));
+    let unreadable = |what: &str| unreadable(format!("the stored offer cannot be read: {what}"));
     let verbatim: Verbatim =
         serde_json::from_str(&offer.verbatim).map_err(|error| unreadable(&error.to_string()))?;
     let asked = Url::parse(&offer.quote.resource).map_err(|_| unreadable("its address is not absolute"))?;
@@ -67,6 +65,11 @@ pub(super) fn reread(rail: &X402, offer: &Offer) -> Result<(Verbatim, Payable), 
     Ok((verbatim, payable))
 }
 
+/// What is kept, or was, cannot be read.
+pub(super) fn unreadable(what: String) -> OfferError {
+    OfferError::Unreadable(reasons::terms_unreadable(&what))
+}
+
 struct Reader<'a> {
     rail: &'a X402,
     exchange: &'a Exchange<'a>,
@@ -76,7 +79,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn offer(&self, accepted: &RawValue, beyond_limit: bool) -> Result<Offer, OfferError> {
-        let (terms, unreadable) = match requirement(accepted) {
+        let (terms, bad_terms) = match requirement(accepted) {
             Ok(terms) => (terms, None),
             Err(reason) => (Requirement::default(), Some(reason)),
         };
@@ -85,8 +88,8 @@ impl Reader<'_> {
         let stated_url = stated_url(version, &terms, &resource);
         let checked = payable(self.rail, version, &terms, &self.asked, stated_url);
         let blocked = match beyond_limit {
-            true => Some(too_many(self.demand.accepts.len())),
-            false => unreadable.or_else(|| checked.as_ref().err().cloned()),
+            true => Some(too_many(self.demand.alternatives)),
+            false => bad_terms.or_else(|| checked.as_ref().err().cloned()),
         };
         let request = self.exchange.request;
         let url = request.uri().to_string();
@@ -135,7 +138,7 @@ impl Reader<'_> {
             extensions: self.demand.extensions.clone(),
         };
         let verbatim = serde_json::to_string(&verbatim)
-            .map_err(|error| OfferError::Unreadable(format!("the terms cannot be kept: {error}")))?;
+            .map_err(|error| unreadable(format!("the terms cannot be kept: {error}")))?;
         Ok(Offer {
             quote,
             terms: digest,
@@ -260,7 +263,7 @@ fn stated_url<'a>(version: Version, terms: &'a Requirement, resource: &'a Resour
 fn too_many(found: usize) -> Reason {
     Reason::new(
         "TOO_MANY_ALTERNATIVES",
-        format!("the vendor gives {found} alternatives, and the first {ALTERNATIVES_MAX} are read"),
+        format!("the vendor gives {found} alternatives, and the first {ALTERNATIVES_READ_MAX} are read"),
         "use one of the others",
     )
 }

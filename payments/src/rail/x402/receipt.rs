@@ -20,7 +20,10 @@ pub(super) fn outcome(terms: &Terms, answer: Result<&HttpResponse, &TransportErr
         Ok(response) => claim(terms, response.status(), response.headers()),
         Err(TransportError::Body { head, problem, .. }) => {
             claim(terms, head.status, &head.headers).map_err(|why| {
-                format!("{why}; the answer broke off as well: {}", shown(problem, REASON_CHARS_MAX))
+                format!(
+                    "{why}; the answer broke off as well: {}",
+                    shown(&problem.to_string(), REASON_CHARS_MAX)
+                )
             })
         }
         // Not sent this time says nothing about another time that it was presented.

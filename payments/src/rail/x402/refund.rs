@@ -17,7 +17,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-const LIMITS: Limits = Limits { body_bytes_max: 64 << 10, head_bytes_max: 32 << 10, timeout_ms: 30_000 };
+const LIMITS: Limits = Limits {
+    body_bytes_max: 64 << 10,
+    challenge_bytes_max: 64 << 10,
+    head_bytes_max: 32 << 10,
+    timeout_ms: 30_000,
+};
 const DETAIL_CHARS_MAX: usize = 500;
 const REASON_CHARS_MAX: usize = 200;
 
@@ -91,7 +96,7 @@ pub(super) async fn request_refund(
         .map_err(|_| {
             RemedyError::Unsupported("the vendor's address for refunds cannot be asked".to_owned())
         })?;
-    let response = rail.options.transport.send(post, LIMITS).await;
+    let response = rail.vendors().send(post, LIMITS).await;
     let response = response.map_err(|error| failed(shown(&causes(&error), REASON_CHARS_MAX)))?;
     answer(request, &asset, &response)
 }

@@ -4,10 +4,11 @@
 //! EIP-3009, EIP-712; x402 specification v2, scheme `exact` on EVM.
 
 use super::check::WINDOW_S_MIN;
-use super::offers::{Verbatim, reread};
+use super::offers::{Verbatim, reread, unreadable};
 use super::wire::Version;
 use super::{RAIL, X402, network};
 use crate::rail::{OfferError, Order, Prepared};
+use crate::reasons;
 use alloy::primitives::{Address, B256, U256};
 use alloy::sol;
 use alloy::sol_types::{Eip712Domain, SolStruct as _};
@@ -76,7 +77,7 @@ pub(super) fn prepare(rail: &X402, order: &Order) -> Result<Prepared, OfferError
     let (verbatim, payable) = reread(rail, &order.offer)?;
     let to = format!("{:#x}", payable.pay_to);
     if quote.price != payable.price || quote.payee != to || quote.network != payable.network {
-        return Err(OfferError::Unreadable(
+        return Err(unreadable(
             "the stored offer contradicts the vendor's own words: amount, payee or network differ".to_owned(),
         ));
     }
@@ -95,6 +96,8 @@ pub(super) fn prepare(rail: &X402, order: &Order) -> Result<Prepared, OfferError
             "allow longer windows",
         )));
     }
+    let clamped =
+        (window_s < payable.timeout_s).then(|| reasons::window_clamped(payable.timeout_s, window_s));
     let from_s = order.now.unix_s();
     let valid_before = from_s.saturating_add(window_s);
     let terms = Terms {
@@ -110,16 +113,17 @@ pub(super) fn prepare(rail: &X402, order: &Order) -> Result<Prepared, OfferError
         valid_before: valid_before.to_string(),
         nonce: format!("{:#x}", nonce(order)),
         from_s: from_s.to_string(),
-        extensions: extensions(&verbatim, order).map_err(OfferError::Unreadable)?,
+        extensions: extensions(&verbatim, order).map_err(unreadable)?,
         accepted: verbatim.accepted.get().to_owned(),
         resource: verbatim.resource.map(|raw| raw.get().to_owned()),
     };
     Ok(Prepared {
         rail: RAIL.to_owned(),
-        signing: terms.signing_digest().map_err(OfferError::Unreadable)?,
+        signing: terms.signing_digest().map_err(unreadable)?,
         terms: serde_json::to_value(&terms)
-            .map_err(|error| OfferError::Unreadable(format!("the terms cannot be stored: {error}")))?,
+            .map_err(|error| unreadable(format!("the terms cannot be stored: {error}")))?,
         expires_at: Timestamp::from_unix_ms(valid_before.saturating_mul(1_000)),
+        notes: clamped.into_iter().collect(),
     })
 }
 

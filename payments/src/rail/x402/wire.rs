@@ -3,14 +3,19 @@
 //! Each alternative is kept as the vendor wrote it, byte for byte, since a version 2 seller compares what is echoed; and each
 //! is read on its own, so that a bad one does not hide the others.
 
+use super::network::caip2;
 use super::text::shown;
+use crate::reasons;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
-use bursar_types::HttpResponse;
+use bursar_types::{HttpResponse, Reason};
 use http::{HeaderMap, HeaderName, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+use std::fmt;
 
 pub(super) const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
 pub(super) const PAYMENT_SIGNATURE: HeaderName = HeaderName::from_static("payment-signature");
@@ -19,10 +24,18 @@ pub(super) const X_PAYMENT: HeaderName = HeaderName::from_static("x-payment");
 const RECEIPTS: [HeaderName; 2] =
     [HeaderName::from_static("payment-response"), HeaderName::from_static("x-payment-response")];
 
-/// Longest header, decoded.
-const HEADER_BYTES_MAX: usize = 64 << 10;
+/// Longest header with a demand, as it comes.
+const DEMAND_HEADER_BYTES_MAX: usize = 16 << 10;
+/// Longest header with a receipt, as it comes.
+const RECEIPT_HEADER_BYTES_MAX: usize = 64 << 10;
 /// Longest body of version 1, whose alternatives describe their output.
 const BODY_BYTES_MAX: usize = 256 << 10;
+/// How deep a demand may be nested. Real ones describe their input and output as JSON schemas.
+const DEPTH_MAX: usize = 64;
+/// How many alternatives one demand may give. Far more than anyone offers, and no work to count.
+const ALTERNATIVES_MAX: usize = 1_000;
+/// How many of them are read.
+pub(super) const ALTERNATIVES_READ_MAX: usize = 32;
 
 /// Standard alphabet; padded when written, either way when read.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -42,7 +55,10 @@ pub(super) enum Version {
 #[derive(Debug)]
 pub(super) struct PaymentRequired {
     pub(super) version: Version,
+    /// The first of them, one more than is read where there are more.
     pub(super) accepts: Vec<Box<RawValue>>,
+    /// How many there are.
+    pub(super) alternatives: usize,
     pub(super) resource: Option<Box<RawValue>>,
     pub(super) extensions: Option<Box<RawValue>>,
 }
@@ -92,33 +108,123 @@ pub(super) struct Settlement {
 #[serde(rename_all = "camelCase")]
 struct RawRequired {
     x402_version: Option<u64>,
-    accepts: Option<Vec<Box<RawValue>>>,
+    accepts: Option<Alternatives>,
     resource: Option<Box<RawValue>>,
     extensions: Option<Box<RawValue>>,
 }
 
+/// The first alternatives of a demand, and how many there are: memory is set aside for those that are read, and no others.
+struct Alternatives {
+    first: Vec<Box<RawValue>>,
+    count: usize,
+}
+
+impl<'de> Deserialize<'de> for Alternatives {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Counting;
+        impl<'de> Visitor<'de> for Counting {
+            type Value = Alternatives;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of alternatives")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Alternatives, A::Error> {
+                let (mut first, mut count) = (Vec::new(), 0_usize);
+                // One more than is read says that there are more.
+                while first.len() <= ALTERNATIVES_READ_MAX {
+                    let Some(one) = list.next_element()? else { return Ok(Alternatives { first, count }) };
+                    first.push(one);
+                    count = count.saturating_add(1);
+                }
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    count = count.saturating_add(1);
+                }
+                Ok(Alternatives { first, count })
+            }
+        }
+        deserializer.deserialize_seq(Counting)
+    }
+}
+
 /// Reads a demand for payment. `None` if the answer is not of this rail: not a 402, or neither header nor body is x402's.
-pub(super) fn payment_required(response: &HttpResponse) -> Result<Option<PaymentRequired>, String> {
+///
+/// Where both header and body make a demand, they must make the same one: another reader would go by the other.
+pub(super) fn payment_required(response: &HttpResponse) -> Result<Option<PaymentRequired>, Reason> {
     if response.status() != StatusCode::PAYMENT_REQUIRED {
         return Ok(None);
     }
-    if let Some(json) = decoded_header(response.headers(), &PAYMENT_REQUIRED)? {
-        return demand(&json, "the PAYMENT-REQUIRED header").map(Some);
-    }
     let body = response.body();
-    if !claims_x402(body) {
-        return Ok(None);
+    let body = match claims_x402(body) {
+        true if body.len() > BODY_BYTES_MAX => {
+            let what = format!("its body has {} bytes, and at most {BODY_BYTES_MAX} are read", body.len());
+            return Err(reasons::challenge_too_large(&what));
+        }
+        true => Some(body),
+        false => None,
+    };
+    let headers = response.headers();
+    let header =
+        decoded_header(headers, &PAYMENT_REQUIRED, DEMAND_HEADER_BYTES_MAX).map_err(|bad| match bad {
+            BadHeader::Several => reasons::challenge_ambiguous(&bad.told(&PAYMENT_REQUIRED)),
+            BadHeader::TooLong { .. } => reasons::challenge_too_large(&bad.told(&PAYMENT_REQUIRED)),
+            BadHeader::NotBase64(_) => reasons::terms_unreadable(&bad.told(&PAYMENT_REQUIRED)),
+        })?;
+    let Some(json) = header else {
+        return body.map(|body| demand(body, "the body")).transpose();
+    };
+    let demanded = demand(&json, "the PAYMENT-REQUIRED header")?;
+    match body {
+        Some(body) if !agrees(&demanded, body)? => {
+            Err(reasons::challenge_ambiguous("its header and its body ask for different payments"))
+        }
+        _ => Ok(Some(demanded)),
     }
-    if body.len() > BODY_BYTES_MAX {
-        return Err(format!("its body is longer than {BODY_BYTES_MAX} bytes"));
-    }
-    demand(body, "the body").map(Some)
+}
+
+/// Whether everything that a body asks for stands in the header too, in the words of its own version. Bodies without
+/// alternatives ask for nothing.
+fn agrees(header: &PaymentRequired, body: &[u8]) -> Result<bool, Reason> {
+    check_depth(body, "the body")?;
+    let Ok(body) = serde_json::from_slice::<RawRequired>(body) else { return Ok(false) };
+    let Some(accepts) = body.accepts else { return Ok(true) };
+    let version = match body.x402_version {
+        Some(1) => Version::V1,
+        Some(2) => Version::V2,
+        _ => return Ok(accepts.count == 0),
+    };
+    let in_header: BTreeSet<_> = header.accepts.iter().map(|one| asked_for(header.version, one)).collect();
+    let same = |one: &RawValue| asked_for(version, one).is_some_and(|one| in_header.contains(&Some(one)));
+    // What is beyond the alternatives that are read cannot be compared.
+    Ok(accepts.count == accepts.first.len() && accepts.first.iter().all(|one| same(one)))
+}
+
+/// What an alternative asks for: scheme, network, asset, amount and payee, whichever version names them.
+fn asked_for(version: Version, alternative: &RawValue) -> Option<[String; 5]> {
+    let terms: Requirement = serde_json::from_str(alternative.get()).ok()?;
+    let text = |value: Option<Value>| match value {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let network = text(terms.network)?;
+    let amount = match version {
+        Version::V1 => terms.max_amount_required,
+        Version::V2 => terms.amount,
+    };
+    Some([
+        text(terms.scheme)?,
+        caip2(&network).unwrap_or(network),
+        text(terms.asset)?.to_lowercase(),
+        text(amount)?,
+        text(terms.pay_to)?.to_lowercase(),
+    ])
 }
 
 /// Reads what the seller says about settlement; `None` if it says nothing.
 pub(super) fn settlement(headers: &HeaderMap) -> Result<Option<Settlement>, String> {
     for name in &RECEIPTS {
-        if let Some(json) = decoded_header(headers, name)? {
+        let header = decoded_header(headers, name, RECEIPT_HEADER_BYTES_MAX);
+        if let Some(json) = header.map_err(|bad| bad.told(name))? {
             return serde_json::from_slice(&json)
                 .map(Some)
                 .map_err(|error| format!("the receipt in {name} cannot be read: {error}"));
@@ -133,21 +239,53 @@ pub(super) fn encoded<T: Serialize>(value: &T) -> Result<String, String> {
     Ok(BASE64.encode(json))
 }
 
-fn demand(json: &[u8], place: &str) -> Result<PaymentRequired, String> {
-    let raw: RawRequired =
-        serde_json::from_slice(json).map_err(|error| format!("{place} cannot be read: {error}"))?;
+fn demand(json: &[u8], place: &str) -> Result<PaymentRequired, Reason> {
+    let unreadable = |what: String| reasons::terms_unreadable(&format!("{place} {what}"));
+    check_depth(json, place)?;
+    let raw: RawRequired = serde_json::from_slice(json)
+        .map_err(|error| unreadable(format!("cannot be read: {}", shown(&error.to_string(), 200))))?;
     let version = match raw.x402_version {
         Some(1) => Version::V1,
         Some(2) => Version::V2,
-        Some(other) => return Err(format!("{place} is of x402 version {other}; 1 and 2 are known")),
-        None => return Err(format!("{place} names no x402 version")),
+        Some(other) => return Err(unreadable(format!("is of x402 version {other}; 1 and 2 are known"))),
+        None => return Err(unreadable("names no x402 version".to_owned())),
     };
     match raw.accepts {
-        Some(accepts) if !accepts.is_empty() => {
-            Ok(PaymentRequired { version, accepts, resource: raw.resource, extensions: raw.extensions })
-        }
-        _ => Err(format!("{place} accepts no payment at all")),
+        Some(Alternatives { count, .. }) if count > ALTERNATIVES_MAX => Err(reasons::challenge_too_large(
+            &format!("{place} gives {count} alternatives, and at most {ALTERNATIVES_MAX} are counted"),
+        )),
+        Some(Alternatives { first, count }) if count > 0 => Ok(PaymentRequired {
+            version,
+            accepts: first,
+            alternatives: count,
+            resource: raw.resource,
+            extensions: raw.extensions,
+        }),
+        _ => Err(unreadable("accepts no payment at all".to_owned())),
     }
+}
+
+/// Nesting is counted before anything is parsed: what is kept verbatim is parsed again later, by others too.
+fn check_depth(json: &[u8], place: &str) -> Result<(), Reason> {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match (in_text, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (true, b'"') => in_text = false,
+            (true, _) => {}
+            (false, b'"') => in_text = true,
+            (false, b'{' | b'[') => depth = depth.saturating_add(1),
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            (false, _) => {}
+        }
+        if depth > DEPTH_MAX {
+            return Err(reasons::challenge_too_large(&format!(
+                "{place} is nested more than {DEPTH_MAX} levels deep"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Many a 402 has nothing to do with x402. One that names the version means to be read.
@@ -157,18 +295,34 @@ fn claims_x402(body: &[u8]) -> bool {
     object && body.windows(MARK.len()).any(|window| window == MARK)
 }
 
-fn decoded_header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Vec<u8>>, String> {
-    let mut values = headers.get_all(name).iter();
+/// Why a header is not read.
+enum BadHeader {
+    Several,
+    TooLong { max: usize },
+    NotBase64(String),
+}
+
+impl BadHeader {
+    fn told(&self, name: &HeaderName) -> String {
+        match self {
+            Self::Several => format!("there are several {name} headers, and they differ"),
+            Self::TooLong { max } => format!("the {name} header is longer than {max} bytes"),
+            Self::NotBase64(why) => format!("the {name} header is not base64: {why}"),
+        }
+    }
+}
+
+fn decoded_header(headers: &HeaderMap, name: &HeaderName, max: usize) -> Result<Option<Vec<u8>>, BadHeader> {
+    // Several headers of a name are the same as one with commas (RFC 9110); no value that is read has a comma.
+    let all = headers.get_all(name).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut values = all.map(<[u8]>::trim_ascii);
     let Some(value) = values.next() else { return Ok(None) };
     if values.any(|other| other != value) {
-        return Err(format!("there are several {name} headers, and they differ"));
+        return Err(BadHeader::Several);
     }
-    // Four characters hold three bytes.
-    if value.len() > HEADER_BYTES_MAX.saturating_mul(4).div_ceil(3).saturating_add(4) {
-        return Err(format!("the {name} header is longer than {HEADER_BYTES_MAX} bytes"));
+    if value.len() > max {
+        return Err(BadHeader::TooLong { max });
     }
-    let bytes = BASE64
-        .decode(value.as_bytes().trim_ascii())
-        .map_err(|error| format!("the {name} header is not base64: {}", shown(&error.to_string(), 100)))?;
+    let bytes = BASE64.decode(value).map_err(|error| BadHeader::NotBase64(shown(&error.to_string(), 100)))?;
     Ok(Some(bytes))
 }

@@ -14,7 +14,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-const LIMITS: Limits = Limits { body_bytes_max: 2 << 20, head_bytes_max: 32 << 10, timeout_ms: 10_000 };
+const LIMITS: Limits = Limits {
+    body_bytes_max: 2 << 20,
+    challenge_bytes_max: 64 << 10,
+    head_bytes_max: 32 << 10,
+    timeout_ms: 10_000,
+};
 /// How many questions travel in one request: what public endpoints allow.
 const BATCH_MAX: usize = 100;
 const FOREIGN_CHARS_MAX: usize = 200;
@@ -145,8 +150,12 @@ impl<'a> Rpc<'a> {
         let response = self.transport.send(request, LIMITS).await.map_err(|error| {
             let sentence = format!("{method}: {}", shown(&causes(&error), FOREIGN_CHARS_MAX));
             match error {
-                TransportError::NotSent { .. } => RpcError::Unreachable(sentence),
-                TransportError::NoAnswer { .. } | TransportError::Body { .. } => RpcError::NoAnswer(sentence),
+                TransportError::NotSent { .. } | TransportError::Blocked { .. } => {
+                    RpcError::Unreachable(sentence)
+                }
+                TransportError::NoAnswer { .. }
+                | TransportError::HeadTooLong { .. }
+                | TransportError::Body { .. } => RpcError::NoAnswer(sentence),
             }
         })?;
         let status = response.status();
