@@ -95,11 +95,12 @@ impl BursarBuilder {
             .map_err(|source| BursarError::Config { path: path.to_owned(), source: Box::new(source) })?;
         let base = path.parent().unwrap_or(Path::new("."));
         let mut builder = Self::new(base.join(&config.data));
-        builder.mark = config.mark.map(|mark| base.join(mark));
+        builder.mark = config.mark.as_ref().map(|mark| base.join(mark));
         if let Some(wallet) = &config.wallet {
             let (wallet, binding) = wallet_file::open(wallet, base)?;
             builder.wallet = Some((Arc::new(wallet), binding));
         }
+        builder.policies = config.read_policies(base)?;
         for network in config.networks {
             let finality = match network.finality {
                 FinalityConfig::Finalized => Finality::Finalized,
@@ -116,12 +117,6 @@ impl BursarBuilder {
         }
         for asset in config.assets {
             builder.registry.insert(asset.into_asset());
-        }
-        for policy in &config.policies {
-            let path = base.join(policy);
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| BursarError::ConfigFile { path: path.clone(), source })?;
-            builder.policies.push(PolicyFile { name: policy.display().to_string(), text });
         }
         if let Some(text) = &config.two_readers_above {
             let amount = Amount::parse_decimal(&Asset::micro_usd(), text);
@@ -175,7 +170,22 @@ impl BursarBuilder {
 
     /// Adds a Cedar file beside the shipped rules.
     pub fn policy(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
-        self.policies.push(PolicyFile { name: name.into(), text: text.into() });
+        self.policies.push(PolicyFile::new(name, text));
+        self
+    }
+
+    /// Adds rules that are shipped and hold where they are asked for, such as `bursar:review`.
+    ///
+    /// # Errors
+    /// [`BursarError::Policy`] if none of this name are shipped.
+    pub fn bundled_policy(mut self, name: &str) -> Result<Self, BursarError> {
+        self.policies.push(PolicyFile::bundled(name)?);
+        Ok(self)
+    }
+
+    /// Adds a Cedar file that is only tried out: decided and recorded, and not enforced.
+    pub fn shadow_policy(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.policies.push(PolicyFile::new(name, text).shadow());
         self
     }
 

@@ -1,9 +1,10 @@
 //! `bursar.toml`.
 
-use bursar_payments::{MandateFile, RecoveryRules};
+use crate::error::BursarError;
+use bursar_payments::{MandateFile, PolicyFile, RecoveryRules};
 use bursar_types::{Asset, AssetId, Eip712Name};
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `bursar.toml` holds. Paths are relative to the file.
 ///
@@ -37,9 +38,12 @@ pub struct Config {
     /// Assets trusted beside the pinned ones.
     #[serde(default, rename = "asset")]
     pub assets: Vec<AssetConfig>,
-    /// Cedar files beside the shipped rules.
+    /// Cedar files beside the rules that always hold, and optional rules that are shipped, such as `bursar:review`.
     #[serde(default)]
-    pub policies: Vec<PathBuf>,
+    pub policies: Vec<String>,
+    /// The same, one by one, where more is to be said of a file.
+    #[serde(default, rename = "policy")]
+    pub policy: Vec<PolicyConfig>,
     /// Discovery services that agents search.
     #[serde(default)]
     pub discovery: Vec<String>,
@@ -62,6 +66,45 @@ pub struct NetworkAccess {
     /// This machine: for development only.
     #[serde(default)]
     pub loopback: bool,
+}
+
+/// A policy file of which more is said than its name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// The file, or the name of optional rules that are shipped.
+    pub file: String,
+    /// Whether it is only tried out: decided and recorded, and not enforced.
+    #[serde(default)]
+    pub shadow: bool,
+}
+
+impl Config {
+    /// The policy files it names, in order, and whether each is only tried out.
+    pub fn policy_files(&self) -> impl Iterator<Item = (&str, bool)> {
+        let plain = self.policies.iter().map(|name| (name.as_str(), false));
+        plain.chain(self.policy.iter().map(|policy| (policy.file.as_str(), policy.shadow)))
+    }
+
+    /// Reads its policy files; names are relative to `base`, the folder of the configuration.
+    ///
+    /// # Errors
+    /// [`BursarError::ConfigFile`] names the file that cannot be read; [`BursarError::Policy`] a name that is not shipped.
+    pub fn read_policies(&self, base: &Path) -> Result<Vec<PolicyFile>, BursarError> {
+        let read = |(name, shadow): (&str, bool)| {
+            let file = match PolicyFile::is_bundled(name) {
+                true => PolicyFile::bundled(name)?,
+                false => {
+                    let path = base.join(name);
+                    let text = std::fs::read_to_string(&path)
+                        .map_err(|source| BursarError::ConfigFile { path, source })?;
+                    PolicyFile::new(name, text)
+                }
+            };
+            Ok(PolicyFile { shadow, ..file })
+        };
+        self.policy_files().map(read).collect()
+    }
 }
 
 /// Where the wallet's key is.

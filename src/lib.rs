@@ -37,7 +37,9 @@ pub mod tools;
 mod wallet_file;
 
 pub use builder::BursarBuilder;
-pub use config::{AssetConfig, Config, FinalityConfig, NetworkAccess, NetworkConfig, WalletConfig};
+pub use config::{
+    AssetConfig, Config, FinalityConfig, NetworkAccess, NetworkConfig, PolicyConfig, WalletConfig,
+};
 pub use error::BursarError;
 pub use event::{Event, EventStream};
 pub use handle::{Bursar, SessionBuilder};

@@ -81,7 +81,7 @@ fn pay_beside_user_rules(bencher: Bencher<'_, '_>, rules: usize) {
             )
         })
         .collect();
-    let policy = Policy::load(&[PolicyFile { name: "mine.cedar".into(), text }]).expect("the rules load");
+    let policy = Policy::load(&[PolicyFile::new("mine.cedar", text)]).expect("the rules load");
     let facts = pay(|_| ());
     bencher.bench_local(|| policy.decide(black_box(&facts), &[]));
 }

@@ -37,12 +37,12 @@ pub use obligation::{
 pub use payment::{Ask, Evidence, Held, IllegalEvent, Payment, PaymentEvent, Received, Signed, Void};
 pub use plan::{ItemTerms, Plan};
 pub use policy::{
-    Actor, ApprovedBy, CallFacts, Facts, GateState, PayFacts, PlanFacts, Policy, PolicyError, PolicyFile,
-    QuoteFacts, RuleEffect, RuleView, Sums, Thresholds,
+    Actor, ApprovedBy, CallFacts, Enforce, Example, ExampleError, Facts, GateState, PayFacts, PlanFacts,
+    Policy, PolicyError, PolicyFile, QuoteFacts, RuleEffect, RuleView, Sums, Thresholds, Weighed,
 };
 pub use purse::{
-    ClaimStanding, Clearance, DeskError, GivenUp, OpenError, OpenObligation, Payments, PaymentsParts,
-    Recovered, SessionHooks, SessionPurse, Signable, Stray, VoidClearance, Watch,
+    ClaimStanding, Clearance, DecisionRecord, DeskError, GivenUp, OpenError, OpenObligation, Payments,
+    PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable, Stray, VoidClearance, Watch,
 };
 pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,

@@ -4,6 +4,9 @@ use crate::mandate::Scope;
 use crate::purse::Part;
 use bursar_types::{Amount, GateLevel, Reason, Timestamp};
 
+/// The rules in force are not those that were pinned.
+pub(crate) const POLICY_CHANGED: &str = "POLICY_CHANGED";
+
 pub(crate) fn changed(code: &'static str, what: &str, approved: &str, found: &str) -> Reason {
     Reason::new(
         code,
@@ -142,6 +145,14 @@ pub(crate) fn contended() -> Reason {
 
 pub(crate) fn frozen() -> Reason {
     Reason::new("FROZEN", "spending is frozen", "wait until a person lifts the freeze")
+}
+
+pub(crate) fn policy_changed(file: &str) -> Reason {
+    Reason::new(
+        POLICY_CHANGED,
+        format!("policy file `{file}` is not the one this session was opened under"),
+        "pay nothing; ask the operator to put the file back, or to accept the new rules for this session",
+    )
 }
 
 pub(crate) fn given_up() -> Reason {

@@ -63,6 +63,13 @@ pub enum SessionEvent {
         /// Which.
         plans: Vec<PlanId>,
     },
+    /// An operator let it go on under other policies.
+    PoliciesAccepted {
+        /// Their digests, by file name.
+        policies: Vec<(String, Digest)>,
+        /// Who.
+        by: String,
+    },
     /// Spending stopped.
     Frozen {
         /// Why.
@@ -92,7 +99,7 @@ pub struct SessionState {
     pub id: SessionId,
     /// The mandate.
     pub mandate: Mandate,
-    /// Digests of the policies in force when it was opened.
+    /// Digests of the policies it may spend under: those in force when it was opened, or accepted since.
     pub policies: Vec<(String, Digest)>,
     /// What blinds the names of its payments.
     pub salt: Digest,
@@ -181,6 +188,10 @@ impl SessionState {
                     };
                     state.withdrawn.push(state.plans.remove(index));
                 }
+                state
+            }
+            (Some(mut state), E::PoliciesAccepted { policies, .. }) => {
+                state.policies = policies;
                 state
             }
             (Some(mut state), E::Frozen { reason }) => {

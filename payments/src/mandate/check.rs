@@ -61,7 +61,9 @@ pub enum MandateError {
     #[error("an authorization may live 10 to 3600 seconds, not {0}")]
     Window(u64),
     /// The policies loaded are not the ones the mandate was given under.
-    #[error("policy file `{0}` is not the one this mandate was given under")]
+    #[error(
+        "POLICY_CHANGED: policy file `{0}` is not the one this mandate was given under; put it back, or let an operator accept the new rules"
+    )]
     PolicyChanged(String),
 }
 

@@ -3,9 +3,10 @@
 mod rules;
 
 use super::{Mandate, MandateError, MeteredItem, PlanApproval};
-use bursar_types::{Amount, Asset, AssetId, AssetRegistry, ParseAmountError, UnknownAsset};
+use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Digest, ParseAmountError, UnknownAsset};
 use rules::{BudgetFile, CategoryFile, LimitFile};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use thiserror::Error;
 
 /// The `[mandate]` table: amounts in US dollars as decimal text, windows by name or in seconds.
@@ -106,6 +107,10 @@ pub struct MandateFile {
     plan_s_max: u64,
     #[serde(default)]
     metered: Vec<MeteredFile>,
+    #[serde(default)]
+    pinned: BTreeMap<String, Digest>,
+    #[serde(default)]
+    shadow: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -184,6 +189,8 @@ impl MandateFile {
         mandate.upfront = self.upfront;
         mandate.window_s_max = self.window_s_max;
         mandate.plan_s_max = self.plan_s_max;
+        mandate.policies = self.pinned.into_iter().collect();
+        mandate.shadow = self.shadow;
         mandate.check()?;
         Ok(mandate)
     }

@@ -149,8 +149,12 @@ pub struct Mandate {
     pub plan_s_max: u64,
     /// Standing purchases.
     pub metered: Vec<MeteredItem>,
-    /// Digests of the policies it was given under, by file name; empty pins none.
+    /// Digests of the policies it was given under, by file name; empty pins those in force when a session is opened. A
+    /// shipped file may be left out, a file of the user's may not.
     pub policies: Vec<(String, Digest)>,
+    /// Whether the user's own rules are only tried out in sessions under it: decided and recorded, and not enforced. The
+    /// shipped rules always hold.
+    pub shadow: bool,
 }
 
 impl Mandate {
@@ -179,6 +183,7 @@ impl Mandate {
             plan_s_max: 3_600,
             metered: Vec::new(),
             policies: Vec::new(),
+            shadow: false,
         }
     }
 

@@ -20,9 +20,34 @@ use std::collections::BTreeMap;
 pub struct Policy {
     pub(super) rules: BTreeMap<String, Rule>,
     pub(super) digests: BTreeMap<String, Digest>,
-    pub(super) sets: PerAct<Sets>,
+    /// The shipped rules alone.
+    pub(super) floor: PerAct<Sets>,
+    /// Theirs and the user's.
+    pub(super) enforced: PerAct<Sets>,
+    /// Those that are only tried out too.
+    pub(super) all: PerAct<Sets>,
+    pub(super) shadow: bool,
+    pub(super) user: bool,
     pub(super) vocabulary: Vocabulary,
     pub(super) authorizer: Authorizer,
+}
+
+/// Which of the loaded rules hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enforce {
+    /// The shipped ones, and the user's that are not only tried out.
+    Rules,
+    /// The shipped ones alone: everything the user added is tried out.
+    FloorOnly,
+}
+
+/// A decision, and what rules would have decided that are only tried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighed {
+    /// What holds.
+    pub decision: Decision,
+    /// What would hold if the rules were enforced that are tried out; none if there are no such rules.
+    pub shadow: Option<Decision>,
 }
 
 /// The policies whose scope admits one action.
@@ -40,6 +65,11 @@ impl Policy {
         self.digests.iter().map(|(name, digest)| (name.clone(), *digest)).collect()
     }
 
+    /// Whether these are the digests of its files.
+    pub(crate) fn has_digests(&self, digests: &[(String, Digest)]) -> bool {
+        self.digests.iter().eq(digests.iter().map(|(name, digest)| (name, digest)))
+    }
+
     /// Every rule, sorted by id.
     pub fn rules(&self) -> impl Iterator<Item = RuleView> {
         self.rules.values().map(Rule::view)
@@ -48,9 +78,26 @@ impl Policy {
     /// Decides. Pure: the same facts, rules and approvals always give the same answer.
     ///
     /// `approved` names the rules that an approval lifts: exactly those, and only forbids with `@escalate`. Names of other
-    /// rules change nothing. What cannot be evaluated is denied.
+    /// rules change nothing. What cannot be evaluated is denied. Rules that are only tried out have no say.
     #[must_use]
     pub fn decide(&self, facts: &Facts, approved: &[String]) -> Decision {
+        self.decide_by(&self.enforced, facts, approved)
+    }
+
+    /// Decides, and tells what rules would have decided that are only tried out. Pure.
+    #[must_use]
+    pub fn weigh(&self, facts: &Facts, approved: &[String], enforce: Enforce) -> Weighed {
+        let (holds, tried) = match enforce {
+            Enforce::Rules => (&self.enforced, self.shadow),
+            Enforce::FloorOnly => (&self.floor, self.user),
+        };
+        Weighed {
+            decision: self.decide_by(holds, facts, approved),
+            shadow: tried.then(|| self.decide_by(&self.all, facts, approved)),
+        }
+    }
+
+    fn decide_by(&self, sets: &PerAct<Sets>, facts: &Facts, approved: &[String]) -> Decision {
         let question = match self.vocabulary.question(facts) {
             Ok(question) => question,
             Err(error) => return unanswerable(facts, &error),
@@ -59,17 +106,16 @@ impl Policy {
             Ok(digest) => digest,
             Err(error) => return unwritable(facts, &error),
         };
-        let (verdict, reasons, rules) = self.answer(Act::of(facts), &question, approved);
+        let (verdict, reasons, rules) = self.answer(sets.get(Act::of(facts)), &question, approved);
         Decision { verdict, reasons, rules, facts: digest }
     }
 
     fn answer(
         &self,
-        act: Act,
+        sets: &Sets,
         question: &Question,
         approved: &[String],
     ) -> (Verdict, Vec<Reason>, Vec<String>) {
-        let sets = self.sets.get(act);
         let answer = self.ask(question, &sets.all);
         if let Some(denied) = evaluation_errors(&answer) {
             return denied;

@@ -2,14 +2,14 @@
 
 use super::decide::{Policy, Sets};
 use super::error::PolicyError;
+use super::examples::EXAMPLE;
 use super::question::{PerAct, Vocabulary};
-use super::rule::{Rule, RuleEffect};
+use super::rule::{Place, Rule, RuleEffect, Tier};
 use bursar_types::Digest;
 use cedar_policy::{
     ActionConstraint, Authorizer, Effect, EntityUid, Policy as CedarPolicy, PolicyId, PolicySet, Schema,
     ValidationMode, Validator,
 };
-use miette::Diagnostic as _;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::str::FromStr as _;
@@ -25,6 +25,20 @@ pub(super) const SHIPPED: [(&str, &str); 4] = [
     ("quote.cedar", include_str!("../../policies/quote.cedar")),
 ];
 
+/// Rules that hold where somebody asks for them by name.
+pub(super) const OPTIONAL: [(&str, &str); 5] = [
+    ("bursar:approved-vendors", include_str!("../../policies/optional/approved-vendors.cedar")),
+    ("bursar:no-client-data", include_str!("../../policies/optional/no-client-data.cedar")),
+    ("bursar:rails", include_str!("../../policies/optional/rails.cedar")),
+    ("bursar:review", include_str!("../../policies/optional/review.cedar")),
+    ("bursar:roles", include_str!("../../policies/optional/roles.cedar")),
+];
+
+/// What the names of shipped optional rules begin with.
+const BUNDLED: &str = "bursar:";
+/// What stands before the name of a file that is only tried out, where digests are pinned.
+const SHADOW: &str = "shadow:";
+
 /// A file of rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyFile {
@@ -32,6 +46,66 @@ pub struct PolicyFile {
     pub name: String,
     /// Its text.
     pub text: String,
+    /// Whether it is only tried out: decided and recorded, and not enforced.
+    pub shadow: bool,
+}
+
+impl PolicyFile {
+    /// A file of the user's.
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into(), shadow: false }
+    }
+
+    /// The same, only tried out.
+    #[must_use]
+    pub fn shadow(self) -> Self {
+        Self { shadow: true, ..self }
+    }
+
+    /// Whether a name means rules that are shipped and hold where they are asked for.
+    #[must_use]
+    pub fn is_bundled(name: &str) -> bool {
+        name.starts_with(BUNDLED)
+    }
+
+    /// Rules that are shipped and hold where they are asked for, such as `bursar:approved-vendors`.
+    ///
+    /// # Errors
+    /// [`PolicyError::NotShipped`].
+    pub fn bundled(name: &str) -> Result<Self, PolicyError> {
+        let found = OPTIONAL.iter().find(|(known, _)| *known == name);
+        let (name, text) =
+            found.ok_or_else(|| PolicyError::NotShipped { name: name.escape_debug().to_string() })?;
+        Ok(Self::new(*name, *text))
+    }
+
+    /// The names that [`PolicyFile::bundled`] knows.
+    pub fn bundled_names() -> impl Iterator<Item = &'static str> {
+        OPTIONAL.iter().map(|(name, _)| *name)
+    }
+}
+
+/// A text with its name and what it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'a> {
+    name: &'a str,
+    text: &'a str,
+    tier: Tier,
+}
+
+impl<'a> From<(&'a str, &'a str)> for Source<'a> {
+    fn from((name, text): (&'a str, &'a str)) -> Self {
+        let shipped = SHIPPED.iter().any(|(known, _)| *known == name);
+        Self { name, text, tier: if shipped { Tier::Floor } else { Tier::User } }
+    }
+}
+
+impl<'a> From<&'a PolicyFile> for Source<'a> {
+    fn from(file: &'a PolicyFile) -> Self {
+        let tier = if file.shadow { Tier::Shadow } else { Tier::User };
+        Self { name: &file.name, text: &file.text, tier }
+    }
 }
 
 impl Policy {
@@ -46,98 +120,164 @@ impl Policy {
     /// The shipped rules and the user's. Both kinds of rule may be added; a shipped forbid holds whatever is added.
     ///
     /// # Errors
-    /// [`PolicyError`] names the file, the rule and the next step. Nothing is loaded then.
+    /// [`PolicyError`] names the file, the line, the rule and the next step. Nothing is loaded then.
     pub fn load(extra: &[PolicyFile]) -> Result<Self, PolicyError> {
-        let extra = extra.iter().map(|file| (file.name.as_str(), file.text.as_str()));
-        Self::build(SHIPPED.into_iter().chain(extra))
+        if let Some(file) = extra.iter().find(|file| file.shadow && is_shipped(&file.name)) {
+            return Err(PolicyError::ShadowedFloor { file: file.name.clone() });
+        }
+        Self::build(SHIPPED.into_iter().map(Source::from).chain(extra.iter().map(Source::from)))
+    }
+
+    /// Whether a name is one of the files that always hold.
+    #[must_use]
+    pub fn is_shipped(file: &str) -> bool {
+        is_shipped(file)
+    }
+
+    /// The schema that every rule is checked against: what rules can be about.
+    #[must_use]
+    pub const fn schema() -> &'static str {
+        SCHEMA
     }
 
     /// Checks and joins files.
-    pub(super) fn build<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, PolicyError> {
+    pub(super) fn build<'a, S: Into<Source<'a>>>(
+        files: impl Iterator<Item = S>,
+    ) -> Result<Self, PolicyError> {
         let vocabulary = Vocabulary::new()?;
         let mut digests = BTreeMap::new();
         let mut rules: BTreeMap<String, Rule> = BTreeMap::new();
         let mut policies = Vec::new();
-        for (file, text) in files {
-            if digests.insert(file.to_owned(), Digest::of(text.as_bytes())).is_some() {
-                return Err(PolicyError::DuplicateFile { file: file.to_owned() });
+        for file in files.map(Into::into) {
+            let (name, plain) = (pinned_name(&file), pinned_name(&Source { tier: Tier::User, ..file }));
+            let other = pinned_name(&Source { tier: Tier::Shadow, ..file });
+            if digests.contains_key(&plain) || digests.contains_key(&other) {
+                return Err(PolicyError::DuplicateFile { file: file.name.to_owned() });
             }
-            for (rule, policy) in read_file(file, text)? {
+            digests.insert(name, Digest::of(file.text.as_bytes()));
+            for (rule, policy) in read_file(file)? {
                 if let Some(other) = rules.get(&rule.id) {
-                    let (other, file) = (other.file.clone(), file.to_owned());
-                    return Err(PolicyError::DuplicateId { other, file, rule: rule.id });
+                    let other = other.file.clone();
+                    return Err(PolicyError::DuplicateId {
+                        other,
+                        file: rule.file,
+                        line: rule.line,
+                        rule: rule.id,
+                    });
                 }
+                policies.push((rule.tier, policy));
                 rules.insert(rule.id.clone(), rule);
-                policies.push(policy);
             }
         }
-        validate(&rules, &policies)?;
-        // Fewer policies to walk through for each question, and the same answer: a policy whose scope names other actions
-        // is never satisfied, and never errs, since its scope is looked at first.
-        let sets = PerAct::try_new(|act| {
-            let action = vocabulary.action(act);
-            let about = || policies.iter().filter(|policy| is_about(policy, action));
-            Ok(Sets {
-                all: set(about())?,
-                permits: set(about().filter(|policy| policy.effect() == Effect::Permit))?,
-            })
-        })?;
-        Ok(Self { rules, digests, sets, vocabulary, authorizer: Authorizer::new() })
+        let validator = validator()?;
+        for (_, policy) in &policies {
+            let text = rules.get(AsRef::<str>::as_ref(policy.id()));
+            validate(&validator, text, policy)?;
+        }
+        let of = |tiers: &[Tier]| sets(&vocabulary, &policies, tiers);
+        let shadow = policies.iter().any(|(tier, _)| *tier == Tier::Shadow);
+        Ok(Self {
+            floor: of(&[Tier::Floor])?,
+            enforced: of(&[Tier::Floor, Tier::User])?,
+            all: of(&[Tier::Floor, Tier::User, Tier::Shadow])?,
+            shadow,
+            user: policies.iter().any(|(tier, _)| *tier != Tier::Floor),
+            rules,
+            digests,
+            vocabulary,
+            authorizer: Authorizer::new(),
+        })
     }
 }
 
+fn is_shipped(name: &str) -> bool {
+    SHIPPED.iter().any(|(known, _)| *known == name)
+}
+
+/// A file that is tried out and one that is enforced are not the same.
+fn pinned_name(file: &Source<'_>) -> String {
+    match file.tier {
+        Tier::Floor | Tier::User => file.name.to_owned(),
+        Tier::Shadow => format!("{SHADOW}{}", file.name),
+    }
+}
+
+/// The policies of some tiers, split by action: fewer to walk through for each question, and the same answer, since a policy
+/// whose scope names other actions is never satisfied and never errs.
+fn sets(
+    vocabulary: &Vocabulary,
+    policies: &[(Tier, CedarPolicy)],
+    tiers: &[Tier],
+) -> Result<PerAct<Sets>, PolicyError> {
+    PerAct::try_new(|act| {
+        let action = vocabulary.action(act);
+        let of_tiers = policies.iter().filter(|(tier, _)| tiers.contains(tier)).map(|(_, policy)| policy);
+        let about: Vec<_> = of_tiers.filter(|policy| is_about(policy, action)).collect();
+        Ok(Sets {
+            all: set(about.iter().copied())?,
+            permits: set(about.iter().copied().filter(|policy| policy.effect() == Effect::Permit))?,
+        })
+    })
+}
+
 /// The rules of one file, in its order.
-fn read_file(file: &str, text: &str) -> Result<Vec<(Rule, CedarPolicy)>, PolicyError> {
+fn read_file(file: Source<'_>) -> Result<Vec<(Rule, CedarPolicy)>, PolicyError> {
+    let (name, text) = (file.name.to_owned(), file.text);
     let parsed = PolicySet::from_str(text).map_err(|errors| {
-        let offset = errors.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset());
-        PolicyError::Parse { file: file.to_owned(), line: line_at(text, offset), problem: Box::new(errors) }
+        let line = line_of(&errors, text).unwrap_or(1);
+        PolicyError::Parse { file: name.clone(), line, problem: Box::new(errors) }
     })?;
     if let Some(template) = parsed.templates().next() {
         let rule = template.annotation("id").unwrap_or("without @id").escape_debug().to_string();
-        return Err(PolicyError::Template { file: file.to_owned(), rule });
+        let line = line_at(text, text.find(&template.to_cedar()).unwrap_or(0));
+        return Err(PolicyError::Template { file: name, line, rule });
     }
-    let mut rules = Vec::new();
-    for policy in parsed.policies() {
-        let start = policy.to_cedar().and_then(|source| text.find(&source)).unwrap_or(0);
+    let mut found: Vec<_> = parsed
+        .policies()
+        .map(|policy| (policy.to_cedar().and_then(|source| text.find(&source)).unwrap_or(0), policy))
+        .collect();
+    found.sort_by_key(|(start, _)| *start);
+    if found.is_empty() {
+        return Err(PolicyError::Empty { file: name });
+    }
+    let mut rules = Vec::with_capacity(found.len());
+    for (start, policy) in found {
+        let line = line_at(text, start);
         let Some(id) = policy.annotation("id") else {
-            return Err(PolicyError::MissingId { file: file.to_owned(), line: line_at(text, start) });
+            return Err(PolicyError::MissingId { file: name, line });
         };
         let effect = match policy.effect() {
             Effect::Permit => RuleEffect::Permit,
             Effect::Forbid => RuleEffect::Forbid,
         };
-        let rule = Rule::read(file, id, effect, comment_above(text, start), policy.annotations())?;
+        let place = Place { file: file.name, line, tier: file.tier };
+        let rule = Rule::read(place, id, effect, comment_above(text, start), policy.annotations())?;
         let policy = policy.new_id(PolicyId::new(&rule.id));
         rules.push((rule, policy));
     }
     Ok(rules)
 }
 
-/// Strict validation; a doubt (a rule that can never apply, a string that mixes scripts) counts as an error too: a forbid
-/// that silently never applies is worse than a file that is not loaded.
-fn validate(rules: &BTreeMap<String, Rule>, policies: &[CedarPolicy]) -> Result<(), PolicyError> {
-    let (schema, _) =
-        Schema::from_cedarschema_str(SCHEMA).map_err(|error| PolicyError::Schema(Box::new(error)))?;
-    let validator = Validator::new(schema);
-    for policy in policies {
-        let result = validator.validate(&set([policy].into_iter())?, ValidationMode::Strict);
-        let error = result.validation_errors().next().map(|error| boxed(error.clone()));
-        let doubt = || result.validation_warnings().next().map(|doubt| boxed(doubt.clone()));
-        if let Some(problem) = error.or_else(doubt) {
-            return Err(invalid(rules, policy.id(), problem));
-        }
-    }
-    Ok(())
+fn validator() -> Result<Validator, PolicyError> {
+    let schema = Schema::from_cedarschema_str(SCHEMA);
+    schema.map(|(schema, _)| Validator::new(schema)).map_err(|error| PolicyError::Schema(Box::new(error)))
 }
 
-fn invalid(
-    rules: &BTreeMap<String, Rule>,
-    id: &PolicyId,
-    problem: Box<dyn Error + Send + Sync>,
-) -> PolicyError {
-    let id: &str = id.as_ref();
-    let file = rules.get(id).map(|rule| rule.file.clone()).unwrap_or_default();
-    PolicyError::Invalid { file, rule: id.to_owned(), problem }
+/// Strict validation; a doubt (a rule that can never apply, a string that mixes scripts) counts as an error too: a forbid
+/// that silently never applies is worse than a file that is not loaded.
+fn validate(validator: &Validator, rule: Option<&Rule>, policy: &CedarPolicy) -> Result<(), PolicyError> {
+    let result = validator.validate(&set([policy].into_iter())?, ValidationMode::Strict);
+    let error = result.validation_errors().next().map(|error| boxed(error.clone()));
+    let doubt = || result.validation_warnings().next().map(|doubt| boxed(doubt.clone()));
+    match error.or_else(doubt) {
+        None => Ok(()),
+        Some(problem) => Err(PolicyError::Invalid {
+            file: rule.map(|rule| rule.file.clone()).unwrap_or_default(),
+            line: rule.map_or(1, |rule| rule.line),
+            rule: policy.id().to_string(),
+            problem,
+        }),
+    }
 }
 
 fn boxed(error: impl Error + Send + Sync + 'static) -> Box<dyn Error + Send + Sync> {
@@ -158,15 +298,21 @@ fn is_about(policy: &CedarPolicy, action: &EntityUid) -> bool {
     }
 }
 
+/// The line that a Cedar error points at.
+fn line_of(error: &dyn miette::Diagnostic, text: &str) -> Option<usize> {
+    let label = error.labels()?.next()?;
+    Some(line_at(text, label.offset()))
+}
+
 fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|b| *b == b'\n').count().saturating_add(1)
 }
 
-/// The `//` lines directly above a position, without their slashes.
+/// The `//` lines directly above a position, without their slashes and without examples.
 fn comment_above(text: &str, start: usize) -> String {
     let above = text.get(..start).unwrap_or_default();
-    let mut lines: Vec<_> =
-        above.lines().rev().map_while(|line| line.trim().strip_prefix("//")).map(str::trim).collect();
+    let lines = above.lines().rev().map_while(|line| line.trim().strip_prefix("//")).map(str::trim);
+    let mut lines: Vec<_> = lines.filter(|line| !line.starts_with(EXAMPLE)).collect();
     lines.reverse();
-    lines.join("\n")
+    lines.join("\n").trim().to_owned()
 }

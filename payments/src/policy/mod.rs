@@ -5,6 +5,7 @@
 
 mod decide;
 mod error;
+mod examples;
 mod facts;
 mod load;
 mod question;
@@ -12,8 +13,9 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-pub use decide::Policy;
+pub use decide::{Enforce, Policy, Weighed};
 pub use error::PolicyError;
+pub use examples::{Example, ExampleError};
 pub use facts::{
     Actor, ApprovedBy, CallFacts, Facts, GateState, PayFacts, PlanFacts, QuoteFacts, Sums, Thresholds,
 };

@@ -21,6 +21,25 @@ pub enum RuleEffect {
     Forbid,
 }
 
+/// Which rules hold under which others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tier {
+    /// Always holds.
+    Floor,
+    /// Added by the user.
+    User,
+    /// Added by the user to be tried out.
+    Shadow,
+}
+
+/// Where a rule stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) file: &'a str,
+    pub(super) line: usize,
+    pub(super) tier: Tier,
+}
+
 /// One loaded rule, for people to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleView {
@@ -30,6 +49,10 @@ pub struct RuleView {
     pub effect: RuleEffect,
     /// The file it is in.
     pub file: String,
+    /// The line where it starts, from 1.
+    pub line: usize,
+    /// Whether it is only tried out: decided and recorded, and not enforced.
+    pub shadow: bool,
     /// What the person is asked, if an approval can lift it.
     pub escalate: Option<String>,
     /// The code of the reason it gives; none for a permit.
@@ -44,6 +67,8 @@ pub(super) struct Rule {
     pub(super) id: String,
     pub(super) effect: RuleEffect,
     pub(super) file: String,
+    pub(super) line: usize,
+    pub(super) tier: Tier,
     pub(super) doc: String,
     code: String,
     message: Option<String>,
@@ -54,19 +79,22 @@ pub(super) struct Rule {
 impl Rule {
     /// Reads a rule's annotations.
     pub(super) fn read<'a>(
-        file: &str,
+        place: Place<'_>,
         id: &str,
         effect: RuleEffect,
         doc: String,
         annotations: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, PolicyError> {
         if !is_id(id) {
-            return Err(PolicyError::BadId { file: file.to_owned(), rule: id.escape_debug().to_string() });
+            let (file, line) = (place.file.to_owned(), place.line);
+            return Err(PolicyError::BadId { file, line, rule: id.escape_debug().to_string() });
         }
         let mut rule = Self {
             id: id.to_owned(),
             effect,
-            file: file.to_owned(),
+            file: place.file.to_owned(),
+            line: place.line,
+            tier: place.tier,
             doc,
             code: code_of(id),
             message: None,
@@ -86,13 +114,13 @@ impl Rule {
     }
 
     fn annotate(&mut self, name: &str, text: &str) -> Result<(), PolicyError> {
-        let (file, rule) = (self.file.clone(), self.id.clone());
+        let (file, line, rule) = (self.file.clone(), self.line, self.id.clone());
         match name {
             "escalate" if self.effect == RuleEffect::Permit => {
-                Err(PolicyError::EscalateOnPermit { file, rule })
+                Err(PolicyError::EscalateOnPermit { file, line, rule })
             }
             "escalate" | "reason" | "advice" if text.is_empty() => {
-                Err(PolicyError::EmptyAnnotation { file, rule, annotation: name.to_owned() })
+                Err(PolicyError::EmptyAnnotation { file, line, rule, annotation: name.to_owned() })
             }
             "escalate" => {
                 self.escalate = Some(text.to_owned());
@@ -114,13 +142,14 @@ impl Rule {
                 self.message = sentence.map(str::to_owned);
                 Ok(())
             }
-            _ => Err(PolicyError::UnknownAnnotation { file, rule, annotation: name.to_owned() }),
+            _ => Err(PolicyError::UnknownAnnotation { file, line, rule, annotation: name.to_owned() }),
         }
     }
 
     fn bad_reason(&self, code: &str) -> PolicyError {
         PolicyError::BadReason {
             file: self.file.clone(),
+            line: self.line,
             rule: self.id.clone(),
             code: code.escape_debug().to_string(),
         }
@@ -164,6 +193,8 @@ impl Rule {
             id: self.id.clone(),
             effect: self.effect,
             file: self.file.clone(),
+            line: self.line,
+            shadow: self.tier == Tier::Shadow,
             escalate: self.escalate.clone(),
             code: (self.effect == RuleEffect::Forbid).then(|| self.code.clone()),
             doc: self.doc.clone(),

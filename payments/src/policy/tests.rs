@@ -5,8 +5,10 @@ mod cases;
 mod escalation;
 mod failures;
 mod loading;
+mod optional;
 mod properties;
 mod reference;
+mod shadow;
 mod shipped;
 
 use super::*;
@@ -126,7 +128,7 @@ fn call(change: impl FnOnce(&mut CallFacts)) -> Facts {
 }
 
 fn file(name: &str, text: &str) -> PolicyFile {
-    PolicyFile { name: name.into(), text: text.into() }
+    PolicyFile::new(name, text)
 }
 
 /// The shipped rules and one file of the user's.

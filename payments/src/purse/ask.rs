@@ -2,7 +2,7 @@
 
 use super::decide::{denied, vendor_prefix};
 use super::open::request_digest;
-use super::{SessionPurse, sums, unavailable};
+use super::{DecisionRecord, SessionPurse, sums, unavailable};
 use crate::events::MoneyEvent;
 use crate::hosts::suspicious;
 use crate::payment::Ask;
@@ -241,18 +241,19 @@ impl SessionPurse {
             has_body: !request.body().is_empty(),
             phase: crate::session::phase(state, &counts.bought, now),
         });
-        let mut decision = self.shared.policy.decide(&facts, &[]);
+        let mut weighed = self.weigh(state, &facts, &[]);
         let mut structural = self.unreachable(url);
         structural.extend(suspicious(&name, known_hosts(state)));
         if !structural.is_empty() {
             // No rule lifts these; what the rules say besides is told as well.
-            structural.append(&mut decision.reasons);
-            decision = Decision { verdict: Verdict::Deny, reasons: structural, ..decision };
+            structural.append(&mut weighed.decision.reasons);
+            weighed.decision = Decision { verdict: Verdict::Deny, reasons: structural, ..weighed.decision };
         }
-        if decision.verdict == Verdict::Allow {
-            return Ok(());
+        let what = format!("a request to {url}");
+        if weighed.decision.verdict == Verdict::Allow {
+            return self.record_shadow(&what, &facts, &weighed).await;
         }
-        Err(self.refuse(&format!("a request to {url}"), decision, &facts).await)
+        Err(self.refuse(&what, weighed.decision, &facts).await)
     }
 
     /// Why the URL itself may not be asked.
@@ -355,37 +356,21 @@ impl SessionPurse {
 
     /// Journals a refusal and tells watchers.
     pub(super) async fn refuse(&self, what: &str, decision: Decision, facts: &Facts) -> FetchError {
-        let codes: Vec<_> = decision.reasons.iter().map(|reason| reason.code.clone()).collect();
-        let fields = vec![("rules", json!(decision.rules)), ("codes", json!(codes))];
-        // A number beyond 64 bits is no JSON number here; it was denied for that.
-        let facts = serde_json::to_value(facts).unwrap_or_else(|_| json!(format!("{facts:?}")));
-        self.record_refusal(what, decision, facts, fields).await
+        self.refuse_recorded(DecisionRecord::of(what.to_owned(), decision).over(facts)).await
     }
 
     /// Journals a refusal that no rule made.
     pub(super) async fn refuse_plainly(&self, what: &str, decision: Decision) -> FetchError {
-        let codes: Vec<_> = decision.reasons.iter().map(|reason| reason.code.clone()).collect();
-        self.record_refusal(what, decision, json!(null), vec![("codes", json!(codes))]).await
+        self.refuse_recorded(DecisionRecord::of(what.to_owned(), decision)).await
     }
 
-    async fn record_refusal(
-        &self,
-        what: &str,
-        decision: Decision,
-        facts: serde_json::Value,
-        fields: Vec<(&str, serde_json::Value)>,
-    ) -> FetchError {
-        let event = json!({"what": what, "decision": decision, "facts": facts});
-        let stream = StreamId::of("refusals", self.session);
-        self.tell(&MoneyEvent::Refused { what: what.to_owned(), decision: decision.clone() });
-        let mut transaction = Transaction::default();
-        match SealedEvent::new(stream, "decision.denied", fields, &event, &*self.shared.entropy) {
-            Ok(sealed) => sealed.add_to(&mut transaction),
-            Err(error) => return unavailable(error),
-        }
-        match self.shared.ledger.commit(transaction).await {
-            Ok(_) => FetchError::Denied(decision),
-            Err(error) => unavailable(error),
+    /// Journals a refusal as it is, and tells watchers.
+    pub(super) async fn refuse_recorded(&self, record: DecisionRecord) -> FetchError {
+        let (what, decision) = (record.what.clone(), record.decision.clone());
+        self.tell(&MoneyEvent::Refused { what, decision: decision.clone() });
+        match self.record_decision(&record).await {
+            Ok(()) => FetchError::Denied(decision),
+            Err(error) => error,
         }
     }
 }

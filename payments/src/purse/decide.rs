@@ -7,12 +7,12 @@ use super::join::{Loaded, open_link};
 use super::lineage::Lineage;
 use super::remedy::{given_up_link, not_given_up};
 use super::uses::{BudgetUse, Counts, fullest, hold_lines};
-use super::{SessionPurse, sums, unavailable};
+use super::{DecisionRecord, SessionPurse, sums, unavailable};
 use crate::events::MoneyEvent;
 use crate::mandate::PlanApproval;
 use crate::payment::{Ask, Held, Payment, PaymentEvent};
 use crate::plan::ItemTerms;
-use crate::policy::{ApprovedBy, Facts, GateState, PayFacts, Sums};
+use crate::policy::{ApprovedBy, Facts, GateState, PayFacts, Sums, Weighed};
 use crate::rail::Offer;
 use crate::reasons;
 use crate::session::{SessionState, phase};
@@ -63,7 +63,7 @@ struct Spending {
 #[derive(Debug)]
 struct Allowed<'a> {
     covered: Covered<'a>,
-    decision: Decision,
+    record: DecisionRecord,
     conditions: Vec<Require>,
     budgets: Vec<BudgetUse>,
     reached: Vec<Reached>,
@@ -73,6 +73,7 @@ struct Allowed<'a> {
 #[derive(Debug)]
 struct NewHold<'a> {
     held: &'a Held,
+    record: &'a DecisionRecord,
     lineage: &'a Lineage,
     conditions: Vec<Require>,
     reached: &'a [Reached],
@@ -107,13 +108,13 @@ impl SessionPurse {
                 Ok(covered) => covered,
                 Err(reasons) => return self.not_covered(offers, reasons).await,
             };
-            let allowed = self.first_allowed(&lineage, &counts, request, covered, now).await?;
-            let Allowed { covered, decision, conditions, budgets, reached } = allowed;
+            let allowed = self.first_allowed(&lineage, &counts, ask, request, covered, now).await?;
+            let Allowed { covered, record, conditions, budgets, reached } = allowed;
             if funded != Some(covered.offer.quote.id) {
                 self.check_funds(covered.offer).await?;
                 funded = Some(covered.offer.quote.id);
             }
-            self.alert(&reached, decision.facts).await?;
+            self.alert(&reached, record.decision.facts).await?;
             let loaded = Loaded::read(&self.shared.ledger, ask.payment).await?;
             let Some(attempt) = next_attempt(loaded.payment.as_ref()) else {
                 return Ok(HoldOutcome::Overtaken);
@@ -128,7 +129,7 @@ impl SessionPurse {
                 item: covered.item.id,
                 hold: HoldId::derived(&[ask.payment.as_bytes(), &attempt.to_be_bytes()]),
                 lines: hold_lines(&budgets, covered.item.id, covered.cost),
-                decision,
+                decision: record.decision.clone(),
                 ask,
             };
             let cost = covered.cost.clone();
@@ -146,7 +147,8 @@ impl SessionPurse {
                 },
                 not_given_up(held.ask.payment),
             ];
-            let hold = NewHold { held: &held, lineage: &lineage, conditions, reached: &reached };
+            let hold =
+                NewHold { held: &held, record: &record, lineage: &lineage, conditions, reached: &reached };
             match self.commit_hold(hold, &loaded, free, body, now).await {
                 Ok(()) => {
                     self.tell_gates(reached);
@@ -180,7 +182,7 @@ impl SessionPurse {
         body: Option<Payload>,
         now: Timestamp,
     ) -> Result<(), CommitError> {
-        let NewHold { held, lineage, conditions, reached } = hold;
+        let NewHold { held, record, lineage, conditions, reached } = hold;
         let mut transaction = Transaction { require: conditions, ..Transaction::default() };
         transaction.require.extend(lineage.unmoved());
         transaction.accounts.push(AccountOp::Hold {
@@ -195,6 +197,7 @@ impl SessionPurse {
         self.add_payment_event(&mut transaction, held, &event)?;
         self.add_gates(&mut transaction, reached)
             .map_err(|error| CommitError::Refused(Refusal::NotCanonical(error.to_string())))?;
+        self.add_decision(&mut transaction, record)?;
         self.shared.ledger.commit(transaction).await.map(|_| ())
     }
 
@@ -220,6 +223,7 @@ impl SessionPurse {
         &self,
         lineage: &Lineage,
         counts: &Counts,
+        ask: &Ask,
         request: &HttpRequest,
         covered: Vec<Covered<'a>>,
         now: Timestamp,
@@ -236,15 +240,22 @@ impl SessionPurse {
             conditions.extend(gates.conditions);
             let spending = Spending { budget_basis_points, sums, gate: gates.level };
             let facts = self.pay_facts(lineage.own(), counts, request, &candidate, spending, now).await?;
-            let decision = self.shared.policy.decide(&Facts::Pay(facts.clone()), &[]);
-            if decision.verdict == Verdict::Allow {
+            let facts = Facts::Pay(facts);
+            let Weighed { decision, shadow } = self.weigh(lineage.own(), &facts, &[]);
+            let allowed = decision.verdict == Verdict::Allow;
+            let record = DecisionRecord {
+                shadow,
+                payment: Some(ask.payment),
+                ..DecisionRecord::of(format!("paying for {}", quote.resource), decision).over(&facts)
+            };
+            if allowed {
                 let reached = gates.reached;
-                return Ok(Allowed { covered: candidate, decision, conditions, budgets, reached });
+                return Ok(Allowed { covered: candidate, record, conditions, budgets, reached });
             }
-            refused.get_or_insert((format!("paying for {}", quote.resource), decision, Facts::Pay(facts)));
+            refused.get_or_insert(record);
         }
         match refused {
-            Some((what, decision, facts)) => Err(self.refuse(&what, decision, &facts).await),
+            Some(record) => Err(self.refuse_recorded(record).await),
             None => Err(FetchError::Denied(denied(reasons::not_in_plan()))),
         }
     }

@@ -28,6 +28,7 @@ mod sums;
 mod told;
 mod uses;
 mod watch;
+mod weigh;
 mod withdraw;
 
 pub(crate) use budgets::Part;
@@ -39,6 +40,7 @@ pub use recover::Recovered;
 pub use remedy::{ClaimStanding, GivenUp};
 pub(crate) use sagas::SagaParts;
 pub use watch::Watch;
+pub use weigh::DecisionRecord;
 
 use crate::egress::Egress;
 use crate::events::{MoneyEvent, Observer};
@@ -54,7 +56,7 @@ use bursar_ledger::{CommitError, EventError, Ledger, StoreError};
 use bursar_types::{
     Action, AssetRegistry, Buyer, Clock, Decision, Delivery, Digest, Entropy, FetchError, Fetched, Gate,
     GateError, HttpRequest, Limits, Phase, PlanId, PlanOutcome, PlanProposal, Principal, PurchaseKey,
-    QuoteOutcome, SessionId, Standing, Transport, Undelivered,
+    QuoteOutcome, SessionId, Standing, Transport, Undelivered, Verdict,
 };
 use flight::Flights;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -277,17 +279,23 @@ impl Buyer for TaskBuyer {
 #[async_trait]
 impl Gate for SessionPurse {
     async fn decide(&self, action: &Action) -> Result<Decision, GateError> {
-        let standing = self.standing_now().await.map_err(|error| GateError(Box::new(error)))?;
-        Ok(self.shared.policy.decide(
-            &Facts::Call(CallFacts {
-                actor: self.actor.clone(),
-                tool: action.tool.clone(),
-                effect: action.effect,
-                phase: standing.phase,
-                arguments: action.arguments,
-            }),
-            &[],
-        ))
+        let failed = |error| GateError(Box::new(error));
+        let standing = self.standing_now().await.map_err(failed)?;
+        let state = self.state().await.map_err(failed)?;
+        let facts = Facts::Call(CallFacts {
+            actor: self.actor.clone(),
+            tool: action.tool.clone(),
+            effect: action.effect,
+            phase: standing.phase,
+            arguments: action.arguments,
+        });
+        let weighed = self.weigh(&state, &facts, &[]);
+        if weighed.decision.verdict == Verdict::Allow {
+            self.record_shadow(&format!("a call of {}", action.tool), &facts, &weighed)
+                .await
+                .map_err(failed)?;
+        }
+        Ok(weighed.decision)
     }
 }
 

@@ -189,7 +189,7 @@ impl Payments {
     ) -> Result<Arc<SessionPurse>, OpenError> {
         mandate.check()?;
         let policies = self.0.policy.digests();
-        check_pinned(&mandate, &policies)?;
+        check_mandate(&mandate, &policies)?;
         for asset in &mandate.assets {
             let known = self.0.registry.get(asset)?;
             if !known.usd_peg() {
@@ -265,10 +265,36 @@ impl Payments {
         hooks: SessionHooks,
     ) -> Result<Arc<SessionPurse>, OpenError> {
         let state = fold_session(&self.0.ledger, session, None).await?;
-        check_pinned(&state.mandate, &self.0.policy.digests())?;
+        check_session(&state, &self.0.policy)?;
         let purse = self.purse_of(state, hooks, true);
         purse.note_phase().await;
         Ok(purse)
+    }
+
+    /// Lets a session go on under the rules of this process: an operator's word, for whoever resumes it and for everybody
+    /// who spends in it already. Whoever has other rules is refused from then on.
+    ///
+    /// # Errors
+    /// [`OpenError::Mandate`] if the mandate itself pins other rules: that takes a new mandate.
+    ///
+    /// # Idempotency
+    /// Accepting the rules in force again changes nothing.
+    pub async fn accept_policies(&self, session: SessionId, by: &str) -> Result<(), OpenError> {
+        let state = fold_session(&self.0.ledger, session, None).await?;
+        if self.0.policy.has_digests(&state.policies) {
+            return Ok(());
+        }
+        let policies = self.0.policy.digests();
+        check_mandate(&state.mandate, &policies)?;
+        let stream = StreamId::of("session", session);
+        let mut transaction = Transaction {
+            require: vec![Require::StreamAt { stream: stream.clone(), length: state.length }],
+            ..Transaction::default()
+        };
+        let event = SessionEvent::PoliciesAccepted { policies, by: by.to_owned() };
+        add_session_event(&mut transaction, &self.0, &stream, &event)?;
+        self.0.ledger.commit(transaction).await?;
+        Ok(())
     }
 
     /// A session's purse under whatever rules are in force: only for what decides and signs nothing.
@@ -387,12 +413,31 @@ impl Observer for Recovering {
     }
 }
 
-/// The rules that the mandate was given under are in force.
-fn check_pinned(mandate: &Mandate, policies: &[(String, Digest)]) -> Result<(), MandateError> {
-    match mandate.policies.iter().find(|pinned| !policies.contains(pinned)) {
+/// The rules that the mandate was given under are in force, and no others of the user's beside them.
+fn check_mandate(mandate: &Mandate, policies: &[(String, Digest)]) -> Result<(), MandateError> {
+    if mandate.policies.is_empty() {
+        return Ok(());
+    }
+    let changed = mandate.policies.iter().find(|pinned| !policies.contains(pinned));
+    let more =
+        || policies.iter().find(|file| !Policy::is_shipped(&file.0) && !mandate.policies.contains(file));
+    match changed.or_else(more) {
         Some((name, _)) => Err(MandateError::PolicyChanged(name.clone())),
         None => Ok(()),
     }
+}
+
+/// The rules that the session was opened under are in force.
+pub(super) fn check_session(state: &SessionState, policy: &Policy) -> Result<(), MandateError> {
+    if policy.has_digests(&state.policies) {
+        return Ok(());
+    }
+    let now = policy.digests();
+    let differs = |a: &[(String, Digest)], b: &[(String, Digest)]| {
+        a.iter().find(|file| !b.contains(file)).map(|(name, _)| name.clone())
+    };
+    let name = differs(&state.policies, &now).or_else(|| differs(&now, &state.policies));
+    Err(MandateError::PolicyChanged(name.unwrap_or_default()))
 }
 
 /// Adds a session event to a transaction.
@@ -427,6 +472,9 @@ pub(super) fn add_session_event(
             ("approval.refused", vec![("approval", json!(approval))])
         }
         SessionEvent::PlansWithdrawn { plans } => ("plans.withdrawn", vec![("plans", json!(plans))]),
+        SessionEvent::PoliciesAccepted { policies, .. } => {
+            ("session.policies", vec![("policies", json!(canonical_digest(policies)?))])
+        }
         SessionEvent::Frozen { .. } => ("session.frozen", vec![]),
         SessionEvent::Revoked { .. } => ("session.revoked", vec![]),
         SessionEvent::Thawed { .. } => ("session.thawed", vec![]),

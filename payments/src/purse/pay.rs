@@ -3,11 +3,12 @@
 use super::decide::denied;
 use super::join::{Loaded, open_link};
 use super::lineage::Lineage;
-use super::open::fold_session;
+use super::open::{check_session, fold_session};
 use super::remedy::{given_up_link, not_given_up};
 use super::settle::Seen;
 use super::{Clearance, SessionPurse, unavailable};
 use crate::events::MoneyEvent;
+use crate::mandate::MandateError;
 use crate::payment::{Held, Payment, PaymentEvent, Signed};
 use crate::rail::{Authorization, Order, Outcome, Rail};
 use crate::reasons;
@@ -82,6 +83,9 @@ impl SessionPurse {
             let now = self.shared.clock.now();
             if let Some(reason) = lineage.stopped(now) {
                 return Err(SigningRefused::Stopped(reason));
+            }
+            if let Err(MandateError::PolicyChanged(file)) = check_session(state, &self.shared.policy) {
+                return Err(SigningRefused::Stopped(reasons::policy_changed(&file)));
             }
             // The item's own plan must still be open: it has not been bought, so the session acquires then.
             let open = state.open_items(now).any(|(_, item)| item.id == signed.held.item);

@@ -4,10 +4,10 @@ use super::budgets::item_budgets;
 use super::decide::{TRIES, denied, vendor_link};
 use super::open::add_session_event;
 use super::uses::fullest;
-use super::{SessionPurse, sums, unavailable};
+use super::{DecisionRecord, SessionPurse, sums, unavailable};
 use crate::approval::ApprovalAnswer;
 use crate::plan::{ItemTerms, Plan};
-use crate::policy::{Facts, PlanFacts};
+use crate::policy::{Facts, PlanFacts, Weighed};
 use crate::rail::Offer;
 use crate::reasons;
 use crate::session::{SessionEvent, SessionState};
@@ -122,7 +122,19 @@ impl SessionPurse {
         approved: &[String],
     ) -> Result<(Decision, Facts), FetchError> {
         let facts = Facts::Plan(self.plan_facts(state, drafted).await?);
-        Ok((self.shared.policy.decide(&facts, approved), facts))
+        let Weighed { decision, shadow } = self.weigh(state, &facts, approved);
+        // A denial is journaled where it is told.
+        if decision.verdict != Verdict::Deny {
+            let what = format!("plan {}", drafted.plan.id);
+            let approved = approved.to_vec();
+            let record = DecisionRecord {
+                approved,
+                shadow,
+                ..DecisionRecord::of(what, decision.clone()).over(&facts)
+            };
+            self.record_decision(&record).await?;
+        }
+        Ok((decision, facts))
     }
 
     async fn plan_facts(&self, state: &SessionState, drafted: &Drafted) -> Result<PlanFacts, FetchError> {

@@ -427,7 +427,7 @@ async fn a_dry_run_buys_nothing_under_metered_items_either() {
 async fn a_session_resumes_only_under_the_rules_its_mandate_pinned() {
     let world = World::new().await;
     let policy = |text: &str| {
-        let file = PolicyFile { name: "mine.cedar".to_owned(), text: text.to_owned() };
+        let file = PolicyFile::new("mine.cedar", text);
         Arc::new(Policy::load(&[file]).unwrap())
     };
     let strict = policy(

@@ -14,6 +14,7 @@ mod claims;
 mod faults;
 mod governs;
 mod machine;
+mod rules;
 mod traps;
 mod uncompensated;
 mod withdraws;

@@ -55,12 +55,15 @@ pub(crate) struct Setup {
     pub(crate) funds: u128,
     pub(crate) seller: SellerConfig,
     pub(crate) readable: bool,
+    pub(crate) documents: Vec<SourceDocument>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let seller = SellerConfig::new("Docs").pricing(bursar_market::Pricing::flat(1_000));
-        Self { funds: 1_000_000, seller, readable: true }
+        let documents = ["alpha", "beta", "gamma"]
+            .map(|name| SourceDocument::new(format!("{name}.md"), format!("# {name}\n\nText of {name}.\n")));
+        Self { funds: 1_000_000, seller, readable: true, documents: documents.to_vec() }
     }
 }
 
@@ -72,10 +75,8 @@ impl World {
     pub(crate) async fn with(setup: Setup) -> Self {
         let wallet = Arc::new(LocalWallet::from_private_key(KEY).unwrap());
         let market_clock = MarketClock::new(START_S);
-        let documents = ["alpha", "beta", "gamma"]
-            .map(|name| SourceDocument::new(format!("{name}.md"), format!("# {name}\n\nText of {name}.\n")));
         let market = Market::builder()
-            .add_seller(setup.seller.documents(documents.to_vec()))
+            .add_seller(setup.seller.documents(setup.documents))
             .buyer_funds(address(wallet.address()), setup.funds)
             .clock(TimeSource::Manual(market_clock.clone()))
             .start()

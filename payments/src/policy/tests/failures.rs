@@ -86,7 +86,7 @@ fn numbers_that_do_not_fit_deny() {
 
 #[test]
 fn nothing_is_allowed_without_a_rule() {
-    let policy = Policy::build(std::iter::empty()).unwrap();
+    let policy = Policy::build(std::iter::empty::<(&str, &str)>()).unwrap();
     for case in cases::all() {
         check(&policy.decide(&case.facts, &[]), Verdict::Deny, &[], &["NO_RULE_ALLOWS"]);
     }

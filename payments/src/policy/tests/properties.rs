@@ -21,6 +21,20 @@ static BOTH: LazyLock<(Policy, Policy, Reference)> = LazyLock::new(|| {
     (Policy::load(&files).unwrap(), Policy::load(&files).unwrap(), Reference::new(&files))
 });
 
+/// The same with every optional rule beside them.
+static NARROWER: LazyLock<Policy> = LazyLock::new(|| {
+    let optional = PolicyFile::bundled_names().map(|name| PolicyFile::bundled(name).unwrap());
+    Policy::load(&optional.chain([file("mine.cedar", EXTRA)]).collect::<Vec<_>>()).unwrap()
+});
+
+const fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Deny => 0,
+        Verdict::Escalate => 1,
+        Verdict::Allow => 2,
+    }
+}
+
 fn approved() -> impl Strategy<Value = Vec<String>> {
     let id = prop::sample::select(vec![
         "plan.ask",
@@ -72,6 +86,13 @@ proptest! {
                 }
             }
         }
+    }
+
+    #[test]
+    fn more_forbids_only_narrow(facts in facts(), approved in approved()) {
+        let (policy, narrower) = (&BOTH.0, &*NARROWER);
+        let (before, after) = (policy.decide(&facts, &approved), narrower.decide(&facts, &approved));
+        prop_assert!(rank(after.verdict) <= rank(before.verdict), "{} became {}", before, after);
     }
 
     #[test]
