@@ -32,6 +32,7 @@
 
 mod agent;
 mod judge;
+mod mutate;
 mod play;
 mod report;
 mod run;
@@ -39,6 +40,7 @@ mod scenario;
 mod stage;
 
 pub use agent::{AgentFailure, AgentFn, Assertion, SuiteFailed, suite};
+pub use mutate::{Mutant, MutantFailure, MutationOptions, MutationReport, mutant, run_mutants};
 pub use report::{
     CaseReport, CaseVerdict, Money, Outcome, Problem, Repeated, Score, SuiteReport, SuiteVerdict, VendorMoney,
 };

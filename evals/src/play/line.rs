@@ -4,7 +4,7 @@ use crate::scenario::Step;
 use crate::stage::StageError;
 
 /// Every step with its number; the steps of a repetition with the round behind a dot.
-pub(super) fn laid_out(steps: &[Step]) -> Result<Vec<(String, Step)>, StageError> {
+pub(crate) fn laid_out(steps: &[Step]) -> Result<Vec<(String, Step)>, StageError> {
     let mut line = Vec::new();
     for (number, step) in (1_usize..).zip(steps) {
         lay(&number.to_string(), step, &mut line)?;

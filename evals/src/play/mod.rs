@@ -5,6 +5,7 @@ mod line;
 mod other;
 mod tally;
 
+pub(crate) use line::laid_out;
 pub(crate) use tally::Tally;
 
 use crate::agent::AgentFn;

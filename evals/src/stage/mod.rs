@@ -7,5 +7,5 @@ mod set;
 mod street;
 
 pub(crate) use crash::Life;
-pub(crate) use market::{CHAIN_ID, TOKEN, payee, range};
+pub(crate) use market::{CHAIN_ID, TOKEN, payee, range, sellers};
 pub use set::{Stage, StageError};
