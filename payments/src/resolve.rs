@@ -1,6 +1,6 @@
 //! From names to addresses, each checked before anything connects to it.
 
-use crate::egress::Egress;
+use crate::egress::{Egress, means_this_machine};
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::fmt;
@@ -56,6 +56,11 @@ impl Resolve for Guarded {
                 egress.check(*address).map_err(|what| Refused {
                     problem: format!("its name stands for {address}, which is {what}"),
                 })?;
+                // What is sent there need not be encrypted, so it must not leave this machine.
+                if means_this_machine(name.as_str()) && !address.to_canonical().is_loopback() {
+                    let problem = format!("its name means this machine, and stands for {address}");
+                    return Err(Refused { problem }.into());
+                }
             }
             let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)

@@ -53,21 +53,9 @@ pub(crate) fn refused(decision: &Decision) -> Vec<ReasonView> {
     shown
 }
 
-/// Why nothing was paid, and what to do about it. No text is read for meaning here: the variant says it.
+/// Why nothing was paid, and what to do about it.
 pub(crate) fn unpaid(error: &FetchError) -> Vec<ReasonView> {
-    let (code, next_step) = match error {
-        FetchError::Denied(decision) => return refused(decision),
-        FetchError::Request(_) => ("REQUEST_REFUSED", "correct the URL, or go on without this source"),
-        FetchError::Terms { reason, .. } => return reasons(std::slice::from_ref(reason)),
-        FetchError::NotPaid(_) => ("NOT_PAID", "nothing was paid; try another seller, or go on without it"),
-        FetchError::Transport(_) => {
-            ("NETWORK", "nothing was paid; try once more later, or use another source")
-        }
-        FetchError::Wallet(_) => ("WALLET", "nothing can be paid now; use what is free or owned"),
-        FetchError::Ledger(_) => ("LEDGER_UNAVAILABLE", "nothing can be paid now; use what is free or owned"),
-        FetchError::Closing => ("CLOSING", "finish with what is owned"),
-    };
-    vec![ReasonView::new(code, error.to_string(), next_step)]
+    reasons(&error.reasons())
 }
 
 /// The same in one line.

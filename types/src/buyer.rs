@@ -224,6 +224,32 @@ pub enum FetchError {
     Closing,
 }
 
+impl FetchError {
+    /// Why, with what can be done next: stable codes for programs. Never empty. No text is read for meaning here: the variant
+    /// says it.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<Reason> {
+        let (code, next_step) = match self {
+            Self::Denied(decision) if decision.reasons.is_empty() => {
+                ("DENIED", "go on without it, and say so in the answer")
+            }
+            Self::Denied(decision) => return decision.reasons.clone(),
+            Self::Terms { reason, .. } => return vec![reason.clone()],
+            Self::Request(_) => ("REQUEST_REFUSED", "correct the URL, or go on without this source"),
+            Self::NotPaid(_) => ("NOT_PAID", "nothing was paid; try another seller, or go on without it"),
+            Self::Transport(_) => ("NETWORK", "nothing was paid; try once more later, or use another source"),
+            Self::Wallet(_) => ("WALLET", "nothing can be paid now; use what is free or owned"),
+            Self::Ledger(_) => ("LEDGER_UNAVAILABLE", "nothing can be paid now; use what is free or owned"),
+            Self::Closing => ("CLOSING", "finish with what is owned"),
+        };
+        let message = match self {
+            Self::Denied(decision) => format!("a rule says no ({})", decision.rules.join(", ")),
+            other => other.to_string(),
+        };
+        vec![Reason::new(code, message, next_step)]
+    }
+}
+
 /// One budget as its spender sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetStanding {

@@ -2,6 +2,7 @@
 
 use super::decide::{denied, vendor_prefix};
 use super::open::request_digest;
+use super::redirect::{Redirect, redirect};
 use super::{DecisionRecord, SessionPurse, sums, unavailable};
 use crate::events::MoneyEvent;
 use crate::hosts::suspicious;
@@ -15,7 +16,7 @@ use bursar_types::{
     BodyProblem, DataLabel, Decision, Digest, FetchError, HttpRequest, HttpResponse, PaymentId, PurchaseKey,
     QuoteId, QuoteOutcome, Reason, TransportError, Verdict,
 };
-use http::{Method, StatusCode, header};
+use http::StatusCode;
 use serde_json::json;
 use url::Url;
 
@@ -373,41 +374,6 @@ impl SessionPurse {
             Err(error) => error,
         }
     }
-}
-
-enum Redirect {
-    /// The answer is the answer.
-    None,
-    /// The same origin, elsewhere.
-    To(Box<HttpRequest>),
-    /// Another origin.
-    Refused(Reason),
-}
-
-/// Where an answer leads. A redirect to another origin is refused whatever the method: what is there is another vendor's.
-fn redirect(request: &HttpRequest, response: &HttpResponse, url: &Url) -> Redirect {
-    let moved = matches!(
-        response.status(),
-        StatusCode::MOVED_PERMANENTLY
-            | StatusCode::FOUND
-            | StatusCode::SEE_OTHER
-            | StatusCode::TEMPORARY_REDIRECT
-            | StatusCode::PERMANENT_REDIRECT
-    );
-    let to = response.headers().get(header::LOCATION).filter(|_| moved);
-    let Some(to) = to.and_then(|to| url.join(to.to_str().ok()?).ok()) else { return Redirect::None };
-    if to.origin() != url.origin() {
-        let shown = to.origin().ascii_serialization();
-        return Redirect::Refused(match url.scheme() == "https" && to.scheme() != "https" {
-            true => reasons::tls_required(&shown),
-            false => reasons::cross_origin(&url.origin().ascii_serialization(), &shown),
-        });
-    }
-    let next = matches!(*request.method(), Method::GET | Method::HEAD).then(|| to.as_str().parse().ok());
-    let Some(Some(next)) = next else { return Redirect::None };
-    let mut request = request.clone();
-    *request.uri_mut() = next;
-    Redirect::To(Box::new(request))
 }
 
 /// The hosts that a session has to do with: those that its mandate lists, and those of its plans.

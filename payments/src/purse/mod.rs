@@ -21,6 +21,7 @@ mod open;
 mod pay;
 mod propose;
 mod recover;
+mod redirect;
 mod remedy;
 mod sagas;
 mod settle;
@@ -55,8 +56,8 @@ use async_trait::async_trait;
 use bursar_ledger::{CommitError, EventError, Ledger, StoreError};
 use bursar_types::{
     Action, AssetRegistry, Buyer, Clock, Decision, Delivery, Digest, Entropy, FetchError, Fetched, Gate,
-    GateError, HttpRequest, Limits, Phase, PlanId, PlanOutcome, PlanProposal, Principal, PurchaseKey,
-    QuoteOutcome, SessionId, Standing, Transport, Undelivered, Verdict,
+    GateError, HttpRequest, Limits, PaymentId, Phase, PlanId, PlanOutcome, PlanProposal, Principal,
+    PurchaseKey, QuoteOutcome, SessionId, Standing, Transport, Undelivered, Verdict,
 };
 use flight::Flights;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -122,6 +123,15 @@ impl SessionPurse {
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// The id that a purchase has, or would have: the same request under the same key, in this session, always gives the same.
+    /// Nothing is sent or recorded.
+    ///
+    /// # Errors
+    /// [`FetchError::Request`] if the request is not one the purse sends.
+    pub fn payment_of(&self, request: &HttpRequest, key: &PurchaseKey) -> Result<PaymentId, FetchError> {
+        Ok(self.ask(&ask::normalised(request.clone())?, key)?.payment)
     }
 
     /// Stops all spending of this session until it is thawed. What was signed already is settled, and not presented again.

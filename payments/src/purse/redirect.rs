@@ -49,7 +49,8 @@ mod tests {
 
     fn lead(method: &str, status: u16, from: &str, to: &str) -> String {
         let request = http::Request::builder().method(method).uri(from).body(Bytes::new()).unwrap();
-        let answer = http::Response::builder().status(status).header("location", to).body(Bytes::new()).unwrap();
+        let answer =
+            http::Response::builder().status(status).header("location", to).body(Bytes::new()).unwrap();
         match redirect(&request, &answer, &Url::parse(from).unwrap()) {
             Redirect::None => "stays".to_owned(),
             Redirect::To(next) => next.uri().to_string(),

@@ -13,8 +13,11 @@ mod buys;
 mod claims;
 mod faults;
 mod governs;
+mod hostile;
 mod machine;
 mod rules;
+#[path = "../rail/server.rs"]
+mod server;
 mod traps;
 mod uncompensated;
 mod withdraws;

@@ -66,7 +66,12 @@ impl Connection {
 
     pub(crate) async fn write(&mut self, text: &str) {
         // The client may have gone on purpose.
-        let _ = self.stream.write_all(text.as_bytes()).await;
+        let _ = self.send(text.as_bytes()).await;
+    }
+
+    /// Whether the client took it.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
     }
 
     pub(crate) async fn answer(&mut self, status: &str, body: &str) {
