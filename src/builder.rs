@@ -45,6 +45,7 @@ pub struct BursarBuilder {
     networks: Vec<NetworkReader>,
     registry: AssetRegistry,
     policies: Vec<PolicyFile>,
+    weakened: Option<Vec<PolicyFile>>,
     discovery: Vec<String>,
     mandate: Option<Mandate>,
     clock: Arc<dyn Clock>,
@@ -70,6 +71,7 @@ impl BursarBuilder {
             networks: Vec::new(),
             registry: AssetRegistry::pinned(),
             policies: Vec::new(),
+            weakened: None,
             discovery: Vec::new(),
             mandate: None,
             clock: Arc::new(SystemClock),
@@ -189,6 +191,13 @@ impl BursarBuilder {
         self
     }
 
+    /// Lets other texts stand for the shipped rules, for an evaluation that takes a check out; see [`Policy::weakened`]: nothing
+    /// that is worth money is paid under them.
+    pub fn weakened_rules(mut self, floor: Vec<PolicyFile>) -> Self {
+        self.weakened = Some(floor);
+        self
+    }
+
     /// Adds a discovery service that agents search.
     pub fn discovery(mut self, url: impl Into<String>) -> Self {
         self.discovery.push(url.into());
@@ -270,7 +279,10 @@ impl BursarBuilder {
     /// [`BursarError`], with the file and what to do.
     pub async fn open(self) -> Result<Bursar, BursarError> {
         let (wallet, binding) = self.wallet.ok_or(BursarError::NoWallet)?;
-        let policy = Arc::new(Policy::load(&self.policies)?);
+        let policy = Arc::new(match &self.weakened {
+            Some(floor) => Policy::weakened(floor, &self.policies)?,
+            None => Policy::load(&self.policies)?,
+        });
         make_private(&self.data).map_err(|source| BursarError::Write { path: self.data.clone(), source })?;
         let mark = mark::of(&self.data, self.mark.as_deref())
             .map_err(|source| BursarError::Write { path: self.data.clone(), source })?;

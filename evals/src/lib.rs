@@ -42,7 +42,8 @@ mod stage;
 pub use agent::{AgentFailure, AgentFn, Assertion, SuiteFailed, suite};
 pub use mutate::{Mutant, MutantFailure, MutationOptions, MutationReport, mutant, run_mutants};
 pub use report::{
-    CaseReport, CaseVerdict, Money, Outcome, Problem, Repeated, Score, SuiteReport, SuiteVerdict, VendorMoney,
+    Baseline, BaselineCase, BaselineError, CaseReport, CaseVerdict, Change, Diff, Format, Money, Outcome,
+    Problem, Repeated, Score, SuiteReport, SuiteVerdict, UnknownFormat, VendorMoney,
 };
 pub use run::{Options, run_scenario, run_suite};
 pub use scenario::{

@@ -1,5 +1,17 @@
 //! What came of it: reports with nothing in them that differs from run to run.
 
+mod baseline;
+mod escape;
+mod format;
+mod html;
+mod json;
+mod junit;
+mod markdown;
+mod sarif;
+
+pub use baseline::{Baseline, BaselineCase, BaselineError, Change, Diff};
+pub use format::{Format, UnknownFormat};
+
 use crate::scenario::Kind;
 use bursar::types::Phase;
 use serde::{Deserialize, Serialize};

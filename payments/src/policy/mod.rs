@@ -12,6 +12,7 @@ mod question;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod weakened;
 
 pub use decide::{Enforce, Policy, Weighed};
 pub use error::PolicyError;
