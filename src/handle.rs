@@ -201,7 +201,7 @@ impl SessionBuilder {
 
 const fn narrowing(approve: &Approve) -> PlanApproval {
     match approve {
-        Approve::Rule => PlanApproval::Rule,
+        Approve::Rule | Approve::Elsewhere(_) => PlanApproval::Rule,
         Approve::Ask(_) => PlanApproval::Ask,
         Approve::Never => PlanApproval::Never,
     }
@@ -211,11 +211,13 @@ fn hooks(approve: Approve) -> (SessionHooks, EventStream, bursar_agent_core::Eve
     let (money, money_events) = tokio::sync::mpsc::unbounded_channel();
     let (sender, runs) = bursar_agent_core::events();
     let approval = narrowing(&approve);
-    let approver = match approve {
-        Approve::Ask(approver) => Some(approver),
-        Approve::Rule | Approve::Never => None,
+    let (approver, wait_for_answer) = match approve {
+        Approve::Ask(approver) => (Some(approver), Duration::ZERO),
+        Approve::Elsewhere(wait) => (None, wait),
+        Approve::Rule | Approve::Never => (None, Duration::ZERO),
     };
     let tap = Arc::new(Tap(money));
-    let hooks = SessionHooks { approver, approval, observer: tap.clone(), alerts: Some(tap) };
+    let hooks =
+        SessionHooks { approver, wait_for_answer, approval, observer: tap.clone(), alerts: Some(tap) };
     (hooks, EventStream::new(money_events, runs), sender)
 }

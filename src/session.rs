@@ -10,6 +10,7 @@ use bursar_payments::{
 };
 use bursar_types::{Amount, AssetRegistry, FetchError, PaymentId, Purse, SessionId};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Who is asked about plans.
 #[derive(Debug, Clone)]
@@ -18,6 +19,9 @@ pub enum Approve {
     Rule,
     /// A person, or code in a person's name, is asked about every plan.
     Ask(Arc<dyn Approver>),
+    /// What the mandate and the rules ask about is answered elsewhere, with a signature; a call that asks waits this long for it.
+    /// The question stays when it does not wait any more, or when this process ends.
+    Elsewhere(Duration),
     /// No plan is ever approved: a dry run that explores and buys nothing.
     Never,
 }

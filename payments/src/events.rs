@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bursar_types::{
-    Amount, ArtifactRef, BudgetId, Decision, GateLevel, PaymentId, PaymentView, Phase, PlanOutcome, Quote,
-    Reason, Timestamp,
+    Amount, ApprovalTicket, ArtifactRef, BudgetId, Decision, GateLevel, PaymentId, PaymentView, Phase,
+    PlanOutcome, Quote, Reason, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -30,6 +30,11 @@ pub enum MoneyEvent {
     PlanDecided {
         /// How.
         outcome: PlanOutcome,
+    },
+    /// Somebody is asked.
+    ApprovalAsked {
+        /// The question.
+        ticket: ApprovalTicket,
     },
     /// Something was refused.
     Refused {

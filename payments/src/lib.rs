@@ -24,7 +24,11 @@ mod session;
 mod transport;
 mod wallet;
 
-pub use approval::{ApprovalAnswer, ApproveWith, Approver};
+pub use approval::{
+    Answer, AnswerError, ApprovalAction, ApprovalAnswer, ApproveWith, Approver, ApproverKey, GivenBy,
+    KeyError, KeyFileError, Outside, PaymentTerms, PinnedKey, PublicKey, Question, Signature, SignedAnswer,
+    Statement,
+};
 pub use egress::Egress;
 pub use events::{AlertError, Alerts, GateReached, MoneyEvent, NoObserver, Observer};
 pub use mandate::{
@@ -41,8 +45,9 @@ pub use policy::{
     Policy, PolicyError, PolicyFile, QuoteFacts, RuleEffect, RuleView, Sums, Thresholds, Weighed,
 };
 pub use purse::{
-    ClaimStanding, Clearance, DecisionRecord, DeskError, GivenUp, OpenError, OpenObligation, Payments,
-    PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable, Stray, VoidClearance, Watch,
+    ApprovalError, ClaimStanding, Clearance, DecisionRecord, DeskError, GivenUp, OpenApproval, OpenError,
+    OpenObligation, Payments, PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable, Stray,
+    VoidClearance, Watch,
 };
 pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,
@@ -57,6 +62,6 @@ pub use saga::{
     StepFailure, StepReport, StepRun, StepTerms, Undo, UndoAnswer, UndoOrder, UndoResult, UndoState, Undone,
     WantedClaim,
 };
-pub use session::{IllegalSessionEvent, SessionEvent, SessionState, phase};
+pub use session::{Given, IllegalSessionEvent, SessionEvent, SessionState, Waiting, phase};
 pub use transport::{HttpTransport, HttpTransportError};
 pub use wallet::{LocalWallet, Wallet, WalletError};

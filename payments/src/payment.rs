@@ -6,8 +6,8 @@ use crate::obligation::{Obligation, ObligationEvent, ObligationState, Step, Step
 use crate::rail::{Offer, Order, Outcome, Prepared, PreparedVoid};
 use bursar_ledger::{Commitment, Line};
 use bursar_types::{
-    Amount, ArtifactRecord, Decision, Digest, HoldId, PaymentId, PaymentView, PlanItemId, PurchaseKey,
-    ReceiptView, SessionId, Timestamp,
+    Amount, ApprovalId, ArtifactRecord, Decision, Digest, HoldId, PaymentId, PaymentView, PlanItemId,
+    PurchaseKey, ReceiptView, SessionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -54,6 +54,8 @@ pub struct Held {
     pub lines: Vec<Line>,
     /// Why it was allowed.
     pub decision: Decision,
+    /// The approver's yes that it needs. It is used up when it is signed.
+    pub approval: Option<ApprovalId>,
 }
 
 /// A purchase for which a signature may exist.

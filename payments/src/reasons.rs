@@ -191,6 +191,30 @@ pub(crate) fn approval_refused(by: &str) -> Reason {
     Reason::new("APPROVAL_REFUSED", format!("{by} said no"), "go on without it, or propose a smaller plan")
 }
 
+pub(crate) fn approval_mismatch(what: &str, approved: &str, found: &str) -> Reason {
+    Reason::new(
+        "APPROVAL_MISMATCH",
+        format!("the {what} is `{found}` now, and `{approved}` was approved; the approval is void"),
+        "fetch again to have the new terms put to the approver, or go on without it",
+    )
+}
+
+pub(crate) fn approval_unsigned() -> Reason {
+    Reason::new(
+        "APPROVAL_UNSIGNED",
+        "the mandate wants a yes to be signed by an approver, and this one is not",
+        "wait for the signed answer",
+    )
+}
+
+pub(crate) fn too_many_questions(most: usize) -> Reason {
+    Reason::new(
+        "APPROVALS_FULL",
+        format!("{most} questions of this session wait for an answer already"),
+        "wait for the answers, or go on without it",
+    )
+}
+
 pub(crate) fn approval_expired() -> Reason {
     Reason::new("APPROVAL_EXPIRED", "the answer came too late", "propose the plan again")
 }

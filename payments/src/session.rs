@@ -1,11 +1,14 @@
 //! A session's money state: its mandate and plans, and the phase that follows from them.
 
+use crate::approval::{ApprovalAction, GivenBy, Question};
 use crate::mandate::Mandate;
 use crate::plan::{ItemTerms, Plan};
 use crate::policy::ApprovedBy;
-use bursar_types::{ApprovalId, Decision, Digest, Phase, PlanId, PlanItemId, SessionId, Timestamp};
+use bursar_types::{
+    ApprovalId, Decision, Digest, PaymentId, Phase, PlanId, PlanItemId, SessionId, Timestamp, Untrusted,
+};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// Who approved a standing plan of metered items.
@@ -38,25 +41,47 @@ pub enum SessionEvent {
         /// The decision.
         decision: Decision,
     },
-    /// A plan waits for an approver.
+    /// Somebody is asked, and what was asked about waits.
     ApprovalAsked {
-        /// The question.
-        approval: ApprovalId,
-        /// The plan.
-        plan: Box<Plan>,
-        /// Digest of the exact action.
-        action: Digest,
-        /// An answer after this moment counts as no.
-        expires_at: Timestamp,
+        /// The question, with the exact action.
+        question: Box<Question>,
+        /// What sellers and the agent say about it: shown beside it, and bound by nothing.
+        said: Vec<Untrusted<String>>,
         /// The decision that asked.
         decision: Decision,
     },
-    /// An approver said no, or too late.
+    /// Somebody said yes. It is used up by what it was given for, or runs out.
+    ApprovalGiven {
+        /// The question.
+        approval: ApprovalId,
+        /// Who, and how that is known.
+        by: GivenBy,
+        /// After this moment it is worth nothing.
+        expires_at: Timestamp,
+    },
+    /// Somebody said no.
     ApprovalRefused {
         /// The question.
         approval: ApprovalId,
-        /// Who.
-        by: String,
+        /// Who, and how that is known.
+        by: GivenBy,
+        /// Why, in the approver's words.
+        reason: Option<String>,
+    },
+    /// A question is not asked any more, or a yes is worth nothing any more: it ran out, or what it was for is another thing
+    /// now.
+    ApprovalWithdrawn {
+        /// The question.
+        approval: ApprovalId,
+        /// Why.
+        reason: String,
+    },
+    /// A yes was used up: the payment that it was given for is about to be signed.
+    ApprovalSpent {
+        /// The question.
+        approval: ApprovalId,
+        /// The payment.
+        payment: PaymentId,
     },
     /// The agent plans anew: nothing of these plans may be bought any more.
     PlansWithdrawn {
@@ -92,6 +117,28 @@ pub enum SessionEvent {
 #[error("`{0}` cannot follow in the life of this session")]
 pub struct IllegalSessionEvent(&'static str);
 
+/// A question that waits for an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The question.
+    pub question: Question,
+    /// What sellers and the agent say about it.
+    pub said: Vec<Untrusted<String>>,
+    /// The decision that asked.
+    pub decision: Decision,
+}
+
+/// A yes that was not used yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// What it was asked about.
+    pub waiting: Waiting,
+    /// Who gave it.
+    pub by: GivenBy,
+    /// After this moment it is worth nothing.
+    pub expires_at: Timestamp,
+}
+
 /// A session as folded from its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionState {
@@ -109,8 +156,14 @@ pub struct SessionState {
     pub approved_by: BTreeMap<PlanId, ApprovedBy>,
     /// Plans that were approved and taken back.
     pub withdrawn: Vec<Plan>,
-    /// Questions without an answer.
-    pub pending: BTreeMap<ApprovalId, (Plan, Digest, Timestamp)>,
+    /// Questions without an answer. Some may have run out.
+    pub pending: BTreeMap<ApprovalId, Waiting>,
+    /// What was approved and not used yet. Some may have run out.
+    pub given: BTreeMap<ApprovalId, Given>,
+    /// Questions that are over.
+    pub over: BTreeSet<ApprovalId>,
+    /// [Substance](ApprovalAction::substance) of what somebody said no to, with who: it is not asked again in this session.
+    pub refused: BTreeMap<Digest, String>,
     /// Why spending is frozen, if it is.
     pub frozen: Option<String>,
     /// The session that delegated to it, if one did.
@@ -143,6 +196,9 @@ impl SessionState {
                     approved_by: BTreeMap::new(),
                     withdrawn: Vec::new(),
                     pending: BTreeMap::new(),
+                    given: BTreeMap::new(),
+                    over: BTreeSet::new(),
+                    refused: BTreeMap::new(),
                     frozen: None,
                     parent,
                     revoked: None,
@@ -157,28 +213,21 @@ impl SessionState {
                     (None, MANDATE) => ApprovedBy::Mandate,
                     (None, _) => ApprovedBy::Rule,
                 };
-                if let Some(approval) = approval
-                    && state.pending.remove(&approval).is_none()
-                {
-                    return Err(IllegalSessionEvent(
-                        "plan_approved with an approval that was not asked or was used",
-                    ));
+                if let Some(approval) = approval {
+                    let given = state.given.remove(&approval);
+                    let its_own = |given: &Given| matches!(&given.waiting.question.action, ApprovalAction::Plan(asked) if *asked == plan);
+                    if !given.as_ref().is_some_and(its_own) {
+                        return Err(IllegalSessionEvent(
+                            "plan_approved without an approval of this very plan",
+                        ));
+                    }
+                    state.over.insert(approval);
                 }
                 if state.plan(plan.id).is_some() {
                     return Err(IllegalSessionEvent("plan_approved twice"));
                 }
                 state.approved_by.insert(plan.id, by);
                 state.plans.push(*plan);
-                state
-            }
-            (Some(mut state), E::ApprovalAsked { approval, plan, action, expires_at, .. }) => {
-                state.pending.insert(approval, (*plan, action, expires_at));
-                state
-            }
-            (Some(mut state), E::ApprovalRefused { approval, .. }) => {
-                if state.pending.remove(&approval).is_none() {
-                    return Err(IllegalSessionEvent("approval_refused without a question"));
-                }
                 state
             }
             (Some(mut state), E::PlansWithdrawn { plans }) => {
@@ -206,9 +255,77 @@ impl SessionState {
                 state.frozen = None;
                 state
             }
+            (Some(state), event) => state.apply_approval(event)?,
         };
         next.length = next.length.saturating_add(1);
         Ok(next)
+    }
+
+    /// What happens to questions and their answers.
+    fn apply_approval(mut self, event: SessionEvent) -> Result<Self, IllegalSessionEvent> {
+        use SessionEvent as E;
+        match event {
+            E::ApprovalAsked { question, said, decision } => {
+                let id = question.id;
+                if self.over.contains(&id) || self.given.contains_key(&id) {
+                    return Err(IllegalSessionEvent("approval_asked twice"));
+                }
+                let waiting = Waiting { question: *question, said, decision };
+                if self.pending.insert(id, waiting).is_some() {
+                    return Err(IllegalSessionEvent("approval_asked twice"));
+                }
+            }
+            E::ApprovalGiven { approval, by, expires_at } => {
+                let waiting = self.pending.remove(&approval);
+                let waiting = waiting.ok_or(IllegalSessionEvent("approval_given to what does not wait"))?;
+                self.given.insert(approval, Given { waiting, by, expires_at });
+            }
+            E::ApprovalRefused { approval, by, .. } => {
+                let waiting = self.pending.remove(&approval);
+                let waiting = waiting.ok_or(IllegalSessionEvent("approval_refused to what does not wait"))?;
+                if let Ok(substance) = waiting.question.action.substance() {
+                    self.refused.insert(substance, by.name().to_owned());
+                }
+                self.over.insert(approval);
+            }
+            E::ApprovalWithdrawn { approval, .. } => {
+                let known = self.pending.remove(&approval).is_some() | self.given.remove(&approval).is_some();
+                if !known {
+                    return Err(IllegalSessionEvent("approval_withdrawn without a question"));
+                }
+                self.over.insert(approval);
+            }
+            E::ApprovalSpent { approval, payment } => {
+                let given = self.given.remove(&approval);
+                let its_own = |given: &Given| matches!(&given.waiting.question.action, ApprovalAction::Payment(terms) if terms.payment == payment);
+                if !given.as_ref().is_some_and(its_own) {
+                    return Err(IllegalSessionEvent(
+                        "approval_spent without an approval of this very payment",
+                    ));
+                }
+                self.over.insert(approval);
+            }
+            E::Opened { .. }
+            | E::PlanApproved { .. }
+            | E::PlansWithdrawn { .. }
+            | E::PoliciesAccepted { .. }
+            | E::Revoked { .. }
+            | E::Frozen { .. }
+            | E::Thawed { .. } => {
+                return Err(IllegalSessionEvent("an event that is no answer"));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The question or yes about this very thing, if one still counts at `now`.
+    pub(crate) fn about(&self, substance: Digest, now: Timestamp) -> Option<&Waiting> {
+        let live = |waiting: &&Waiting| {
+            waiting.question.expires_at > now
+                && waiting.question.action.substance().is_ok_and(|known| known == substance)
+        };
+        let given = self.given.values().filter(|given| given.expires_at > now).map(|given| &given.waiting);
+        given.chain(self.pending.values()).find(live)
     }
 
     /// Items of plans that may be bought at `now`.

@@ -24,6 +24,10 @@ impl Wallet for Signer {
         self.wallet.address()
     }
 
+    fn can_approve_as(&self, approver: &bursar_payments::PublicKey) -> bool {
+        self.wallet.can_approve_as(approver)
+    }
+
     async fn sign(&self, signable: Signable) -> Result<[u8; 65], WalletError> {
         let ticket = self.stage.ticket();
         // Before and after the wait: what is durable must be so before the wallet hears of it.

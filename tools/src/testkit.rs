@@ -7,9 +7,9 @@ use bursar_memory::Library;
 use bursar_types::{
     Amount, ApprovalId, ApprovalTicket, ArtifactId, ArtifactRecord, ArtifactRef, Asset, AssetId,
     AssetRegistry, BudgetStanding, Buyer, CallId, Decision, Delivery, Digest, FetchError, Fetched, GateLevel,
-    HttpRequest, ManualClock, OpenItem, PaymentId, PaymentView, Phase, PlanId, PlanItemId, PlanOutcome,
-    PlanProposal, PlanView, Provenance, PurchaseKey, Purse, Quote, QuoteId, QuoteOutcome, Reason,
-    ReceiptView, RunId, SeededEntropy, SessionId, Standing, Timestamp, TransportError, Undelivered,
+    HttpRequest, LedgerId, ManualClock, OpenItem, PaymentId, PaymentView, Phase, PlanId, PlanItemId,
+    PlanOutcome, PlanProposal, PlanView, Provenance, PurchaseKey, Purse, Quote, QuoteId, QuoteOutcome,
+    Reason, ReceiptView, RunId, SeededEntropy, SessionId, Standing, Timestamp, TransportError, Undelivered,
     UnknownOutcome, Untrusted, Verdict,
 };
 use bytes::Bytes;
@@ -454,6 +454,8 @@ fn ticket() -> ApprovalTicket {
         Reason::new("ABOVE_ASK_LIMIT", "the purchase is above what needs no question", "wait for the answer");
     ApprovalTicket {
         id: ApprovalId::derived(&[b"a"]),
+        ledger: LedgerId::derived(&[b"l"]),
+        session: SessionId::derived(&[b"s"]),
         action: Digest::of(b"action"),
         summary: "buy 1 document for 0.014 USDC".into(),
         decision: decision(Verdict::Escalate, vec![above]),

@@ -46,4 +46,4 @@ pub use phase::Phase;
 pub use plan::{ApprovalTicket, PlanItem, PlanItemView, PlanOutcome, PlanProposal, PlanView};
 pub use quote::{Quote, QuoteOutcome};
 pub use transport::{BodyProblem, HttpRequest, HttpResponse, Limits, Transport, TransportError};
-pub use untrusted::{Provenance, Untrusted};
+pub use untrusted::{Provenance, Untrusted, is_hidden, visible};

@@ -4,7 +4,7 @@ use crate::amount::Amount;
 use crate::clock::Timestamp;
 use crate::decision::Decision;
 use crate::digest::Digest;
-use crate::id::{ApprovalId, PlanId, PlanItemId, QuoteId};
+use crate::id::{ApprovalId, LedgerId, PlanId, PlanItemId, QuoteId, SessionId};
 use crate::untrusted::Untrusted;
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,11 @@ pub struct PlanView {
 pub struct ApprovalTicket {
     /// The question's id.
     pub id: ApprovalId,
-    /// Digest of the exact action.
+    /// The ledger in which it was asked.
+    pub ledger: LedgerId,
+    /// The session that asks.
+    pub session: SessionId,
+    /// Digest of the exact action, which an answer names.
     pub action: Digest,
     /// What would happen, for a person.
     pub summary: String,

@@ -21,6 +21,42 @@ pub enum Provenance {
     },
 }
 
+/// Whether a character is not seen as it stands: controls (so every terminal sequence), marks of direction, blanks without
+/// width, joiners, line separators, fillers, variation selectors and tags.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffc}' | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// Text from outside on one line: what is not seen is shown as `\u{…}`, line ends and backslashes too, and what is longer
+/// than `chars_max` characters ends with `…`.
+///
+/// ```
+/// assert_eq!(bursar_types::visible("pay 0.01\u{202e}00.01\u{1b}[2K", 80), "pay 0.01\\u{202e}00.01\\u{1b}[2K");
+/// ```
+#[must_use]
+pub fn visible(text: &str, chars_max: usize) -> String {
+    let mut shown = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index == chars_max {
+            shown.push('…');
+            break;
+        }
+        match c {
+            '\\' => shown.push_str("\\\\"),
+            c if is_hidden(c) || (c.is_whitespace() && c != ' ') => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// A value from outside, with where it came from. It is shown or searched, and fills no field that money depends on
 /// except through a typed check.
 ///
@@ -53,14 +89,10 @@ impl<T> Untrusted<T> {
 
 impl<T: AsRef<str>> fmt::Display for Untrusted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.value.as_ref().chars() {
-            let invisible = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-            match (c.is_control() && c != '\n') || invisible {
-                true => write!(f, "{}", c.escape_unicode())?,
-                false => write!(f, "{c}")?,
-            }
-        }
-        Ok(())
+        self.value.as_ref().chars().try_for_each(|c| match is_hidden(c) && c != '\n' {
+            true => write!(f, "{}", c.escape_unicode()),
+            false => write!(f, "{c}"),
+        })
     }
 }
 

@@ -84,6 +84,10 @@ impl Wallet for MortalWallet {
         self.inner.address()
     }
 
+    fn can_approve_as(&self, approver: &bursar::payments::PublicKey) -> bool {
+        self.inner.can_approve_as(approver)
+    }
+
     async fn sign(&self, signable: Signable) -> Result<[u8; 65], WalletError> {
         self.life.pass(|point| *point == Point::BeforeSign).await;
         let digest = *signable.digest().as_bytes();

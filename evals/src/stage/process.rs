@@ -67,6 +67,6 @@ pub(crate) fn approve(stage: &Stage) -> Approve {
     let seen: Arc<Seen> = stage.seen.clone();
     Approve::Ask(Arc::new(ApproveWith::new("ada", move |ticket| {
         seen.show(&ticket.summary);
-        answer
+        answer.clone()
     })))
 }

@@ -1,6 +1,7 @@
 //! Whether a mandate holds together.
 
 use super::{BudgetRule, CategoryRule, Counted, Mandate, OTHER, Scope};
+use crate::approval::PinnedKey;
 use bursar_ledger::Window;
 use bursar_types::{Amount, AssetId};
 use std::collections::BTreeSet;
@@ -60,6 +61,20 @@ pub enum MandateError {
     /// An authorization window is out of range.
     #[error("an authorization may live 10 to 3600 seconds, not {0}")]
     Window(u64),
+    /// Every yes must be signed, and nobody can sign.
+    #[error("`signed_approvals` is set and no approver is named; name one in `approvers`, or ask nobody")]
+    NoApprover,
+    /// Two approvers have one name or one key.
+    #[error("approver `{0}` is named twice, or two approvers have one key")]
+    ApproverTwice(String),
+    /// Who asks would answer.
+    #[error(
+        "approver `{0}` is the agent itself, or holds its wallet's key; name a person with a key of their own"
+    )]
+    ApproverIsAgent(String),
+    /// Questions would wait too short or too long.
+    #[error("a question may wait 10 seconds to 30 days, not {0} seconds")]
+    ApprovalTime(u64),
     /// The policies loaded are not the ones the mandate was given under.
     #[error(
         "POLICY_CHANGED: policy file `{0}` is not the one this mandate was given under; put it back, or let an operator accept the new rules"
@@ -97,10 +112,31 @@ impl Mandate {
         if !(10..=3_600).contains(&self.window_s_max) {
             return Err(MandateError::Window(self.window_s_max));
         }
+        self.check_approvers()?;
         if let Some(vendor) = self.vendors.iter().find(|vendor| !is_pattern(vendor)) {
             return Err(MandateError::Vendor(vendor.clone()));
         }
         self.check_metered()
+    }
+
+    /// Who asks is not who answers.
+    fn check_approvers(&self) -> Result<(), MandateError> {
+        if self.signed_approvals && self.approvers.is_empty() {
+            return Err(MandateError::NoApprover);
+        }
+        if !(10..=2_592_000).contains(&self.approval_s_max) {
+            return Err(MandateError::ApprovalTime(self.approval_s_max));
+        }
+        for (index, approver) in self.approvers.iter().enumerate() {
+            let same = |other: &PinnedKey| other.key == approver.key || other.name == approver.name;
+            if approver.name.trim().is_empty() || self.approvers.iter().take(index).any(same) {
+                return Err(MandateError::ApproverTwice(approver.name.clone()));
+            }
+            if self.is_agent(&approver.name) {
+                return Err(MandateError::ApproverIsAgent(approver.name.clone()));
+            }
+        }
+        Ok(())
     }
 
     fn check_metered(&self) -> Result<(), MandateError> {

@@ -3,6 +3,7 @@
 mod rules;
 
 use super::{Mandate, MandateError, MeteredItem, PlanApproval};
+use crate::approval::PinnedKey;
 use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Digest, ParseAmountError, UnknownAsset};
 use rules::{BudgetFile, CategoryFile, LimitFile};
 use serde::Deserialize;
@@ -83,6 +84,13 @@ pub struct MandateFile {
     agent: Option<String>,
     #[serde(default = "default_role")]
     role: String,
+    task: Option<String>,
+    #[serde(default)]
+    approvers: Vec<PinnedKey>,
+    #[serde(default)]
+    signed_approvals: bool,
+    #[serde(default = "an_hour")]
+    approval_s_max: u64,
     #[serde(default)]
     budget: Vec<BudgetFile>,
     #[serde(default)]
@@ -182,6 +190,10 @@ impl MandateFile {
         mandate.project = self.project;
         mandate.agent = self.agent.unwrap_or(mandate.agent);
         mandate.role = self.role;
+        mandate.task = self.task;
+        mandate.approvers = self.approvers;
+        mandate.signed_approvals = self.signed_approvals;
+        mandate.approval_s_max = self.approval_s_max;
         mandate.vendors = self.vendors;
         mandate.assets = self.assets;
         mandate.approval = self.approval;

@@ -14,9 +14,10 @@ pub(crate) use check::window_key;
 pub use family::family_of;
 pub use file::{MandateFile, MandateFileError};
 
+use crate::approval::{PinnedKey, PublicKey};
 use crate::hosts;
 use bursar_ledger::Window;
-use bursar_types::{Amount, AssetId, Digest, Timestamp, canonical_digest};
+use bursar_types::{Amount, AssetId, Digest, SessionId, Timestamp, canonical_digest};
 use serde::{Deserialize, Serialize};
 
 /// Who is asked about plans.
@@ -118,6 +119,10 @@ pub struct Mandate {
     pub agent: String,
     /// The agent's role.
     pub role: String,
+    /// The task it was given for; `None` for any.
+    pub task: Option<String>,
+    /// The one session it was given for; `None` for any, each of which is bound to it when it is opened.
+    pub session: Option<SessionId>,
     /// Caps on money; at least one.
     pub budgets: Vec<BudgetRule>,
     /// Caps on how often.
@@ -137,7 +142,13 @@ pub struct Mandate {
     /// A person is asked once the day's spending on one family of things (payee and resource family) passes this, in
     /// micro-USD; what a person or the mandate itself approved is not asked about again.
     pub review_above: Option<Amount>,
-    /// After this moment nothing is signed.
+    /// Who may answer questions, by key. If anybody is named here, an unsigned yes counts for nothing.
+    pub approvers: Vec<PinnedKey>,
+    /// Whether every yes must be signed by one of the approvers.
+    pub signed_approvals: bool,
+    /// How long a question waits for its answer at most, in seconds.
+    pub approval_s_max: u64,
+    /// After this moment nothing is planned, held or signed.
     pub expires_at: Option<Timestamp>,
     /// Whether assets that are worth money may be paid with.
     pub live: bool,
@@ -167,6 +178,8 @@ impl Mandate {
             project: "default".to_owned(),
             agent: "agent".to_owned(),
             role: "agent".to_owned(),
+            task: None,
+            session: None,
             budgets: Vec::new(),
             limits: Vec::new(),
             categories: Vec::new(),
@@ -176,6 +189,9 @@ impl Mandate {
             ask_above: None,
             payment_max: None,
             review_above: None,
+            approvers: Vec::new(),
+            signed_approvals: false,
+            approval_s_max: 3_600,
             expires_at: None,
             live: false,
             upfront: false,
@@ -247,6 +263,26 @@ impl Mandate {
     #[must_use]
     pub const fn approval(mut self, approval: PlanApproval) -> Self {
         self.approval = approval;
+        self
+    }
+
+    /// Whether this is the name of the agent, however it is written.
+    #[must_use]
+    pub fn is_agent(&self, name: &str) -> bool {
+        let name = name.trim();
+        [&self.agent, &self.role].into_iter().any(|own| own.trim().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a yes counts only with an approver's signature.
+    #[must_use]
+    pub const fn needs_signature(&self) -> bool {
+        self.signed_approvals || !self.approvers.is_empty()
+    }
+
+    /// Pins an approver.
+    #[must_use]
+    pub fn approver(mut self, name: impl Into<String>, key: PublicKey) -> Self {
+        self.approvers.push(PinnedKey { name: name.into(), key });
         self
     }
 

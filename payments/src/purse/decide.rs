@@ -1,5 +1,6 @@
 //! Matching, deciding and holding.
 
+use super::approvals::Asked;
 use super::ask::{host_of, is_secure, parse_url};
 use super::budgets::{Part, Purchase};
 use super::gates::{GATE_LINKS, Reached};
@@ -8,6 +9,7 @@ use super::lineage::Lineage;
 use super::remedy::{given_up_link, not_given_up};
 use super::uses::{BudgetUse, Counts, fullest, hold_lines};
 use super::{DecisionRecord, SessionPurse, sums, unavailable};
+use crate::approval::{ApprovalAction, PaymentTerms};
 use crate::events::MoneyEvent;
 use crate::mandate::PlanApproval;
 use crate::payment::{Ask, Held, Payment, PaymentEvent};
@@ -15,11 +17,11 @@ use crate::plan::ItemTerms;
 use crate::policy::{ApprovedBy, Facts, GateState, PayFacts, Sums, Weighed};
 use crate::rail::Offer;
 use crate::reasons;
-use crate::session::{SessionState, phase};
+use crate::session::{Given, SessionState, phase};
 use bursar_ledger::{AccountOp, CommitError, LinkWrite, Payload, Refusal, Require, Transaction};
 use bursar_types::{
-    Amount, DataLabel, Decision, FetchError, Fetched, HoldId, HttpRequest, Reason, Timestamp, Verdict,
-    canonical_digest,
+    Amount, ApprovalId, DataLabel, Decision, FetchError, Fetched, HoldId, HttpRequest, Reason, Timestamp,
+    Untrusted, Verdict, canonical_digest,
 };
 
 /// How often a decision is taken anew when what it was based on changed meanwhile.
@@ -64,6 +66,8 @@ struct Spending {
 struct Allowed<'a> {
     covered: Covered<'a>,
     record: DecisionRecord,
+    /// The yes that it needs.
+    approval: Option<ApprovalId>,
     conditions: Vec<Require>,
     budgets: Vec<BudgetUse>,
     reached: Vec<Reached>,
@@ -77,6 +81,28 @@ struct NewHold<'a> {
     lineage: &'a Lineage,
     conditions: Vec<Require>,
     reached: &'a [Reached],
+}
+
+/// What came of asking the rules about the covered offers.
+#[derive(Debug)]
+enum Choice<'a> {
+    /// One may be paid.
+    Allowed(Allowed<'a>),
+    /// An approver has to say yes to this one first.
+    Asks { terms: PaymentTerms, record: DecisionRecord, said: Vec<Untrusted<String>> },
+    /// A yes was given for other terms: they differ in this.
+    Mismatch { approval: ApprovalId, reason: Reason },
+}
+
+/// What a yes that was given does for a payment.
+#[derive(Debug)]
+enum Lifted {
+    /// It may be made, and uses the yes up.
+    Yes(Weighed, ApprovalId),
+    /// The yes was given for other terms.
+    Mismatch(ApprovalId, Reason),
+    /// There is none, or it does not cover all that the rules ask about.
+    No,
 }
 
 impl SessionPurse {
@@ -93,6 +119,7 @@ impl SessionPurse {
             if tries > 0 && turn.is_none() {
                 turn = Some(self.shared.turns.lock().await);
             }
+            self.use_given_plans().await?;
             let lineage = self.lineage().await?;
             let state = lineage.own();
             let now = self.shared.clock.now();
@@ -108,8 +135,25 @@ impl SessionPurse {
                 Ok(covered) => covered,
                 Err(reasons) => return self.not_covered(offers, reasons).await,
             };
-            let allowed = self.first_allowed(&lineage, &counts, ask, request, covered, now).await?;
-            let Allowed { covered, record, conditions, budgets, reached } = allowed;
+            let choice = self.first_allowed(&lineage, &counts, ask, request, covered, now).await?;
+            let allowed = match choice {
+                Choice::Allowed(allowed) => allowed,
+                Choice::Asks { terms, record, said } => {
+                    self.record_decision(&record).await?;
+                    if let Some((given, _)) = state.given_for(ask.payment, now) {
+                        let why = "the rules ask about more than was answered";
+                        self.withdraw(given.waiting.question.id, why).await?;
+                    }
+                    return self.ask_to_pay(terms, &record.decision, said).await;
+                }
+                Choice::Mismatch { approval, reason } => {
+                    self.withdraw(approval, &reason.message).await?;
+                    return Err(self
+                        .refuse_plainly(&format!("paying for {}", ask.url), denied(reason))
+                        .await);
+                }
+            };
+            let Allowed { covered, record, approval, conditions, budgets, reached } = allowed;
             if funded != Some(covered.offer.quote.id) {
                 self.check_funds(covered.offer).await?;
                 funded = Some(covered.offer.quote.id);
@@ -130,6 +174,7 @@ impl SessionPurse {
                 hold: HoldId::derived(&[ask.payment.as_bytes(), &attempt.to_be_bytes()]),
                 lines: hold_lines(&budgets, covered.item.id, covered.cost),
                 decision: record.decision.clone(),
+                approval,
                 ask,
             };
             let cost = covered.cost.clone();
@@ -227,7 +272,10 @@ impl SessionPurse {
         request: &HttpRequest,
         covered: Vec<Covered<'a>>,
         now: Timestamp,
-    ) -> Result<Allowed<'a>, FetchError> {
+    ) -> Result<Choice<'a>, FetchError> {
+        let given = lineage.own().given_for(ask.payment, now);
+        let mut asks = None;
+        let mut mismatch = None;
         let mut refused = None;
         for candidate in covered {
             let quote = &candidate.offer.quote;
@@ -241,22 +289,95 @@ impl SessionPurse {
             let spending = Spending { budget_basis_points, sums, gate: gates.level };
             let facts = self.pay_facts(lineage.own(), counts, request, &candidate, spending, now).await?;
             let facts = Facts::Pay(facts);
-            let Weighed { decision, shadow } = self.weigh(lineage.own(), &facts, &[]);
-            let allowed = decision.verdict == Verdict::Allow;
-            let record = DecisionRecord {
+            let weighed = self.weigh(lineage.own(), &facts, &[]);
+            let recorded = |Weighed { decision, shadow }: Weighed| DecisionRecord {
                 shadow,
                 payment: Some(ask.payment),
                 ..DecisionRecord::of(format!("paying for {}", quote.resource), decision).over(&facts)
             };
-            if allowed {
-                let reached = gates.reached;
-                return Ok(Allowed { covered: candidate, record, conditions, budgets, reached });
+            let chosen = match weighed.decision.verdict {
+                Verdict::Allow => Some((recorded(weighed), None)),
+                Verdict::Deny => {
+                    refused.get_or_insert(recorded(weighed));
+                    None
+                }
+                Verdict::Escalate => {
+                    let Covered { offer, item, cost, .. } = &candidate;
+                    let terms = PaymentTerms::of(ask.payment, item.id, offer, cost);
+                    match self.lifted(lineage.own(), given, &terms, &facts) {
+                        Lifted::Yes(again, approval) => {
+                            let rules = given.map(|(given, _)| given.waiting.question.rules.clone());
+                            let approved = rules.unwrap_or_default();
+                            Some((DecisionRecord { approved, ..recorded(again) }, Some(approval)))
+                        }
+                        Lifted::Mismatch(approval, reason) => {
+                            mismatch.get_or_insert((approval, reason));
+                            None
+                        }
+                        Lifted::No => {
+                            let said = quote.description.iter().cloned().collect();
+                            asks.get_or_insert((terms, recorded(weighed), said));
+                            None
+                        }
+                    }
+                }
+            };
+            if let Some((record, approval)) = chosen {
+                return Ok(Choice::Allowed(Allowed {
+                    covered: candidate,
+                    record,
+                    approval,
+                    conditions,
+                    budgets,
+                    reached: gates.reached,
+                }));
             }
-            refused.get_or_insert(record);
         }
-        match refused {
-            Some(record) => Err(self.refuse_recorded(record).await),
-            None => Err(FetchError::Denied(denied(reasons::not_in_plan()))),
+        match (mismatch, asks, refused) {
+            (Some((approval, reason)), ..) => Ok(Choice::Mismatch { approval, reason }),
+            (None, Some((terms, record, said)), _) => Ok(Choice::Asks { terms, record, said }),
+            (None, None, Some(record)) => Err(self.refuse_recorded(record).await),
+            (None, None, None) => Err(FetchError::Denied(denied(reasons::not_in_plan()))),
+        }
+    }
+
+    /// Whether a yes that was given covers these very terms, and all that the rules ask about.
+    fn lifted(
+        &self,
+        state: &SessionState,
+        given: Option<(&Given, &PaymentTerms)>,
+        terms: &PaymentTerms,
+        facts: &Facts,
+    ) -> Lifted {
+        let Some((given, approved)) = given else { return Lifted::No };
+        let question = &given.waiting.question;
+        if let Some((what, approved, found)) = approved.difference(terms) {
+            return Lifted::Mismatch(question.id, reasons::approval_mismatch(what, &approved, &found));
+        }
+        // It lifts exactly the rules that had asked.
+        let again = self.weigh(state, facts, &question.rules);
+        if again.decision.verdict == Verdict::Allow { Lifted::Yes(again, question.id) } else { Lifted::No }
+    }
+
+    /// Puts a payment to an approver.
+    async fn ask_to_pay(
+        &self,
+        terms: PaymentTerms,
+        decision: &Decision,
+        said: Vec<Untrusted<String>>,
+    ) -> Result<HoldOutcome, FetchError> {
+        let what = format!("paying for {}", terms.resource);
+        let action = ApprovalAction::Payment(Box::new(terms));
+        match self.ask_for(action, said, decision, Vec::new()).await? {
+            // Prices are asked again: they may have changed while somebody thought.
+            Asked::Given(_) | Asked::Overtaken => Ok(HoldOutcome::Overtaken),
+            Asked::Waits(waiting) => {
+                Ok(HoldOutcome::Stopped(Fetched::AwaitingApproval(self.ticket(&waiting)?)))
+            }
+            Asked::Refused(reason) => {
+                let decision = Decision { facts: decision.facts, ..denied(reason) };
+                Err(self.refuse_plainly(&what, decision).await)
+            }
         }
     }
 
@@ -357,7 +478,7 @@ impl SessionPurse {
 }
 
 /// Which attempt a new hold would be; `None` while the payment is open or was made.
-fn next_attempt(payment: Option<&Payment>) -> Option<u32> {
+pub(super) fn next_attempt(payment: Option<&Payment>) -> Option<u32> {
     match payment {
         None => Some(0),
         Some(Payment::NotPaid { attempts, .. }) => Some(*attempts),

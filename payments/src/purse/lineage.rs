@@ -68,12 +68,11 @@ impl Lineage {
 
     /// Why nothing of it may be spent, if one of its sessions stands still.
     pub(super) fn stopped(&self, now: Timestamp) -> Option<Reason> {
-        self.states().enumerate().find_map(|(depth, state)| {
+        self.states().find_map(|state| {
             if state.revoked.is_some() {
                 return Some(reasons::mandate_revoked());
             }
-            // Whether the session's own mandate has expired is asked of the rules.
-            if depth > 0 && state.mandate.expired(now) {
+            if state.mandate.expired(now) {
                 return Some(reasons::mandate_expired());
             }
             state.frozen.is_some().then(reasons::frozen)

@@ -3,6 +3,7 @@
 //! [`SessionPurse::fetch_on_own_task`] is the whole way of a payment, in order; each step is a function of a file beside
 //! this one. Nothing here trusts a model: what is signed comes from stored quotes, the mandate and the ledger.
 
+mod approvals;
 mod ask;
 mod book;
 mod budgets;
@@ -32,6 +33,7 @@ mod watch;
 mod weigh;
 mod withdraw;
 
+pub use approvals::{ApprovalError, OpenApproval};
 pub(crate) use budgets::Part;
 pub use clearance::{Clearance, Signable, VoidClearance};
 pub use desk::{DeskError, OpenObligation};

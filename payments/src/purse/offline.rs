@@ -1,6 +1,7 @@
 //! Payments without a network: for whoever looks at obligations and decides about them, and must not be able to pay.
 
 use super::{Payments, PaymentsParts, Signable};
+use crate::approval::PublicKey;
 use crate::egress::Egress;
 use crate::policy::{Policy, PolicyError};
 use crate::recovery::RecoveryRules;
@@ -20,6 +21,10 @@ struct Nothing;
 impl Wallet for Nothing {
     fn address(&self) -> &'static str {
         "none"
+    }
+
+    fn can_approve_as(&self, _approver: &PublicKey) -> bool {
+        false
     }
 
     async fn sign(&self, signable: Signable) -> Result<[u8; 65], WalletError> {

@@ -26,6 +26,7 @@ use bursar_types::{
 };
 use serde_json::json;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use thiserror::Error;
 use tokio_util::task::TaskTracker;
 
@@ -66,6 +67,9 @@ pub struct PaymentsParts {
 pub struct SessionHooks {
     /// Who is asked where the rules ask; without one, questions wait.
     pub approver: Option<Arc<dyn Approver>>,
+    /// How long a call waits for an answer from elsewhere: a signed one, given through another process. Zero answers at once
+    /// that it waits.
+    pub wait_for_answer: Duration,
     /// Narrows who is asked about plans: the stricter of this and the mandate's holds. [`PlanApproval::Never`] buys nothing,
     /// not even under plans approved before.
     pub approval: PlanApproval,
@@ -78,7 +82,13 @@ pub struct SessionHooks {
 impl Default for SessionHooks {
     /// Nobody answers, nobody watches, and the mandate says who is asked.
     fn default() -> Self {
-        Self { approver: None, approval: PlanApproval::Rule, observer: Arc::new(NoObserver), alerts: None }
+        Self {
+            approver: None,
+            wait_for_answer: Duration::ZERO,
+            approval: PlanApproval::Rule,
+            observer: Arc::new(NoObserver),
+            alerts: None,
+        }
     }
 }
 
@@ -188,6 +198,7 @@ impl Payments {
         hooks: SessionHooks,
     ) -> Result<Arc<SessionPurse>, OpenError> {
         mandate.check()?;
+        self.check_apart(&mandate)?;
         let policies = self.0.policy.digests();
         check_mandate(&mandate, &policies)?;
         for asset in &mandate.assets {
@@ -266,6 +277,7 @@ impl Payments {
     ) -> Result<Arc<SessionPurse>, OpenError> {
         let state = fold_session(&self.0.ledger, session, None).await?;
         check_session(&state, &self.0.policy)?;
+        self.check_apart(&state.mandate)?;
         let purse = self.purse_of(state, hooks, true);
         purse.note_phase().await;
         Ok(purse)
@@ -295,6 +307,12 @@ impl Payments {
         add_session_event(&mut transaction, &self.0, &stream, &event)?;
         self.0.ledger.commit(transaction).await?;
         Ok(())
+    }
+
+    /// Who pays is not who approves.
+    fn check_apart(&self, mandate: &Mandate) -> Result<(), MandateError> {
+        let own = mandate.approvers.iter().find(|approver| self.0.wallet.can_approve_as(&approver.key));
+        own.map_or(Ok(()), |own| Err(MandateError::ApproverIsAgent(own.name.clone())))
     }
 
     /// A session's purse under whatever rules are in force: only for what decides and signs nothing.
@@ -465,11 +483,26 @@ pub(super) fn add_session_event(
                 ("micro_usd", json!(plan.total.atomic().to_string())),
             ],
         ),
-        SessionEvent::ApprovalAsked { approval, plan, .. } => {
-            ("approval.asked", vec![("approval", json!(approval)), ("plan", json!(plan.id))])
+        SessionEvent::ApprovalAsked { question, .. } => (
+            "approval.asked",
+            vec![
+                ("approval", json!(question.id)),
+                ("action", json!(question.digest()?)),
+                ("rules", json!(question.rules)),
+                ("expires_at", json!(question.expires_at)),
+            ],
+        ),
+        SessionEvent::ApprovalGiven { approval, by, .. } => {
+            ("approval.given", vec![("approval", json!(approval)), ("by", json!(by.kind()))])
         }
-        SessionEvent::ApprovalRefused { approval, .. } => {
-            ("approval.refused", vec![("approval", json!(approval))])
+        SessionEvent::ApprovalRefused { approval, by, .. } => {
+            ("approval.refused", vec![("approval", json!(approval)), ("by", json!(by.kind()))])
+        }
+        SessionEvent::ApprovalWithdrawn { approval, .. } => {
+            ("approval.withdrawn", vec![("approval", json!(approval))])
+        }
+        SessionEvent::ApprovalSpent { approval, payment } => {
+            ("approval.spent", vec![("approval", json!(approval)), ("payment", json!(payment))])
         }
         SessionEvent::PlansWithdrawn { plans } => ("plans.withdrawn", vec![("plans", json!(plans))]),
         SessionEvent::PoliciesAccepted { policies, .. } => {

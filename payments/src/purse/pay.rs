@@ -3,19 +3,24 @@
 use super::decide::denied;
 use super::join::{Loaded, open_link};
 use super::lineage::Lineage;
-use super::open::{check_session, fold_session};
+use super::open::{add_session_event, check_session, fold_session};
 use super::remedy::{given_up_link, not_given_up};
 use super::settle::Seen;
 use super::{Clearance, SessionPurse, unavailable};
+use crate::approval::PaymentTerms;
 use crate::events::MoneyEvent;
 use crate::mandate::MandateError;
 use crate::payment::{Held, Payment, PaymentEvent, Signed};
 use crate::rail::{Authorization, Order, Outcome, Rail};
 use crate::reasons;
+use crate::session::{SessionEvent, SessionState};
 use bursar_ledger::{
     AccountOp, CommitError, LinkWrite, Refusal, Require, SealedEvent, StreamId, Transaction,
 };
-use bursar_types::{FetchError, Fetched, HttpRequest, HttpResponse, TransportError, UnknownOutcome, causes};
+use bursar_types::{
+    ApprovalId, FetchError, Fetched, HttpRequest, HttpResponse, Reason, Timestamp, TransportError,
+    UnknownOutcome, causes,
+};
 use bytes::Bytes;
 use serde_json::json;
 use std::sync::Arc;
@@ -89,11 +94,16 @@ impl SessionPurse {
             }
             // The item's own plan must still be open: it has not been bought, so the session acquires then.
             let open = state.open_items(now).any(|(_, item)| item.id == signed.held.item);
-            if !open || state.mandate.expired(now) {
+            if !open {
                 return Err(SigningRefused::Stopped(reasons::phase_changed()));
             }
             let mut transaction = Transaction::default();
             transaction.require.extend(lineage.unmoved());
+            if let Some(approval) = signed.held.approval {
+                let stream = StreamId::of("session", self.session);
+                let event = spent(state, &signed.held, approval, now).map_err(SigningRefused::Stopped)?;
+                add_session_event(&mut transaction, &self.shared, &stream, &event).map_err(unavailable)?;
+            }
             transaction.require.push(Require::HoldPending(signed.held.hold));
             transaction.accounts.push(AccountOp::Pin { id: signed.held.hold });
             let event = PaymentEvent::Signing {
@@ -386,6 +396,24 @@ fn status_of(answer: &Result<HttpResponse, TransportError>) -> Option<http::Stat
         Ok(response) => Some(response.status()),
         Err(TransportError::Body { head, .. }) => Some(head.status),
         Err(_) => None,
+    }
+}
+
+/// A yes is used up by the payment that it was given for, under the terms that it was given for.
+fn spent(
+    state: &SessionState,
+    held: &Held,
+    approval: ApprovalId,
+    now: Timestamp,
+) -> Result<SessionEvent, Reason> {
+    let payment = held.ask.payment;
+    let given = state.given_for(payment, now).filter(|(given, _)| given.waiting.question.id == approval);
+    let (_, approved) = given.ok_or_else(reasons::approval_expired)?;
+    let micro_usd = held.offer.quote.cost_micro_usd.as_ref().ok_or_else(reasons::approval_expired)?;
+    let found = PaymentTerms::of(payment, held.item, &held.offer, micro_usd);
+    match approved.difference(&found) {
+        None => Ok(SessionEvent::ApprovalSpent { approval, payment }),
+        Some((what, approved, found)) => Err(reasons::approval_mismatch(what, &approved, &found)),
     }
 }
 

@@ -1,35 +1,36 @@
 //! Proposing: plans are made of stored quotes, decided on by rules, and where they ask, by a person.
 
+use super::approvals::Asked;
 use super::budgets::item_budgets;
 use super::decide::{TRIES, denied, vendor_link};
 use super::open::add_session_event;
 use super::uses::fullest;
 use super::{DecisionRecord, SessionPurse, sums, unavailable};
-use crate::approval::ApprovalAnswer;
+use crate::approval::ApprovalAction;
+use crate::events::MoneyEvent;
 use crate::plan::{ItemTerms, Plan};
 use crate::policy::{Facts, PlanFacts, Weighed};
 use crate::rail::Offer;
 use crate::reasons;
-use crate::session::{SessionEvent, SessionState};
+use crate::session::{Given, SessionEvent, SessionState};
 use bursar_ledger::{AccountOp, CommitError, Payload, Refusal, StreamId, Transaction};
 use bursar_types::{
-    Amount, ApprovalId, ApprovalTicket, AssetId, Decision, Digest, FetchError, PlanId, PlanOutcome,
-    PlanProposal, PlanView, Quote, Reason, Verdict,
+    Amount, ApprovalId, AssetId, Decision, FetchError, PlanId, PlanOutcome, PlanProposal, PlanView, Quote,
+    Reason, Untrusted, Verdict,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
 const ITEMS_MAX: usize = 64;
 const COUNT_MAX: u32 = 1_000;
-/// How long a person has to answer.
-const ANSWER_MS: u64 = 900_000;
 
 /// A plan made from a proposal.
 struct Drafted {
     plan: Plan,
     view: PlanView,
     offers: Vec<Offer>,
-    purpose: Payload,
+    /// Why it was proposed, where that is not kept yet.
+    purpose: Option<Payload>,
 }
 
 impl SessionPurse {
@@ -55,7 +56,7 @@ impl SessionPurse {
                     error => Err(error),
                 }
             }
-            Verdict::Escalate => self.ask_approver(drafted, decision).await,
+            Verdict::Escalate => self.ask_about(drafted, &decision).await,
         }
     }
 
@@ -112,7 +113,7 @@ impl SessionPurse {
         };
         let purposes: Vec<_> = proposal.items.iter().map(|item| item.purpose.clone()).collect();
         let view = plan.view(&purposes).map_err(unavailable)?;
-        Ok(Ok(Drafted { plan, view, offers, purpose }))
+        Ok(Ok(Drafted { plan, view, offers, purpose: Some(purpose) }))
     }
 
     async fn decide_plan(
@@ -209,7 +210,7 @@ impl SessionPurse {
             SessionState::apply(self.session, Some(SessionState::clone(lineage.own())), event.clone())
                 .map_err(|error| FetchError::Ledger(Box::new(error)))?;
             add_session_event(&mut transaction, &self.shared, &stream, &event).map_err(unavailable)?;
-            transaction.payloads.push(drafted.purpose.clone());
+            transaction.payloads.extend(drafted.purpose.clone());
             match self.shared.ledger.commit(transaction).await {
                 Ok(_) => {
                     return Ok(PlanOutcome::Approved {
@@ -225,53 +226,58 @@ impl SessionPurse {
         self.plan_refused(Some(drafted.view), denied(reasons::contended())).await
     }
 
-    /// Asks a person. The question is durable before it is asked, and names the exact action.
-    async fn ask_approver(&self, drafted: Drafted, decision: Decision) -> Result<PlanOutcome, FetchError> {
-        let id = ApprovalId::random(&*self.shared.entropy);
-        let expires_at = self.shared.clock.now().plus_ms(ANSWER_MS);
-        let action = Digest::of_parts(
-            "bursar/approval/v1",
-            &[self.session.as_bytes(), drafted.view.digest.as_bytes(), decision.rules.join("\n").as_bytes()],
-        );
-        let asked = SessionEvent::ApprovalAsked {
-            approval: id,
-            plan: Box::new(drafted.plan.clone()),
-            action,
-            expires_at,
-            decision: decision.clone(),
-        };
-        self.append_session_event(&asked).await?;
-        let ticket = ApprovalTicket {
-            id,
-            action,
-            summary: self.summary(&drafted),
-            decision: decision.clone(),
-            expires_at,
-        };
-        let Some(approver) = &self.hooks.approver else {
-            return Ok(PlanOutcome::AwaitingApproval { plan: drafted.view, ticket });
-        };
-        match approver.answer(&ticket).await {
-            ApprovalAnswer::Later => Ok(PlanOutcome::AwaitingApproval { plan: drafted.view, ticket }),
-            ApprovalAnswer::Refused => {
-                let by = approver.name().to_owned();
-                let reason = reasons::approval_refused(&by);
-                self.append_session_event(&SessionEvent::ApprovalRefused { approval: id, by }).await?;
-                self.plan_refused(Some(drafted.view), Decision { facts: decision.facts, ..denied(reason) })
-                    .await
+    /// Puts a plan to an approver.
+    async fn ask_about(&self, drafted: Drafted, decision: &Decision) -> Result<PlanOutcome, FetchError> {
+        let said = drafted.said();
+        let action = ApprovalAction::Plan(Box::new(drafted.plan.clone()));
+        let asked =
+            self.ask_for(action, said, decision, drafted.purpose.clone().into_iter().collect()).await?;
+        match asked {
+            Asked::Given(given) => self.use_plan(&given).await,
+            Asked::Refused(reason) => {
+                let decision = Decision { facts: decision.facts, ..denied(reason) };
+                self.plan_refused(Some(drafted.view), decision).await
             }
-            ApprovalAnswer::Approved => {
-                if self.shared.clock.now() >= expires_at {
-                    let by = "the clock".to_owned();
-                    self.append_session_event(&SessionEvent::ApprovalRefused { approval: id, by }).await?;
-                    return self.plan_refused(Some(drafted.view), denied(reasons::approval_expired())).await;
-                }
-                // The rules are asked again: the approval lifts exactly what it was asked about.
-                let state = self.state().await?;
-                let (again, facts) = self.decide_plan(&state, &drafted, &decision.rules).await?;
-                if again.verdict == Verdict::Allow {
-                    return self.approve(drafted, again, approver.name(), Some(id)).await;
-                }
+            // Said of payments only.
+            Asked::Overtaken => self.plan_refused(Some(drafted.view), denied(reasons::contended())).await,
+            Asked::Waits(waiting) => {
+                let ticket = self.ticket(&waiting)?;
+                // It may be the question about the same purchases that was asked before, perhaps by another process.
+                let plan = match &waiting.question.action {
+                    ApprovalAction::Plan(plan) => self.redraft(plan).await?.map(|drafted| drafted.view),
+                    ApprovalAction::Payment(_) => None,
+                };
+                Ok(PlanOutcome::AwaitingApproval { plan: plan.unwrap_or(drafted.view), ticket })
+            }
+        }
+    }
+
+    /// Uses a yes: the rules are asked again, and it lifts exactly those that had asked. A new one asks anew.
+    async fn use_plan(&self, given: &Given) -> Result<PlanOutcome, FetchError> {
+        let question = &given.waiting.question;
+        let drafted = match &question.action {
+            ApprovalAction::Plan(plan) => self.redraft(plan).await?,
+            ApprovalAction::Payment(_) => None,
+        };
+        let Some(drafted) = drafted else {
+            self.withdraw(question.id, "a quote of the plan is gone").await?;
+            return self.plan_refused(None, denied(reasons::unknown_quote())).await;
+        };
+        let state = self.state().await?;
+        if !state.counts(given, self.shared.clock.now()) {
+            self.withdraw(question.id, "it ran out, or is not signed as the mandate wants").await?;
+            return self.plan_refused(Some(drafted.view), denied(reasons::approval_expired())).await;
+        }
+        let (again, facts) = self.decide_plan(&state, &drafted, &question.rules).await?;
+        match again.verdict {
+            Verdict::Allow => self.approve(drafted, again, given.by.name(), Some(question.id)).await,
+            Verdict::Escalate => {
+                self.withdraw(question.id, "the rules ask about more than was answered").await?;
+                let (all, _) = self.decide_plan(&state, &drafted, &[]).await?;
+                Box::pin(self.ask_about(drafted, &all)).await
+            }
+            Verdict::Deny => {
+                self.withdraw(question.id, "the rules refuse it now").await?;
                 match self.refuse(&format!("plan {}", drafted.plan.id), again, &facts).await {
                     FetchError::Denied(decision) => {
                         Ok(PlanOutcome::Refused { plan: Some(drafted.view), decision })
@@ -280,6 +286,41 @@ impl SessionPurse {
                 }
             }
         }
+    }
+
+    /// Uses what was approved since, perhaps through another process. What does not hold any more is withdrawn.
+    pub(super) async fn use_given_plans(&self) -> Result<(), FetchError> {
+        if !self.follows_phase {
+            // Recovery and persons at the desk decide nothing, and perhaps under other rules.
+            return Ok(());
+        }
+        let state = self.state().await?;
+        for given in state.given.values() {
+            if matches!(given.waiting.question.action, ApprovalAction::Plan(_)) {
+                let outcome = self.use_plan(given).await?;
+                self.tell(&MoneyEvent::PlanDecided { outcome });
+            }
+        }
+        Ok(())
+    }
+
+    /// A plan as it was drafted, from what is stored; `None` if a quote or its reasons are gone.
+    async fn redraft(&self, plan: &Plan) -> Result<Option<Drafted>, FetchError> {
+        let mut offers = Vec::with_capacity(plan.items.len());
+        for item in &plan.items {
+            let Some(quote) = item.quote else { return Ok(None) };
+            let Some(offer) = self.stored_offer(quote).await? else { return Ok(None) };
+            offers.push(offer);
+        }
+        let Some(purpose) = plan.purpose else { return Ok(None) };
+        let Some(bytes) = self.shared.ledger.payload(purpose).await.map_err(unavailable)? else {
+            return Ok(None);
+        };
+        let proposal: PlanProposal = serde_json::from_slice(&bytes).map_err(unavailable)?;
+        let purposes: Vec<_> = proposal.items.iter().map(|item| item.purpose.clone()).collect();
+        let view = plan.view(&purposes).map_err(unavailable)?;
+        // The payload is kept already, so it is not kept again.
+        Ok(Some(Drafted { plan: plan.clone(), view, offers, purpose: None }))
     }
 
     pub(super) async fn append_session_event(&self, event: &SessionEvent) -> Result<(), FetchError> {
@@ -300,22 +341,13 @@ impl SessionPurse {
             error => Err(error),
         }
     }
+}
 
-    /// The plan for a person: what, from whom, for how much.
-    fn summary(&self, drafted: &Drafted) -> String {
-        let registry = &self.shared.registry;
-        let mut text = format!(
-            "Buy {} for at most {}:",
-            count_of(drafted.plan.items.len()),
-            registry.display(&drafted.plan.total)
-        );
-        for item in &drafted.plan.items {
-            let price = registry.display(&item.ceiling);
-            let times = if item.count > 1 { format!("{} times ", item.count) } else { String::new() };
-            let ItemTerms { payee, host, resource, .. } = item;
-            text.push_str(&format!("\n  {times}{price} to {payee} at {host} for {resource}"));
-        }
-        text
+impl Drafted {
+    /// What the agent and the sellers say about it, for whoever is asked.
+    fn said(&self) -> Vec<Untrusted<String>> {
+        let described = self.offers.iter().filter_map(|offer| offer.quote.description.clone());
+        self.view.items.iter().map(|item| item.purpose.clone()).chain(described).collect()
     }
 }
 
@@ -327,8 +359,4 @@ fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
 /// The largest; of nothing the largest there is, since nothing is known.
 fn most(amounts: impl Iterator<Item = u128>) -> u128 {
     amounts.max().unwrap_or(u128::MAX)
-}
-
-fn count_of(items: usize) -> String {
-    if items == 1 { "1 item".to_owned() } else { format!("{items} items") }
 }

@@ -118,6 +118,7 @@ impl SessionPurse {
 
     /// Where the session stands.
     pub(super) async fn standing_now(&self) -> Result<Standing, FetchError> {
+        self.use_given_plans().await?;
         let lineage = self.lineage().await?;
         let state = lineage.own();
         let now = self.shared.clock.now();

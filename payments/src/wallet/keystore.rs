@@ -15,7 +15,7 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 const SCRYPT_MEMORY_MAX: u64 = 512 << 20;
 
 /// Decrypts a key.
-pub(super) fn open(path: &Path, password: &str) -> Result<Zeroizing<[u8; 32]>, WalletError> {
+pub(crate) fn open(path: &Path, password: &str) -> Result<Zeroizing<[u8; 32]>, WalletError> {
     check(path).map_err(|source| unreadable(path, source))?;
     let secret = eth_keystore::decrypt_key(path, password).map_err(|error| match error {
         KeystoreError::MacMismatch => WalletError::Password { path: path.display().to_string() },
@@ -31,7 +31,7 @@ pub(super) fn open(path: &Path, password: &str) -> Result<Zeroizing<[u8; 32]>, W
 }
 
 /// Encrypts a key into a new file.
-pub(super) fn create(
+pub(crate) fn create(
     path: &Path,
     password: &str,
     secret: &[u8; 32],

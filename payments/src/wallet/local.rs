@@ -2,6 +2,7 @@
 
 use super::keystore;
 use super::{Wallet, WalletError};
+use crate::approval::PublicKey;
 use crate::purse::Signable;
 use alloy::primitives::B256;
 use alloy::signers::SignerSync;
@@ -91,6 +92,10 @@ impl fmt::Debug for LocalWallet {
 impl Wallet for LocalWallet {
     fn address(&self) -> &str {
         &self.address
+    }
+
+    fn can_approve_as(&self, approver: &PublicKey) -> bool {
+        approver.is_of(&self.signer.to_bytes().0)
     }
 
     async fn sign(&self, signable: Signable) -> Result<[u8; 65], WalletError> {

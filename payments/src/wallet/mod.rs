@@ -1,10 +1,11 @@
 //! What can sign.
 
-mod keystore;
+pub(crate) mod keystore;
 mod local;
 
 pub use local::LocalWallet;
 
+use crate::approval::PublicKey;
 use crate::purse::Signable;
 use async_trait::async_trait;
 use std::fmt;
@@ -53,6 +54,10 @@ pub enum WalletError {
 pub trait Wallet: Send + Sync + fmt::Debug {
     /// The address, lower-case hex with `0x`.
     fn address(&self) -> &str;
+
+    /// Whether the key behind this wallet can answer in the name of this approver. Who pays must not approve. A wallet whose
+    /// key is never seen, as in an HSM, says no.
+    fn can_approve_as(&self, approver: &PublicKey) -> bool;
 
     /// Signs: 65 bytes, r, s, v with v 27 or 28.
     ///

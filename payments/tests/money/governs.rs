@@ -80,11 +80,12 @@ async fn an_approver_is_asked_where_the_mandate_asks_and_no_is_no() {
     for (answer, approved) in
         [(ApprovalAnswer::Approved, true), (ApprovalAnswer::Refused, false), (ApprovalAnswer::Later, false)]
     {
-        let approver = Arc::new(ApproveWith::new("ada", move |_| answer));
+        let said = answer.clone();
+        let approver = Arc::new(ApproveWith::new("ada", move |_| said.clone()));
         let purse = world.session_under(mandate.clone(), Some(approver)).await.handle();
         let found = quotes(&purse, &world.url("alpha")).await;
         let outcome = propose(&purse, &[&found[0]], 1).await;
-        match (&outcome, answer) {
+        match (&outcome, &answer) {
             (PlanOutcome::Approved { approved_by, .. }, ApprovalAnswer::Approved) => {
                 assert_eq!(approved_by, "ada")
             }

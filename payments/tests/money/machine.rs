@@ -75,6 +75,7 @@ fn held(attempt: u32) -> Held {
             budget: BudgetId::derived(&[b"b"]),
             amount: Amount::from_atomic(AssetId::micro_usd(), PRICE),
         }],
+        approval: None,
         decision: Decision { verdict: Verdict::Allow, reasons: vec![], rules: vec![], facts: none },
     }
 }

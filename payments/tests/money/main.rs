@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says where"
 )]
 
+mod approvals;
 mod attacked;
 mod attacks;
 mod buys;

@@ -167,6 +167,10 @@ impl Wallet for Trapped<Arc<dyn Wallet>> {
         self.inner.address()
     }
 
+    fn can_approve_as(&self, approver: &bursar_payments::PublicKey) -> bool {
+        self.inner.can_approve_as(approver)
+    }
+
     async fn sign(&self, signable: Signable) -> Result<[u8; 65], WalletError> {
         match self.traps.spring(Step::Sign).await {
             true => Err(WalletError::Signer("the signer is away".into())),

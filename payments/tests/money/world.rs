@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 /// The buyer's key; worth nothing anywhere.
-const KEY: &str = "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
+pub(crate) const KEY: &str = "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
 const START_S: u64 = 1_795_000_000;
 
 /// Keeps what the purse tells.

@@ -260,6 +260,10 @@ impl Wallet for Odd {
         self.wallet.address()
     }
 
+    fn can_approve_as(&self, _approver: &crate::approval::PublicKey) -> bool {
+        false
+    }
+
     async fn sign(&self, signable: Signable) -> Result<[u8; 65], WalletError> {
         let count = {
             let mut signed = self.signed.lock().unwrap();

@@ -1,18 +1,21 @@
-//! Approvals: a person, or code in a person's name, answers an escalated decision.
+//! Whoever answers in the same process: at the terminal, in code.
 
+use super::answer::SignedAnswer;
 use async_trait::async_trait;
 use bursar_types::ApprovalTicket;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// An approver's answer to one ticket. It counts for that exact action, once, until it expires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalAnswer {
-    /// Yes.
+    /// Yes, unsigned: recorded as given in the same process. Counts only where the mandate pins no approver.
     Approved,
     /// No.
     Refused,
+    /// Yes or no, signed.
+    Signed(Box<SignedAnswer>),
     /// Not now; the proposal waits.
     Later,
 }
