@@ -91,10 +91,7 @@ impl BursarBuilder {
 
     /// Reads a configuration file.
     pub(crate) fn from_file(path: &Path) -> Result<Self, BursarError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| BursarError::ConfigFile { path: path.to_owned(), source })?;
-        let config: Config = toml::from_str(&text)
-            .map_err(|source| BursarError::Config { path: path.to_owned(), source: Box::new(source) })?;
+        let config = Config::read(path)?;
         let base = path.parent().unwrap_or(Path::new("."));
         let mut builder = Self::new(base.join(&config.data));
         builder.mark = config.mark.as_ref().map(|mark| base.join(mark));

@@ -1,8 +1,8 @@
 //! `bursar.toml`.
 
 use crate::error::BursarError;
-use bursar_payments::{MandateFile, PolicyFile, RecoveryRules};
-use bursar_types::{Asset, AssetId, Eip712Name};
+use bursar_payments::{Mandate, MandateFile, PolicyFile, RecoveryRules};
+use bursar_types::{Asset, AssetId, AssetRegistry, Eip712Name};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -80,6 +80,29 @@ pub struct PolicyConfig {
 }
 
 impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// [`BursarError::ConfigFile`] or [`BursarError::Config`], naming the file and the line.
+    pub fn read(path: &Path) -> Result<Self, BursarError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| BursarError::ConfigFile { path: path.to_owned(), source })?;
+        toml::from_str(&text)
+            .map_err(|source| BursarError::Config { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// Its mandate, checked.
+    ///
+    /// # Errors
+    /// [`BursarError::Mandate`], naming the field.
+    pub fn checked_mandate(&self) -> Result<Option<Mandate>, BursarError> {
+        let mut registry = AssetRegistry::pinned();
+        for asset in &self.assets {
+            registry.insert(asset.clone().into_asset());
+        }
+        Ok(self.mandate.clone().map(|mandate| mandate.into_mandate(&registry)).transpose()?)
+    }
+
     /// The policy files it names, in order, and whether each is only tried out.
     pub fn policy_files(&self) -> impl Iterator<Item = (&str, bool)> {
         let plain = self.policies.iter().map(|name| (name.as_str(), false));

@@ -1,6 +1,9 @@
 //! What the ledger says about sessions and payments: plain views, read without a wallet or a network.
 
+mod decisions;
 mod read;
+
+pub use decisions::{DecisionReport, Explained, Replayed, decisions, explain, replay, verdict_name};
 
 use crate::error::BursarError;
 use crate::handle::Bursar;
@@ -10,8 +13,8 @@ use bursar_agent_core::StopCause;
 use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId, Verification};
 use bursar_memory::{UsesVerified, read_uses, verify_uses};
 use bursar_payments::{
-    Held, Obligation, ObligationState, Payment, PaymentEvent, Payments, PlanApproval, Scope, SessionEvent,
-    SessionState, phase,
+    Held, Obligation, ObligationState, Payment, PaymentEvent, Payments, PlanApproval, Policy, Scope,
+    SessionEvent, SessionState, phase,
 };
 use bursar_types::{
     Amount, ArtifactRef, AssetId, AssetRegistry, Clock, PaymentId, Phase, PlanItemId, ReceiptView, RunId,
@@ -46,6 +49,24 @@ pub fn open_desk(data: impl AsRef<Path>) -> Result<Payments, BursarError> {
     let ledger = open_ledger(data)?;
     let registry = Arc::new(AssetRegistry::pinned());
     Ok(Payments::offline(ledger, registry, Arc::new(SystemClock), Arc::new(SystemEntropy))?)
+}
+
+/// Lets a session of a data folder go on under these rules: an operator's word, which is journaled.
+///
+/// # Errors
+/// [`BursarError::Ledger`], or [`BursarError::Session`] if there is no such session or its mandate pins other rules.
+pub async fn accept_policies(
+    data: impl AsRef<Path>,
+    policy: Policy,
+    session: SessionId,
+    by: &str,
+) -> Result<(), BursarError> {
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let registry = Arc::new(AssetRegistry::pinned());
+    let desk = Payments::offline_under(Arc::new(policy), open_ledger(data)?, registry, clock, entropy);
+    let accepted = desk.accept_policies(session, by).await;
+    desk.ledger().close().await?;
+    Ok(accepted?)
 }
 
 /// How a payment stands.

@@ -1,10 +1,15 @@
 //! What the command line takes.
 
 mod desk;
+mod policy;
 
 pub(crate) use desk::{
     CreditArgs, DismissArgs, ExtendArgs, ObligationAction, ObligationsArgs, SayArgs, SettleStepArgs,
     ShowArgs, WatchArgs, WordArgs,
+};
+
+pub(crate) use policy::{
+    AcceptArgs, CheckArgs, ExplainArgs, InitArgs, ListArgs, PolicyCommand, ReplayArgs, ShowPolicyArgs,
 };
 
 use bursar::payments::PlanApproval;
@@ -41,6 +46,9 @@ pub(crate) enum Command {
     Spend(SpendArgs),
     Obligations(ObligationsArgs),
     Watch(WatchArgs),
+    Init(InitArgs),
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Checks the journal.
     #[command(subcommand)]
     Audit(AuditCommand),

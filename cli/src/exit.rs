@@ -3,7 +3,7 @@
 use bursar::BursarError;
 use bursar::agent::RunError;
 use bursar::ledger::StoreError;
-use bursar::payments::{DeskError, SagaError};
+use bursar::payments::{DeskError, ExampleError, PolicyError, SagaError};
 use bursar_market::MarketError;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -98,6 +98,36 @@ pub(crate) enum CliError {
         /// The file.
         path: PathBuf,
     },
+    /// A project that was begun already.
+    #[error("`{}` exists already", path.display())]
+    Initialised {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A policy file cannot be loaded.
+    #[error("{code}: {source}")]
+    Policy {
+        /// Its stable code.
+        code: &'static str,
+        /// Where and why.
+        source: PolicyError,
+    },
+    /// There is no such policy file or configuration.
+    #[error("cannot read `{}`: {source}", path.display())]
+    NoPolicyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The examples of a policy file cannot be read.
+    #[error("POLICY_EXAMPLE: `{file}`, {source}")]
+    Example {
+        /// The file.
+        file: String,
+        /// Where and why.
+        source: ExampleError,
+    },
     /// The data folder was not made by a market in a box.
     #[error("`{}` was made with a configuration, not by a market in a box", path.display())]
     NoBox {
@@ -145,6 +175,12 @@ pub(crate) enum CliError {
     Address(String),
 }
 
+impl From<PolicyError> for CliError {
+    fn from(source: PolicyError) -> Self {
+        Self::Policy { code: source.code(), source }
+    }
+}
+
 impl CliError {
     /// 2 for what the user gave, 1 for what failed.
     pub(crate) const fn code(&self) -> u8 {
@@ -168,6 +204,10 @@ impl CliError {
             | Self::Desk(_)
             | Self::Saga(_)
             | Self::Exists { .. }
+            | Self::Initialised { .. }
+            | Self::Policy { .. }
+            | Self::NoPolicyFile { .. }
+            | Self::Example { .. }
             | Self::NoBox { .. }
             | Self::Address(_) => 2,
         }
@@ -205,6 +245,12 @@ impl CliError {
             }
             Self::NoPayment { .. } => "`bursar obligations --all` lists everything there is",
             Self::Exists { .. } => "name a file that does not exist yet",
+            Self::Initialised { .. } => "name another folder, or write over it with --force",
+            Self::Policy { source, .. } | Self::Bursar(BursarError::Policy(source)) => source.next_step(),
+            Self::NoPolicyFile { .. } => "name a file that exists, or begin with `bursar init`",
+            Self::Example { .. } => {
+                "write it as `// @example deny action=pay host=evil.example`; `bursar policy schema` lists the facts"
+            }
             Self::NoBox { .. } => "name the configuration with --config",
             Self::Damaged { .. } => "restore it from a backup, or use another folder with --data",
             Self::File { .. } => {

@@ -1,11 +1,11 @@
-//! The `bursar` command: research, resume, market, sessions, spend, obligations, watch and audit.
+//! The `bursar` command: research, resume, market, sessions, spend, obligations, watch, init, policy and audit.
 //!
 //! # Exit codes
 //!
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | the run has no answer, the journal does not verify, or another process goes on with the run |
+//! | 1 | the run has no answer, the journal does not verify, an example of a policy does not hold, or another process goes on with the run |
 //! | 2 | bad input or usage: nothing was paid |
 //! | 3 | something is open: it is not known whether money moved or a tool did its work, or what was paid for did not come; `obligations` also where a person has to decide |
 //! | 130 | interrupted: payments in flight were waited for; `bursar resume SESSION` goes on without paying twice |
@@ -42,6 +42,11 @@
 //! `obligation`, `since`, `description`, `overdue`, `came_back`), `"stray"` (`event`, `transfer`, `why`) or `"unknown"` (as
 //! `bursar spend --json`). `bursar watch --json` prints `"money"` lines as above, also `claimed`, `remedy_failed`, `refunded`
 //! and `parked`, and with `--once` a last one: `"cli": "pass"` (`found`, `quiet`, `exit`).
+//!
+//! `bursar policy explain --json` prints a decision a line: `"policy": "decision"`, `payment`, `session`, `at`, `what`, `decision`,
+//! `rules` (`id`, `file`, `line`, `doc`, `code`, `escalate`, `changed_since`), `facts`, `approved`, `shadow`, `shadow_rules`,
+//! `plan_approved_by`. `bursar policy replay --json` prints what would change: `session`, `at`, `what`, `decision`, `facts`,
+//! `approved`, `shadow`, `payment`, `would`.
 
 mod args;
 mod commands;
@@ -74,6 +79,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Spend(args) => commands::spend::run(args).await,
                 Command::Obligations(args) => commands::obligations::run(args).await,
                 Command::Watch(args) => commands::watch::run(args).await,
+                Command::Init(args) => commands::init::run(&args),
+                Command::Policy(command) => commands::policy::run(command).await,
                 Command::Audit(AuditCommand::Verify(args)) => commands::audit::verify(args).await,
             }
         }),

@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
 pub(crate) mod audit;
+pub(crate) mod init;
 pub(crate) mod market;
 pub(crate) mod obligations;
+pub(crate) mod policy;
 pub(crate) mod research;
 pub(crate) mod resume;
 pub(crate) mod sessions;

@@ -15,6 +15,10 @@ fn help_tells_commands_options_and_exit_codes() {
         ("obligations", vec!["obligations", "--help"]),
         ("obligations_extend", vec!["obligations", "extend", "--help"]),
         ("watch", vec!["watch", "--help"]),
+        ("init", vec!["init", "--help"]),
+        ("policy", vec!["policy", "--help"]),
+        ("policy_check", vec!["policy", "check", "--help"]),
+        ("policy_replay", vec!["policy", "replay", "--help"]),
         ("verify", vec!["audit", "verify", "--help"]),
     ] {
         let ran = home.run(args);

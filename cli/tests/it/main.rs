@@ -16,6 +16,8 @@ mod market;
 #[cfg(test)]
 mod obligations;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod research;

@@ -134,6 +134,12 @@ impl Policy {
         is_shipped(file)
     }
 
+    /// The text of a file that always holds, such as `pay.cedar`.
+    #[must_use]
+    pub fn shipped_file(name: &str) -> Option<&'static str> {
+        SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    }
+
     /// The schema that every rule is checked against: what rules can be about.
     #[must_use]
     pub const fn schema() -> &'static str {

@@ -53,9 +53,21 @@ impl Payments {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, PolicyError> {
-        Ok(Self::new(PaymentsParts {
+        Ok(Self::offline_under(Arc::new(Policy::shipped()?), ledger, registry, clock, entropy))
+    }
+
+    /// The same under other rules: for whoever accepts them for a session.
+    #[must_use]
+    pub fn offline_under(
+        policy: Arc<Policy>,
+        ledger: Ledger,
+        registry: Arc<AssetRegistry>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self::new(PaymentsParts {
             ledger,
-            policy: Arc::new(Policy::shipped()?),
+            policy,
             rails: Vec::new(),
             wallet: Arc::new(Nothing),
             transport: Arc::new(Nothing),
@@ -65,6 +77,6 @@ impl Payments {
             entropy,
             limits: Limits::default(),
             recovery: RecoveryRules::default(),
-        }))
+        })
     }
 }
