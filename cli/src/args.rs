@@ -1,6 +1,7 @@
 //! What the command line takes.
 
 mod desk;
+mod eval;
 mod policy;
 
 pub(crate) use desk::{
@@ -8,6 +9,7 @@ pub(crate) use desk::{
     ShowArgs, WatchArgs, WordArgs,
 };
 
+pub(crate) use eval::{EvalAction, EvalArgs, EvalInitArgs};
 pub(crate) use policy::{
     AcceptArgs, CheckArgs, ExplainArgs, InitArgs, ListArgs, PolicyCommand, ReplayArgs, ShowPolicyArgs,
 };
@@ -49,6 +51,7 @@ pub(crate) enum Command {
     Init(InitArgs),
     #[command(subcommand)]
     Policy(PolicyCommand),
+    Eval(EvalArgs),
     /// Checks the journal.
     #[command(subcommand)]
     Audit(AuditCommand),

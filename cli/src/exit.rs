@@ -170,6 +170,12 @@ pub(crate) enum CliError {
     /// The runtime did not start.
     #[error("cannot start: {0}")]
     Runtime(std::io::Error),
+    /// The suite cannot be read.
+    #[error(transparent)]
+    Suite(#[from] bursar_evals::LoadError),
+    /// No case of the suite is meant.
+    #[error("no case has `{0}` in its id, family or mode")]
+    NoCase(String),
     /// The wallet has no address that the market can give play money to.
     #[error("the wallet's address `{0}` is not one of the market's chain")]
     Address(String),
@@ -209,6 +215,8 @@ impl CliError {
             | Self::NoPolicyFile { .. }
             | Self::Example { .. }
             | Self::NoBox { .. }
+            | Self::Suite(_)
+            | Self::NoCase(_)
             | Self::Address(_) => 2,
         }
     }
@@ -250,6 +258,9 @@ impl CliError {
             Self::NoPolicyFile { .. } => "name a file that exists, or begin with `bursar init`",
             Self::Example { .. } => {
                 "write it as `// @example deny action=pay host=evil.example`; `bursar policy schema` lists the facts"
+            }
+            Self::Suite(bursar_evals::LoadError::Read { .. }) => {
+                "name a file or folder of cases; `bursar eval init` writes a first one"
             }
             Self::NoBox { .. } => "name the configuration with --config",
             Self::Damaged { .. } => "restore it from a backup, or use another folder with --data",

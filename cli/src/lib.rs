@@ -1,4 +1,4 @@
-//! The `bursar` command: research, resume, market, sessions, spend, obligations, watch, init, policy and audit.
+//! The `bursar` command: research, resume, market, sessions, spend, obligations, watch, eval, init, policy and audit.
 //!
 //! # Exit codes
 //!
@@ -81,6 +81,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Watch(args) => commands::watch::run(args).await,
                 Command::Init(args) => commands::init::run(&args),
                 Command::Policy(command) => commands::policy::run(command).await,
+                Command::Eval(args) => commands::eval::run(args).await,
                 Command::Audit(AuditCommand::Verify(args)) => commands::audit::verify(args).await,
             }
         }),

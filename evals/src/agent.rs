@@ -4,6 +4,7 @@ use crate::play::Tally;
 use crate::report::{CaseVerdict, SuiteReport, SuiteVerdict};
 use crate::run::{Options, run_suite};
 use crate::scenario::{LoadError, ModelSpec, Suite};
+use crate::side_door::SideDoor;
 use crate::stage::{Stage, StageError};
 use bursar::agent::models::ScriptedTurn;
 use bursar::models::{Scripted, extractive};
@@ -73,6 +74,7 @@ pub(crate) async fn own(
     };
     let wrong = |error: &dyn fmt::Display| StageError::Scenario(format!("agent: {error}"));
     let tools = tools::research(&session).map_err(|error| wrong(&error))?;
+    let tools = tools.with(SideDoor).map_err(|error| wrong(&error))?;
     let agent = Agent::builder(model).tools(tools).build().map_err(|error| wrong(&error))?;
     let report = tokio::select! {
         biased;

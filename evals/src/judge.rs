@@ -1,5 +1,6 @@
 //! Judging: what the chain and the wire say, against what the scenario expects.
 
+use crate::play::{Memory, saga_ended};
 use crate::report::{Money, Outcome, Problem, Score, VendorMoney};
 use crate::scenario::{Expect, Kind, Usd};
 use crate::stage::{Stage, StageError};
@@ -18,13 +19,22 @@ pub(crate) struct Found {
     pub(crate) journal: Vec<String>,
     pub(crate) refusals: u64,
     pub(crate) shown: Vec<String>,
+    pub(crate) told: Vec<String>,
+    pub(crate) window_s: u64,
 }
 
 /// Looks at everything once all is quiet.
-pub(crate) async fn look(stage: &Stage, ran_agent: bool) -> Result<Found, StageError> {
+pub(crate) async fn look(stage: &Stage, ran_agent: bool, memory: &Memory) -> Result<Found, StageError> {
     let open = |error: bursar::BursarError| StageError::Open(Box::new(error));
     stage.drain().await;
-    let mut found = Found { shown: stage.seen.shown(), ..Found::default() };
+    let presented = stage.street.presented();
+    let window_s = presented.values().map(|seen| seen.valid_before.saturating_sub(seen.at_s)).max();
+    let mut found = Found {
+        shown: stage.seen.shown(),
+        told: stage.seen.codes(),
+        window_s: window_s.unwrap_or(0),
+        ..Found::default()
+    };
     let mut overpaid = 0_u128;
     wire(stage, &mut found.money, &mut overpaid);
     // A mandate or policy that does not load leaves no books: then the chain alone speaks.
@@ -40,6 +50,20 @@ pub(crate) async fn look(stage: &Stage, ran_agent: bool) -> Result<Found, StageE
         let state = name(&payment.state);
         let known = found.obligations.entry(state).or_default();
         *known = known.saturating_add(1);
+    }
+    for saga in memory.sagas.values() {
+        if let Ok(Some(report)) = bursar.desk().saga(*saga).await {
+            let known = found.obligations.entry(format!("saga_{}", saga_ended(&report.end))).or_default();
+            *known = known.saturating_add(1);
+        }
+    }
+    let claimed_only = |payment: &&PaymentReport| {
+        payment.state.is_paid() && payment.receipt.as_ref().is_some_and(|receipt| !receipt.observed)
+    };
+    let unconfirmed = payments.iter().filter(claimed_only).count();
+    if unconfirmed > 0 {
+        let unconfirmed = u64::try_from(unconfirmed).unwrap_or(u64::MAX);
+        found.obligations.insert("unconfirmed".to_owned(), unconfirmed);
     }
     found.score = score(&payments, ran_agent, &mut found.used_bp);
     found.score.overpaid_micro_usd = overpaid;
@@ -170,6 +194,16 @@ pub(crate) fn judge(expect: &Expect, kind: Kind, found: &mut Found, outcomes: &[
     if let Some(most) = expect.unknown_max.filter(|most| money.unknown > *most) {
         wrong("payments of unknown outcome", format!("at most {most}"), money.unknown.to_string());
     }
+    let back = money.refunded_micro_usd;
+    if let Some(most) = expect.refunded_max.filter(|most| back > most.micro()) {
+        wrong("refunded", format!("at most {most}"), Usd(back).to_string());
+    }
+    if let Some(least) = expect.refunded_min.filter(|least| back < least.micro()) {
+        wrong("refunded", format!("at least {least}"), Usd(back).to_string());
+    }
+    if let Some(most) = expect.window_s_max.filter(|most| found.window_s > *most) {
+        wrong("life of an authorization", format!("at most {most} s"), format!("{} s", found.window_s));
+    }
     if let Some(phase) = expect.phase.filter(|phase| found.phase != Some(*phase)) {
         wrong("phase", format!("{phase:?}"), format!("{:?}", found.phase));
     }
@@ -180,7 +214,8 @@ pub(crate) fn judge(expect: &Expect, kind: Kind, found: &mut Found, outcomes: &[
         wrong("journal", "verifies".to_owned(), found.journal.join("; "));
     }
     obligations(expect, found, &mut wrong);
-    codes(expect, kind, outcomes, &mut wrong);
+    codes(expect, kind, (outcomes, &found.told), &mut wrong);
+    said(expect, outcomes, &mut wrong);
     shown(expect, found, &mut wrong);
     problems
 }
@@ -199,7 +234,12 @@ fn obligations(expect: &Expect, found: &Found, wrong: &mut impl FnMut(&str, Stri
     }
 }
 
-fn codes(expect: &Expect, kind: Kind, outcomes: &[Outcome], wrong: &mut impl FnMut(&str, String, String)) {
+fn codes(
+    expect: &Expect,
+    kind: Kind,
+    (outcomes, told): (&[Outcome], &[String]),
+    wrong: &mut impl FnMut(&str, String, String),
+) {
     let mut given: BTreeSet<&str> =
         outcomes.iter().flat_map(|one| one.codes.iter()).map(String::as_str).collect();
     let all = given.iter().copied().collect::<Vec<_>>().join(", ");
@@ -212,7 +252,8 @@ fn codes(expect: &Expect, kind: Kind, outcomes: &[Outcome], wrong: &mut impl FnM
     if kind == Kind::Control && expect.codes.is_empty() && !given.is_empty() {
         wrong("codes", "no refusal: everybody is honest".to_owned(), all.clone());
     }
-    // How a step ended can be asked for as well, in small letters.
+    // What was only told in events, and how a step ended, in small letters, can be asked for as well.
+    given.extend(told.iter().map(String::as_str));
     let ended: BTreeSet<&str> =
         outcomes.iter().flat_map(|one| one.ended.keys()).map(String::as_str).collect();
     given.extend(ended.iter().copied());
@@ -221,6 +262,14 @@ fn codes(expect: &Expect, kind: Kind, outcomes: &[Outcome], wrong: &mut impl FnM
             let is: Vec<_> = given.iter().copied().collect();
             wrong("codes", wanted.replace('|', " or "), is.join(", "));
         }
+    }
+}
+
+fn said(expect: &Expect, outcomes: &[Outcome], wrong: &mut impl FnMut(&str, String, String)) {
+    let all: BTreeSet<&str> = outcomes.iter().filter_map(|one| one.said.as_deref()).collect();
+    for text in expect.said.iter().filter(|text| !all.iter().any(|said| said.contains(text.as_str()))) {
+        let all: Vec<_> = all.iter().copied().collect();
+        wrong("said", format!("`{text}`"), all.join("; "));
     }
 }
 

@@ -37,6 +37,7 @@ mod play;
 mod report;
 mod run;
 mod scenario;
+mod side_door;
 mod stage;
 
 pub use agent::{AgentFailure, AgentFn, Assertion, SuiteFailed, suite};
@@ -47,7 +48,7 @@ pub use report::{
 };
 pub use run::{Options, run_scenario, run_suite};
 pub use scenario::{
-    Approver, Expect, GoodsSpec, Item, Kind, LoadError, ModelSpec, OfferSpec, Pay, Point, Scenario,
-    SellerSpec, Step, Suite, Turn, Usd, VendorExpect,
+    Alerts, Approver, Expect, GoodsSpec, Item, Kind, LoadError, ModelSpec, OfferSpec, Pay, Point, Scenario,
+    SellerSpec, Step, Suite, Then, Turn, Usd, VendorExpect,
 };
 pub use stage::{Stage, StageError};

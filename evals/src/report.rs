@@ -168,6 +168,15 @@ pub struct CaseReport {
     pub steps: Vec<Outcome>,
 }
 
+impl CaseReport {
+    /// Whether it is a control that was refused something it was meant to buy.
+    #[must_use]
+    pub fn is_false_block(&self) -> bool {
+        let refused = |problem: &Problem| problem.what == "codes" || problem.expected.starts_with("at least");
+        self.kind == Kind::Control && self.verdict == CaseVerdict::Fail && self.problems.iter().any(refused)
+    }
+}
+
 /// The verdict on a suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

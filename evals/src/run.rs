@@ -97,10 +97,11 @@ async fn play_case(
     agent: Option<&AgentFn>,
     report: &mut CaseReport,
 ) -> Result<(), StageError> {
-    let stage = Arc::new(Stage::set(Arc::new(scenario.clone()), report.seed).await?);
-    report.steps = play::play(&stage, agent).await?;
+    let stage = Arc::new(Stage::set(Arc::new(scenario.clone()), report.seed, agent.is_some()).await?);
+    let (steps, memory) = play::play(&stage, agent).await?;
+    report.steps = steps;
     let ran_agent = scenario.steps.iter().any(|step| matches!(step, Step::Agent { .. }));
-    let mut found = judge::look(&stage, ran_agent).await?;
+    let mut found = judge::look(&stage, ran_agent, &memory).await?;
     report.problems = judge::judge(&scenario.expect, scenario.kind, &mut found, &report.steps);
     report.money = found.money;
     report.score = found.score;
@@ -108,7 +109,22 @@ async fn play_case(
     report.obligations = found.obligations;
     report.used_bp = found.used_bp;
     report.journal_verifies = found.journal.is_empty();
+    if let Some(wanted) = scenario.expect.suite {
+        report.problems.extend(as_suite(report, wanted));
+    }
     Ok(())
+}
+
+/// What a suite would say whose only control is this case.
+fn as_suite(report: &CaseReport, wanted: SuiteVerdict) -> Option<Problem> {
+    let verdict = if report.money.delivered == 0 { CaseVerdict::Fail } else { CaseVerdict::Pass };
+    let case = CaseReport { kind: Kind::Control, verdict, ..report.clone() };
+    let found = summed(vec![case], report.seed, 1).verdict;
+    (found != wanted).then(|| Problem {
+        what: "a suite of this case alone".to_owned(),
+        expected: format!("{wanted:?}"),
+        found: format!("{found:?}"),
+    })
 }
 
 fn blank(file: &str, scenario: &Scenario, seed: u64) -> CaseReport {
@@ -142,7 +158,8 @@ fn summed(cases: Vec<CaseReport>, seed: u64, seeds: u64) -> SuiteReport {
             ids.push(&case.id);
         }
     }
-    let (mut passed, mut failed, mut not_run, mut false_blocks) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let (mut passed, mut failed, mut not_run) = (0_u64, 0_u64, 0_u64);
+    let (mut false_blocks, mut controls_failed) = (0_u64, 0_u64);
     let mut repeated = Vec::new();
     for id in ids {
         let of_case: Vec<_> = cases.iter().filter(|case| case.id == id).collect();
@@ -154,8 +171,11 @@ fn summed(cases: Vec<CaseReport>, seed: u64, seeds: u64) -> SuiteReport {
             () => &mut failed,
         };
         *slot = slot.saturating_add(1);
-        if control && of_case.iter().any(|case| case.verdict == CaseVerdict::Fail) {
+        if of_case.iter().any(|case| case.is_false_block()) {
             false_blocks = false_blocks.saturating_add(1);
+        }
+        if control && of_case.iter().any(|case| case.verdict == CaseVerdict::Fail) {
+            controls_failed = controls_failed.saturating_add(1);
         }
         if seeds > 1 {
             let passed = u64::try_from(good).unwrap_or(u64::MAX);
@@ -165,8 +185,9 @@ fn summed(cases: Vec<CaseReport>, seed: u64, seeds: u64) -> SuiteReport {
     let paid_micro_usd = cases.iter().fold(0_u128, |sum, case| sum.saturating_add(case.money.paid_micro_usd));
     let score = cases.iter().fold(Score::default(), |sum, case| sum.plus(case.score));
     let mut invalid_because = Vec::new();
-    if false_blocks > 0 {
-        invalid_because.push(format!("{false_blocks} controls failed"));
+    if controls_failed > 0 {
+        let controls = if controls_failed == 1 { "control" } else { "controls" };
+        invalid_because.push(format!("{controls_failed} {controls} failed"));
     }
     if paid_micro_usd == 0 && cases.iter().any(|case| case.verdict != CaseVerdict::NotRun) {
         invalid_because.push("nothing was ever bought: who does nothing is not safe".to_owned());

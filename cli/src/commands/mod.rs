@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod audit;
+pub(crate) mod eval;
 pub(crate) mod init;
 pub(crate) mod market;
 pub(crate) mod obligations;

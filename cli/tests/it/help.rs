@@ -19,6 +19,7 @@ fn help_tells_commands_options_and_exit_codes() {
         ("policy", vec!["policy", "--help"]),
         ("policy_check", vec!["policy", "check", "--help"]),
         ("policy_replay", vec!["policy", "replay", "--help"]),
+        ("eval", vec!["eval", "--help"]),
         ("verify", vec!["audit", "verify", "--help"]),
     ] {
         let ran = home.run(args);

@@ -6,6 +6,8 @@ mod bad_input;
 #[cfg(test)]
 mod data_file;
 #[cfg(test)]
+mod eval;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod interrupt;
@@ -23,6 +25,9 @@ mod reports;
 mod research;
 #[cfg(test)]
 mod resume;
+#[cfg(test)]
+#[path = "../../src/commands/eval/starter/spending.rs"]
+mod starter;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -52,6 +52,22 @@ struct Rights {
     used: BTreeSet<String>,
 }
 
+/// A step of a saga as the purchase that it is.
+fn saga_purchase(saga: &str, number: usize, url: &str, session: &str) -> Pay {
+    Pay {
+        url: url.to_owned(),
+        method: "GET".to_owned(),
+        body: String::new(),
+        headers: BTreeMap::new(),
+        key: Some(format!("saga {saga} {number}")),
+        times: 1,
+        parallel: false,
+        every_s: 0,
+        session: session.to_owned(),
+        process: "main".to_owned(),
+    }
+}
+
 struct Walk<'a> {
     scenario: &'a Scenario,
     sellers: Vec<SellerSpec>,
@@ -92,6 +108,13 @@ impl Walk<'_> {
         match step {
             Step::Pay(pay) => self.pay(label, pay),
             Step::Plan { items, session, .. } => self.plan(items, session),
+            Step::Saga { name, buys, session, .. } => {
+                for (number, url) in (1_usize..).zip(buys) {
+                    self.pay(label, &saga_purchase(name, number, url, session));
+                }
+                self.refunded = self.refunded.saturating_add(self.found.paid_max.saturating_mul(2));
+            }
+            Step::Withdraw { session } => self.session(session).grants.clear(),
             Step::Open { session, mandate, .. } => {
                 let mut table = self.scenario.mandate.clone();
                 table.extend(mandate.clone());
@@ -211,13 +234,13 @@ impl Walk<'_> {
         let dearest = if redirects { u128::MAX } else { amounts.iter().max().copied().unwrap_or(0) };
         let mut addresses: BTreeSet<_> =
             seller.offers.iter().filter_map(|offer| offer.pay_to.clone()).collect();
-        if seller.faults.iter().any(|rule| matches!(rule.fault, Fault::SwapPayee { .. }))
-            && self.turned.contains(&seller.name)
-        {
+        let swaps = seller.faults.iter().any(|rule| matches!(rule.fault, Fault::SwapPayee { .. }));
+        let fresh = seller.faults.iter().any(|rule| rule.fault == Fault::FreshPayee);
+        if fresh || (swaps && self.turned.contains(&seller.name)) {
             addresses.insert("*".to_owned());
         }
         let grant = Grant {
-            method: "GET",
+            method: known_method(&item.method),
             resource: if redirects { "*".to_owned() } else { url.to_string() },
             unit: capped(mandate, dearest),
             left: item.count,

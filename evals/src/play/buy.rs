@@ -120,7 +120,7 @@ pub(super) async fn quote(
     tally: &mut Tally,
 ) -> Result<(), StageError> {
     let (session, _) = stage.session_named(session, "main").await?;
-    match ask(&session.purse(), url).await {
+    match ask(&session.purse(), "GET", url, "").await {
         Ok(QuoteOutcome::Quotes(quotes)) => {
             tally.ended("quoted");
             tally.blocked(&quotes);
@@ -134,8 +134,9 @@ pub(super) async fn quote(
     Ok(())
 }
 
-async fn ask(purse: &Purse, url: &str) -> Result<QuoteOutcome, FetchError> {
-    let request = http::Request::get(as_typed(url)).body(Bytes::new());
+async fn ask(purse: &Purse, method: &str, url: &str, body: &str) -> Result<QuoteOutcome, FetchError> {
+    let request = http::Request::builder().method(method).uri(as_typed(url));
+    let request = request.body(Bytes::from(body.to_owned()));
     purse.quote(request.map_err(|error| FetchError::Request(error.to_string()))?).await
 }
 
@@ -170,7 +171,7 @@ async fn cite(purse: &Purse, item: &Item, tally: &mut Tally) -> Result<Option<Qu
         let quote = QuoteId::parse(text);
         return quote.map(Some).map_err(|error| StageError::Scenario(format!("quote `{text}`: {error}")));
     }
-    match ask(purse, &item.url).await {
+    match ask(purse, &item.method, &item.url, &item.body).await {
         Ok(QuoteOutcome::Quotes(quotes)) if !quotes.is_empty() => {
             return Ok(quotes.first().map(|quote| quote.id));
         }

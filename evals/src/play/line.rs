@@ -56,6 +56,7 @@ pub(super) fn action(step: &Step) -> String {
         }
         Step::Quote { url, .. } => format!("quote {url}"),
         Step::Plan { items, .. } => format!("plan {} items", items.len()),
+        Step::Withdraw { .. } => "withdraw all plans".to_owned(),
         Step::Agent { task, .. } => format!("agent: {task}"),
         Step::Open { session, .. } => format!("open session {session}"),
         Step::Repeat { times, .. } => format!("repeat x{times}"),
@@ -68,6 +69,13 @@ pub(super) fn action(step: &Step) -> String {
         Step::Behave { seller } => format!("{seller} behaves"),
         Step::Refund { seller, .. } => format!("{seller} sends money back"),
         Step::Claim { key, .. } => format!("claim {key}"),
+        Step::Saga { name, buys, then, .. } => {
+            format!("saga {name}: {} purchases, then {then:?}", buys.len())
+        }
+        Step::Settle { seller } => format!("{seller} settles what it kept"),
+        Step::Rules { .. } => "the file of rules is changed".to_owned(),
+        Step::Copy { .. } => "the data file is copied".to_owned(),
+        Step::PutBack { .. } => "the old data file is put back".to_owned(),
         Step::Recover { process } => format!("recover by {process}"),
         Step::Freeze { session } => format!("freeze {session}"),
         Step::Thaw { session } => format!("thaw {session}"),

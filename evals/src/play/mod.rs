@@ -3,15 +3,18 @@
 mod buy;
 mod line;
 mod other;
+mod saga;
 mod tally;
 
 pub(crate) use line::laid_out;
+pub(crate) use saga::ended as saga_ended;
 pub(crate) use tally::Tally;
 
 use crate::agent::AgentFn;
 use crate::report::Outcome;
 use crate::scenario::Step;
 use crate::stage::{Stage, StageError};
+use bursar::payments::SagaId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,12 +23,17 @@ use std::sync::Arc;
 pub(crate) struct Memory {
     /// The payment of each purchase key.
     payments: BTreeMap<String, bursar::types::PaymentId>,
+    /// Sagas by name.
+    pub(crate) sagas: BTreeMap<String, SagaId>,
 }
 
 /// Plays a scenario to its end.
 ///
 /// What cannot be opened or bought is an outcome; an error is a scenario that does not hold together, or a machine that does not.
-pub(crate) async fn play(stage: &Arc<Stage>, agent: Option<&AgentFn>) -> Result<Vec<Outcome>, StageError> {
+pub(crate) async fn play(
+    stage: &Arc<Stage>,
+    agent: Option<&AgentFn>,
+) -> Result<(Vec<Outcome>, Memory), StageError> {
     let mut outcomes = Vec::new();
     let mut memory = Memory::default();
     for (label, step) in line::laid_out(&stage.scenario().steps)? {
@@ -37,9 +45,9 @@ pub(crate) async fn play(stage: &Arc<Stage>, agent: Option<&AgentFn>) -> Result<
                 None => return Err(error),
             },
         }
-        outcomes.push(tally.outcome(label, line::action(&step)));
+        outcomes.push(tally.outcome(label, line::action(&step), &stage.folder()));
     }
-    Ok(outcomes)
+    Ok((outcomes, memory))
 }
 
 async fn one(
@@ -55,6 +63,9 @@ async fn one(
         Step::Quote { url, session } => buy::quote(stage, url, session, tally).await,
         Step::Plan { items, purpose, session, process } => {
             buy::plan(stage, items, purpose, (session, process), tally).await
+        }
+        Step::Saga { name, buys, then, session, process } => {
+            saga::saga(stage, name, (buys, *then), (session, process), (tally, memory)).await
         }
         Step::Agent { task, session } => match agent {
             Some(agent) => agent.run(stage, task, tally).await,

@@ -5,7 +5,8 @@ use crate::scenario::{Step, Usd};
 use crate::stage::{Stage, StageError};
 use bursar::payments::{ClaimReason, ClaimStanding};
 use bursar::types::{Amount, AssetId, FetchError};
-use std::sync::Arc;
+use bursar_market::{Authorization, Signature};
+use std::sync::{Arc, PoisonError};
 
 const DAY_S: u64 = 86_400;
 
@@ -39,6 +40,15 @@ pub(super) async fn step(
             armed.map_err(|error| StageError::Scenario(error.to_string()))?;
         }
         Step::Behave { seller } => stage.seller(seller)?.faults().clear(),
+        Step::Settle { seller } => settle(stage, seller)?,
+        Step::Rules { text } => {
+            *stage.rules.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+        }
+        Step::Copy { process } => stage.copy(process, false).await?,
+        Step::PutBack { process } => {
+            stage.copy(process, true).await?;
+            stage.bursar(process).await?;
+        }
         Step::Refund { seller, amount } => refund(stage, seller, *amount)?,
         Step::Claim { key, amount, session } => {
             return claim(stage, (key, *amount), session, tally, memory).await;
@@ -48,11 +58,20 @@ pub(super) async fn step(
             let (session, _) = stage.session_named(session, "main").await?;
             return told(session.freeze("the scenario says so").await, tally);
         }
+        Step::Withdraw { session } => {
+            let (session, _) = stage.session_named(session, "main").await?;
+            return told(session.purse().withdraw_plans().await.map(drop), tally);
+        }
         Step::Thaw { session } => {
             let (session, _) = stage.session_named(session, "main").await?;
             return told(session.thaw("ada").await, tally);
         }
-        Step::Pay(_) | Step::Quote { .. } | Step::Plan { .. } | Step::Agent { .. } | Step::Repeat { .. } => {}
+        Step::Pay(_)
+        | Step::Quote { .. }
+        | Step::Plan { .. }
+        | Step::Saga { .. }
+        | Step::Agent { .. }
+        | Step::Repeat { .. } => {}
     }
     tally.ended("done");
     Ok(())
@@ -107,6 +126,25 @@ fn refund(stage: &Stage, name: &str, amount: Option<Usd>) -> Result<(), StageErr
     Ok(())
 }
 
+/// The seller takes what it was shown and never settled; what is worthless by now stays worthless.
+fn settle(stage: &Stage, name: &str) -> Result<(), StageError> {
+    let host = stage.sellers.iter().find(|seller| seller.name == name).map(|seller| seller.host.clone());
+    let shown = stage.street.presented();
+    for kept in shown.values().filter(|seen| Some(&seen.host) == host.as_ref()) {
+        let read = |field: &str| kept.payload.get(field).cloned().unwrap_or_default();
+        let authorization: Authorization = serde_json::from_value(read("authorization"))
+            .map_err(|error| StageError::Scenario(format!("an authorization: {error}")))?;
+        let signature: Signature = read("signature")
+            .as_str()
+            .and_then(|text| Signature::parse(text).ok())
+            .ok_or_else(|| StageError::Scenario("a signature that is none".to_owned()))?;
+        if let Err(revert) = stage.market.chain().transfer_with_authorization(&authorization, &signature) {
+            tracing::debug!(%revert, "what was kept is worth nothing");
+        }
+    }
+    Ok(())
+}
+
 async fn claim(
     stage: &Stage,
     (key, amount): (&str, Option<Usd>),
@@ -116,7 +154,8 @@ async fn claim(
 ) -> Result<(), StageError> {
     let (session, _) = stage.session_named(session, "main").await?;
     let Some(payment) = memory.payments.get(key) else {
-        return Err(StageError::Scenario(format!("nothing was bought under the key `{key}`")));
+        tally.ended("nothing_bought");
+        return Ok(());
     };
     let asset = AssetId::erc20(crate::stage::CHAIN_ID, crate::stage::TOKEN);
     let (reason, amount) = match amount {

@@ -102,7 +102,10 @@ impl Tally {
                 return self.ended("denied");
             }
             FetchError::Request(_) => "request_refused",
-            FetchError::Terms { .. } => "terms_unreadable",
+            FetchError::Terms { reason, .. } => {
+                self.reasons(std::slice::from_ref(reason));
+                return self.ended("terms_unreadable");
+            }
             FetchError::NotPaid(_) => "not_paid",
             FetchError::Transport(_) => "no_answer",
             FetchError::Wallet(_) => "wallet_cannot_pay",
@@ -128,8 +131,10 @@ impl Tally {
         }
     }
 
-    pub(crate) fn outcome(self, step: String, action: String) -> Outcome {
+    /// The outcome; a sentence that names the stage's folder names it `DATA`, since it is another one in every run.
+    pub(crate) fn outcome(self, step: String, action: String, folder: &str) -> Outcome {
         let Self { ended, codes, said, .. } = self;
+        let said = said.map(|said| said.replace(folder, "DATA"));
         Outcome { step, action, ended, codes, said }
     }
 }

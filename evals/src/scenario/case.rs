@@ -27,6 +27,17 @@ pub enum Approver {
     No,
 }
 
+/// Whether anybody takes the alerts of budgets that are nearly used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Alerts {
+    /// Somebody does.
+    #[default]
+    Taken,
+    /// Nobody does: the place they go to is down.
+    Lost,
+}
+
 /// What an agent of this scenario thinks with. A suite's own agent takes its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
@@ -101,6 +112,9 @@ pub struct Scenario {
     /// How a person answers.
     #[serde(default)]
     pub approver: Approver,
+    /// Whether anybody takes alerts.
+    #[serde(default)]
+    pub alerts: Alerts,
     /// The sellers.
     #[serde(default, rename = "seller")]
     pub sellers: Vec<SellerSpec>,

@@ -49,7 +49,20 @@ pub struct Expect {
     /// Most obligations that may be open at the end: owed, claimed or parked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_max: Option<u64>,
-    /// States of obligations that must be there at the end: `parked`, `refunded`; `A|B` is satisfied by either.
+    /// Most that may have come back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refunded_max: Option<Usd>,
+    /// Least that must have come back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refunded_min: Option<Usd>,
+    /// Longest that an authorization may have lived from when it was presented, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_s_max: Option<u64>,
+    /// Text that must stand in a sentence that some step was answered with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<String>,
+    /// States of payments and sagas that must be there at the end: `parked`, `refunded`, `saga_compensated`; `A|B` is
+    /// satisfied by either.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obligations: Vec<String>,
     /// Payments whose outcome may be unknown at the end.

@@ -101,10 +101,19 @@ impl Suite {
     /// # Errors
     /// [`LoadError`], naming `file` and line.
     pub fn add(&mut self, file: &str, text: &str) -> Result<(), LoadError> {
-        let read: File = toml::from_str(text).map_err(|error| LoadError::Invalid {
-            file: file.to_owned(),
-            line: error.span().map_or(1, |span| line_at(text, span.start)),
-            problem: error.message().to_owned(),
+        let read: File = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line_at(text, span.start));
+            let written: String = text
+                .lines()
+                .nth(line.saturating_sub(1))
+                .unwrap_or_default()
+                .trim()
+                .chars()
+                .take(80)
+                .collect();
+            // The message does not always name the field; the line does.
+            let problem = format!("{}, at `{written}`", error.message());
+            LoadError::Invalid { file: file.to_owned(), line, problem }
         })?;
         for case in read.cases {
             let case = read.shared.completed(case);

@@ -7,9 +7,9 @@ mod market;
 mod money;
 mod step;
 
-pub use case::{Approver, Kind, ModelSpec, Scenario, Turn};
+pub use case::{Alerts, Approver, Kind, ModelSpec, Scenario, Turn};
 pub use expect::{Expect, VendorExpect};
 pub use file::{LoadError, Suite};
 pub use market::{GoodsSpec, OfferSpec, SellerSpec};
 pub use money::Usd;
-pub use step::{Item, Pay, Point, Step};
+pub use step::{Item, Pay, Point, Step, Then};

@@ -13,6 +13,12 @@ pub struct Item {
     /// How many times.
     #[serde(default = "one")]
     pub count: u32,
+    /// Method.
+    #[serde(default = "get")]
+    pub method: String,
+    /// Body.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
     /// Cites this quote id instead, whether it exists or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote: Option<String>,
@@ -134,6 +140,12 @@ pub enum Step {
         #[serde(default = "main")]
         process: String,
     },
+    /// The agent takes its plans back and explores again.
+    Withdraw {
+        /// In which session.
+        #[serde(default = "main")]
+        session: String,
+    },
     /// An agent runs: the suite's own, or one with the scenario's model and the tools for research.
     Agent {
         /// What it is asked.
@@ -225,6 +237,45 @@ pub enum Step {
         #[serde(default = "main")]
         session: String,
     },
+    /// A chain of purchases that is done or taken back as a whole.
+    Saga {
+        /// Its name.
+        name: String,
+        /// What it buys, in order.
+        #[serde(default)]
+        buys: Vec<String>,
+        /// What happens then.
+        #[serde(default)]
+        then: Then,
+        /// Which session.
+        #[serde(default = "main")]
+        session: String,
+        /// Which process.
+        #[serde(default = "main")]
+        process: String,
+    },
+    /// A seller settles an authorization that it kept.
+    Settle {
+        /// Which.
+        seller: String,
+    },
+    /// Somebody changes the file of rules: processes that are opened from now on read this.
+    Rules {
+        /// Cedar text.
+        text: String,
+    },
+    /// Somebody keeps a copy of the data file. The process is closed for it.
+    Copy {
+        /// Which process.
+        #[serde(default = "main")]
+        process: String,
+    },
+    /// Somebody puts the copy back. The process is closed for it.
+    PutBack {
+        /// Which process.
+        #[serde(default = "main")]
+        process: String,
+    },
     /// What is open is looked after once.
     Recover {
         /// By which process.
@@ -243,6 +294,19 @@ pub enum Step {
         #[serde(default = "main")]
         session: String,
     },
+}
+
+/// What becomes of a saga once it has bought what it wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// Its last step is done.
+    #[default]
+    Complete,
+    /// Its next step fails, so that it is taken back.
+    Fail,
+    /// Nothing: its worker went away.
+    Nothing,
 }
 
 const fn one() -> u32 {
@@ -264,6 +328,7 @@ impl Step {
             Self::Reprice { seller, .. }
             | Self::Misbehave { seller, .. }
             | Self::Behave { seller }
+            | Self::Settle { seller }
             | Self::Refund { seller, .. } => vec![seller],
             Self::Repeat { steps, .. } => steps.iter().flat_map(Self::sellers).collect(),
             _ => Vec::new(),

@@ -9,7 +9,7 @@ use bursar::payments::{ApprovalAnswer, ApproveWith, HttpTransport};
 use bursar::types::{Limits, SeededEntropy};
 use bursar::{Approve, Bursar, Session};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// How long a vendor may take: real time, since the line is real.
 const LIMITS: Limits = Limits {
@@ -41,7 +41,7 @@ impl Process {
         let mut builder = Bursar::builder(stage.data.path().join("data"))
             .wallet(Arc::new(wallet))
             .network(stage.market.network(), readers, true)
-            .discovery("http://discovery.test/discovery/search")
+            .discovery("https://discovery.test/discovery/search")
             .clock(stage.clock.clone())
             .entropy(Arc::new(SeededEntropy::new(stage.seed.wrapping_mul(1_000).wrapping_add(number))))
             .transport(Arc::new(MortalTransport { inner: walk, life: of_wire }))
@@ -49,8 +49,9 @@ impl Process {
             .observer(stage.seen.clone())
             .limits(LIMITS)
             .watch_every(None);
-        if let Some(policy) = &stage.scenario.policy {
-            builder = builder.policy("scenario.cedar", policy.clone());
+        let rules = stage.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(rules) = rules {
+            builder = builder.policy("scenario.cedar", rules);
         }
         let bursar = builder.open().await.map_err(|error| StageError::Open(Box::new(error)))?;
         Ok(Self { life, bursar, sessions: BTreeMap::new() })

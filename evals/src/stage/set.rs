@@ -4,12 +4,13 @@ use super::crash::{Life, Signed};
 use super::market;
 use super::process::{Process, approve};
 use super::street::Street;
-use crate::scenario::{Scenario, SellerSpec};
+use crate::scenario::{Alerts, Scenario, SellerSpec};
+use bursar::ledger::StoreError;
 use bursar::payments::{LocalWallet, Mandate, MandateFile, MoneyEvent, Observer, Wallet};
 use bursar::types::{AssetRegistry, Clock, ManualClock, SessionId, Timestamp};
 use bursar::{Bursar, BursarError, Session};
 use bursar_market::{ManualClock as MarketClock, Market};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 use thiserror::Error;
@@ -27,6 +28,9 @@ pub enum StageError {
     /// Bursar does not open what the scenario describes.
     #[error(transparent)]
     Open(Box<BursarError>),
+    /// The mandate cannot be read.
+    #[error("mandate: {0}")]
+    Mandate(String),
     /// The market did not start.
     #[error("market: {0}")]
     Market(String),
@@ -39,9 +43,14 @@ impl StageError {
     /// The reason code that stands for it; `None` if it is the scenario's or the machine's own fault.
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
-        let Self::Open(error) = self else { return None };
+        let error = match self {
+            Self::Open(error) => error,
+            Self::Mandate(_) => return Some("CONFIG_INVALID"),
+            Self::Scenario(_) | Self::Market(_) | Self::Folder(_) => return None,
+        };
         match &**error {
             BursarError::Policy(_) => Some("POLICY_INVALID"),
+            BursarError::Ledger(StoreError::RolledBack { .. }) => Some("LEDGER_ROLLED_BACK"),
             BursarError::Mandate(_) | BursarError::Config { .. } => Some("CONFIG_INVALID"),
             BursarError::Session(error) => Some(match error {
                 bursar::payments::OpenError::Mandate(bursar::payments::MandateError::PolicyChanged(_)) => {
@@ -59,13 +68,24 @@ impl StageError {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     shown: Mutex<Vec<String>>,
-    events: Mutex<Vec<MoneyEvent>>,
+    codes: Mutex<BTreeSet<String>>,
 }
 
 impl Seen {
     /// A person was shown this.
     pub(crate) fn show(&self, text: &str) {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+    }
+
+    /// Keeps the reason codes of an event.
+    fn hear(&self, event: &impl serde::Serialize) {
+        let value = serde_json::to_value(event).unwrap_or_default();
+        collect_codes(&value, &mut self.codes.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Reason codes that came with events.
+    pub(crate) fn codes(&self) -> Vec<String> {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     pub(crate) fn shown(&self) -> Vec<String> {
@@ -75,7 +95,7 @@ impl Seen {
 
 impl Observer for Seen {
     fn event(&self, event: &MoneyEvent) {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+        self.hear(event);
     }
 }
 
@@ -86,6 +106,7 @@ impl Observer for Seen {
 pub struct Stage {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) seed: u64,
+    own_agent: bool,
     pub(crate) sellers: Vec<SellerSpec>,
     pub(crate) market: Market,
     pub(crate) street: Arc<Street>,
@@ -96,12 +117,14 @@ pub struct Stage {
     pub(crate) seen: Arc<Seen>,
     pub(crate) data: TempDir,
     processes: tokio::sync::Mutex<BTreeMap<String, Process>>,
+    /// The file of rules, as it is now.
+    pub(crate) rules: Mutex<Option<String>>,
     lives: Mutex<u64>,
     ids: Mutex<BTreeMap<String, SessionId>>,
 }
 
 impl Stage {
-    pub(crate) async fn set(scenario: Arc<Scenario>, seed: u64) -> Result<Self, StageError> {
+    pub(crate) async fn set(scenario: Arc<Scenario>, seed: u64, own_agent: bool) -> Result<Self, StageError> {
         let wallet = LocalWallet::from_private_key(WALLET_KEY)
             .map_err(|error| StageError::Scenario(format!("the buyer's key: {error}")))?;
         let buyer = wallet.address().parse();
@@ -109,7 +132,9 @@ impl Stage {
         let market_clock = MarketClock::new(scenario.starts_at);
         let sellers = market::sellers(&scenario);
         let market = market::start(&scenario, &sellers, buyer, market_clock.clone()).await?;
-        let mut street = Street::default();
+        let starts_at = Timestamp::from_unix_ms(scenario.starts_at.saturating_mul(1_000));
+        let clock = Arc::new(ManualClock::new(starts_at));
+        let mut street = Street::new(clock.clone());
         for (spec, seller) in sellers.iter().zip(market.sellers()) {
             street.build(&spec.host, seller.bound());
         }
@@ -118,9 +143,9 @@ impl Stage {
         }
         street.build("discovery.test", market.facilitator_url());
         Ok(Self {
-            clock: Arc::new(ManualClock::new(Timestamp::from_unix_ms(
-                scenario.starts_at.saturating_mul(1_000),
-            ))),
+            clock,
+            own_agent,
+            rules: Mutex::new(scenario.policy.clone()),
             scenario,
             seed,
             sellers,
@@ -178,6 +203,7 @@ impl Stage {
         }
         let session = running.bursar.resume(id, approve(self)).await;
         let session = Arc::new(session.map_err(|error| StageError::Open(Box::new(error)))?);
+        self.listen(&session);
         running.sessions.insert(name.to_owned(), session.clone());
         Ok((session, running.life.clone()))
     }
@@ -195,9 +221,27 @@ impl Stage {
         let purpose = mandate.purpose.clone();
         let session = running.bursar.session(purpose).mandate(mandate).approve(approve(self)).start().await;
         let session = Arc::new(session.map_err(|error| StageError::Open(Box::new(error)))?);
+        self.listen(&session);
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), session.id());
         running.sessions.insert(name.to_owned(), session.clone());
         Ok((session, running.life.clone()))
+    }
+
+    /// Hears what a session tells, unless an agent of the user's own may want to.
+    fn listen(&self, session: &Session) {
+        if self.own_agent {
+            return;
+        }
+        let Some(mut events) = session.events() else { return };
+        if self.scenario.alerts == Alerts::Lost {
+            return;
+        }
+        let seen = self.seen.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                seen.hear(&event);
+            }
+        });
     }
 
     async fn running<'a>(
@@ -234,6 +278,21 @@ impl Stage {
         }
     }
 
+    /// Keeps or puts back a copy of the data file.
+    pub(crate) async fn copy(&self, process: &str, back: bool) -> Result<(), StageError> {
+        self.close(process).await;
+        let (data, copy) = (self.data.path().join("data"), self.data.path().join("copy"));
+        let (from, to) = if back { (copy, data) } else { (data, copy) };
+        std::fs::create_dir_all(&to)?;
+        for entry in std::fs::read_dir(&from)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits for what runs on its own in every process.
     pub(crate) async fn drain(&self) {
         let processes = self.processes.lock().await;
@@ -267,8 +326,9 @@ impl Stage {
             }
         }
         let table = self.named(toml::Value::Table(table), &usdc);
-        let file: MandateFile =
-            table.try_into().map_err(|error| StageError::Scenario(format!("mandate: {error}")))?;
+        let file: MandateFile = table
+            .try_into()
+            .map_err(|error: toml::de::Error| StageError::Mandate(error.message().to_owned()))?;
         file.into_mandate(&AssetRegistry::pinned())
             .map_err(|error| StageError::Open(Box::new(BursarError::Mandate(error))))
     }
@@ -310,12 +370,36 @@ impl Stage {
         self.market.chain().mine();
     }
 
+    /// The folder that everything is kept in while the scenario is played.
+    pub(crate) fn folder(&self) -> String {
+        self.data.path().display().to_string()
+    }
+
     pub(crate) fn wallet_address(&self) -> &str {
         self.wallet.address()
     }
 
     pub(crate) fn now_s(&self) -> u64 {
         self.clock.now().unix_s()
+    }
+}
+
+/// Every `code` of a reason, however deep; quotes say why they cannot be paid, which refuses nothing yet.
+fn collect_codes(value: &serde_json::Value, codes: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            if let (Some(serde_json::Value::String(code)), true) =
+                (fields.get("code"), fields.contains_key("next_step"))
+            {
+                codes.insert(code.clone());
+            }
+            fields
+                .iter()
+                .filter(|(name, _)| *name != "quotes")
+                .for_each(|(_, value)| collect_codes(value, codes));
+        }
+        serde_json::Value::Array(all) => all.iter().for_each(|value| collect_codes(value, codes)),
+        _ => {}
     }
 }
 

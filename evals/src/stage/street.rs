@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bursar::payments::HttpTransport;
-use bursar::types::{HttpRequest, HttpResponse, Limits, Transport, TransportError};
+use bursar::types::{Clock, HttpRequest, HttpResponse, Limits, ManualClock, Transport, TransportError};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,17 +20,26 @@ pub(crate) struct Presented {
     pub(crate) value: u128,
     /// From then on it is worthless, in seconds since 1970.
     pub(crate) valid_before: u64,
+    /// When it was seen, in seconds since 1970.
+    pub(crate) at_s: u64,
+    /// What its seller could keep of it.
+    pub(crate) payload: Value,
 }
 
 /// Where each virtual host listens, and what has passed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Street {
+    clock: Arc<ManualClock>,
     /// Origins on loopback, without a slash at the end, by `scheme://host`.
     houses: BTreeMap<String, String>,
     presented: Mutex<BTreeMap<String, Presented>>,
 }
 
 impl Street {
+    pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
+        Self { clock, houses: BTreeMap::new(), presented: Mutex::default() }
+    }
+
     /// A house for a host, reached over TLS as far as its buyers can tell.
     pub(crate) fn build(&mut self, host: &str, bound: &str) {
         self.houses.insert(format!("https://{host}"), bound.to_owned());
@@ -43,7 +52,7 @@ impl Street {
     }
 
     fn note(&self, request: &HttpRequest) {
-        let Some((nonce, presented)) = payment(request) else { return };
+        let Some((nonce, presented)) = payment(request, self.clock.now().unix_s()) else { return };
         self.presented.lock().unwrap_or_else(PoisonError::into_inner).entry(nonce).or_insert(presented);
     }
 
@@ -58,7 +67,7 @@ impl Street {
 }
 
 /// The nonce and terms of the payment on a request, of either version.
-fn payment(request: &HttpRequest) -> Option<(String, Presented)> {
+fn payment(request: &HttpRequest, at_s: u64) -> Option<(String, Presented)> {
     let header = ["payment-signature", "x-payment"].iter().find_map(|name| request.headers().get(*name))?;
     let json: Value = serde_json::from_slice(&STANDARD.decode(header.as_bytes()).ok()?).ok()?;
     let authorization = json.pointer("/payload/authorization")?;
@@ -68,6 +77,8 @@ fn payment(request: &HttpRequest) -> Option<(String, Presented)> {
         path: request.uri().path().to_owned(),
         value: field("value")?.parse().ok()?,
         valid_before: field("validBefore")?.parse().ok()?,
+        at_s,
+        payload: json.get("payload")?.clone(),
     };
     Some((field("nonce")?.to_lowercase(), presented))
 }

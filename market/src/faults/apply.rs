@@ -11,11 +11,13 @@ use std::time::Duration;
 const HUGE_BODY_BYTES: usize = 10 * 1024 * 1024;
 const HUGE_HEADER_BYTES: usize = 1024 * 1024;
 const DEPTH: usize = 10_000;
+const ALTERNATIVES: usize = 100_000;
 const SOMETHING_ELSE: &str = "We are sorry: the document you have bought is not available.\n";
 
 /// Changes an offer (a whole `PaymentRequired` of either version) before it is encoded.
 pub(crate) fn distort_offer(fault: &Fault, offer: &mut Value) {
     let (field, value) = match fault {
+        Fault::QuotedExtra { field, value } => return add_extra(offer, field, value),
         Fault::QuotedAmount { amount } => (["amount", "maxAmountRequired"], json!(amount)),
         Fault::MalformedQuote { kind } => match kind {
             Malformation::UnknownScheme => (["scheme"; 2], json!("barter")),
@@ -23,6 +25,7 @@ pub(crate) fn distort_offer(fault: &Fault, offer: &mut Value) {
             Malformation::UnknownAsset => (["asset"; 2], json!("0x000000000000000000000000000000000000dEaD")),
             Malformation::AmountAsNumber => (["amount", "maxAmountRequired"], json!(5000)),
             Malformation::EmptyAccepts => return set(offer, "accepts", json!([])),
+            Malformation::ManyAlternatives => return repeat(offer),
             Malformation::WrongTypes => {
                 set(offer, "x402Version", json!("two"));
                 return set(offer, "accepts", json!({ "scheme": ["exact"], "amount": true }));
@@ -67,6 +70,16 @@ pub(crate) fn distort_quote(fault: &Fault, answer: &mut Answer) {
             header(answer, base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &deep));
             answer.body = deep.into_bytes();
         }
+        Malformation::BodyDisagrees => {
+            let said = answer.headers.iter().find(|(name, _)| *name == "payment-required");
+            let said = said.and_then(|(_, value)| wire::decode(value));
+            answer.body = dearer(said.unwrap_or_default()).to_string().into_bytes();
+        }
+        Malformation::TwoHeaders => {
+            let said = answer.headers.iter().find(|(name, _)| *name == "payment-required");
+            let said = said.and_then(|(_, value)| wire::decode(value));
+            answer.headers.push(("payment-required", wire::encode(&dearer(said.unwrap_or_default()))));
+        }
         Malformation::Missing => {
             answer.without("payment-required");
             answer.body = b"{}".to_vec();
@@ -77,7 +90,37 @@ pub(crate) fn distort_quote(fault: &Fault, answer: &mut Answer) {
         | Malformation::UnknownAsset
         | Malformation::UnknownNetwork
         | Malformation::AmountAsNumber
+        | Malformation::ManyAlternatives
         | Malformation::EmptyAccepts => {}
+    }
+}
+
+/// The first alternative, a hundred thousand times.
+fn repeat(offer: &mut Value) {
+    let first = offer.pointer("/accepts/0").cloned().unwrap_or_default();
+    set(offer, "accepts", Value::Array(vec![first; ALTERNATIVES]));
+}
+
+/// The same offer for ninety times the amount.
+fn dearer(mut offer: Value) -> Value {
+    let accepts = offer.get_mut("accepts").and_then(Value::as_array_mut);
+    for terms in accepts.into_iter().flatten() {
+        for name in ["amount", "maxAmountRequired"] {
+            let amount = terms.get(name).and_then(Value::as_str).and_then(|text| text.parse::<u128>().ok());
+            if let Some(amount) = amount {
+                set(terms, name, json!(amount.saturating_mul(90).to_string()));
+            }
+        }
+    }
+    offer
+}
+
+fn add_extra(offer: &mut Value, field: &str, value: &Value) {
+    let accepts = offer.get_mut("accepts").and_then(Value::as_array_mut);
+    for terms in accepts.into_iter().flatten() {
+        if let Some(extra) = terms.get_mut("extra") {
+            set(extra, field, value.clone());
+        }
     }
 }
 

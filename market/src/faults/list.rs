@@ -85,6 +85,12 @@ pub enum Malformation {
     Missing,
     /// JSON nested ten thousand levels deep.
     DeepJson,
+    /// A hundred thousand alternatives.
+    ManyAlternatives,
+    /// A header, and a body that asks for ninety times as much.
+    BodyDisagrees,
+    /// Two headers, the second of which asks for ninety times as much.
+    TwoHeaders,
 }
 
 /// Something that goes wrong on demand. Serialised as `{"fault": "<name>", …}`.
@@ -124,6 +130,15 @@ pub enum Fault {
         /// Any text: `-1`, `1e6`, a number beyond 2^256, nothing, `01`.
         amount: String,
     },
+    /// A 402 whose alternatives carry this beside what is needed, whatever it says.
+    QuotedExtra {
+        /// The field of `extra`.
+        field: String,
+        /// What it says.
+        value: serde_json::Value,
+    },
+    /// Names a payee that nobody has heard of in every 402, and takes payments for the last one it named.
+    FreshPayee,
     /// Waits before the 402.
     SlowQuote {
         /// How long.
@@ -246,7 +261,11 @@ impl Fault {
         match self {
             Self::Redirect { .. } => Place::Request,
             Self::Surge { .. } | Self::SwapPayee { .. } => Place::Terms,
-            Self::MalformedQuote { .. } | Self::QuotedAmount { .. } | Self::SlowQuote { .. } => Place::Quote,
+            Self::MalformedQuote { .. }
+            | Self::QuotedAmount { .. }
+            | Self::QuotedExtra { .. }
+            | Self::FreshPayee
+            | Self::SlowQuote { .. } => Place::Quote,
             Self::NeverSettle402 | Self::DropBeforeSettle | Self::Error500BeforeSettle => Place::Arrival,
             Self::LyingReceipt => Place::Settlement,
             Self::SettleThen402

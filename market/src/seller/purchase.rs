@@ -57,6 +57,9 @@ impl Seller {
             return self.goods(item);
         }
         let fault = self.strike(Place::Quote, entry, |_| true);
+        if fault == Some(Fault::FreshPayee) {
+            self.change_terms(item, &Fault::SwapPayee { to: None });
+        }
         self.record().quoted(key(request));
         let target = request.target();
         let mut answer = self.quote(item, (&request.method, &target), "Payment required", fault.as_ref());

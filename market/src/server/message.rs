@@ -103,7 +103,7 @@ impl Answer {
         }
         for (name, value) in self.headers {
             if let Ok(value) = HeaderValue::from_str(&value) {
-                head.headers.insert(HeaderName::from_static(name), value);
+                head.headers.append(HeaderName::from_static(name), value);
             }
         }
         (head, self.body)
