@@ -199,7 +199,7 @@ impl SessionBuilder {
     }
 }
 
-const fn narrowing(approve: &Approve) -> PlanApproval {
+pub(crate) const fn narrowing(approve: &Approve) -> PlanApproval {
     match approve {
         Approve::Rule | Approve::Elsewhere(_) => PlanApproval::Rule,
         Approve::Ask(_) => PlanApproval::Ask,
@@ -207,7 +207,7 @@ const fn narrowing(approve: &Approve) -> PlanApproval {
     }
 }
 
-fn hooks(approve: Approve) -> (SessionHooks, EventStream, bursar_agent_core::EventSender) {
+pub(crate) fn hooks(approve: Approve) -> (SessionHooks, EventStream, bursar_agent_core::EventSender) {
     let (money, money_events) = tokio::sync::mpsc::unbounded_channel();
     let (sender, runs) = bursar_agent_core::events();
     let approval = narrowing(&approve);

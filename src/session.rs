@@ -2,11 +2,12 @@
 
 use crate::after::LookAfter;
 use crate::event::EventStream;
-use crate::handle::Bursar;
+use crate::handle::{Bursar, hooks, narrowing};
 use bursar_agent_core::{Cancel, EventSender, RunContext};
 use bursar_memory::Library;
 use bursar_payments::{
-    Approver, ClaimReason, ClaimStanding, GivenUp, Saga, SagaError, SagaOptions, SessionPurse,
+    Approver, ClaimReason, ClaimStanding, DelegateError, GivenUp, Mandate, Saga, SagaError, SagaOptions,
+    SessionPurse,
 };
 use bursar_types::{Amount, AssetRegistry, FetchError, PaymentId, Purse, SessionId};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,6 +97,45 @@ impl Session {
     /// [`FetchError::Ledger`]: it may or may not be thawed; call again.
     pub async fn thaw(&self, by: &str) -> Result<(), FetchError> {
         self.purse.thaw(by).await
+    }
+
+    /// Opens a session for a helper, under a mandate cut from this one's: see [`SessionPurse::delegate`]. `approve` narrows it
+    /// further.
+    ///
+    /// # Errors
+    /// [`DelegateError::Widened`] names the field that is wider than here.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example(session: bursar::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// use bursar::{Amount, Approve, Asset};
+    /// let tenth = Amount::parse_decimal(&Asset::micro_usd(), "0.10")?;
+    /// let scout = session.mandate().await?.child("scout").cap_session(tenth);
+    /// let scout = session.delegate(scout, Approve::Rule).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn delegate(&self, mut mandate: Mandate, approve: Approve) -> Result<Self, DelegateError> {
+        mandate.approval = mandate.approval.strictest(narrowing(&approve));
+        let (hooks, events, sender) = hooks(approve);
+        let purse = self.purse.delegate(mandate, hooks).await?;
+        Ok(Self::new(self.bursar.clone(), purse, events, sender))
+    }
+
+    /// The mandate it spends under.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`].
+    pub async fn mandate(&self) -> Result<Mandate, FetchError> {
+        self.purse.mandate().await
+    }
+
+    /// Takes the mandate back, for good: this session, and all that were delegated from it, sign nothing any more.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`]: it may or may not be revoked; call again.
+    pub async fn revoke(&self, by: &str) -> Result<(), FetchError> {
+        self.purse.revoke(by).await
     }
 
     /// Asks money back for a payment: the whole price, or `amount` of it. What was bought with it may have been used: a use is

@@ -33,7 +33,7 @@ pub use egress::Egress;
 pub use events::{AlertError, Alerts, GateReached, MoneyEvent, NoObserver, Observer};
 pub use mandate::{
     AlertRule, BudgetRule, CategoryRule, Counted, Gates, LimitRule, Mandate, MandateError, MandateFile,
-    MandateFileError, MeteredItem, OTHER, PlanApproval, Scope, family_of,
+    MandateFileError, MeteredItem, OTHER, PlanApproval, Scope, Widened, family_of,
 };
 pub use obligation::{
     Claim, Next, Obligation, ObligationEvent, ObligationState, Refund, Remedy, Step, StepResult,
@@ -45,9 +45,9 @@ pub use policy::{
     Policy, PolicyError, PolicyFile, QuoteFacts, RuleEffect, RuleView, Sums, Thresholds, Weighed,
 };
 pub use purse::{
-    ApprovalError, ClaimStanding, Clearance, DecisionRecord, DeskError, GivenUp, OpenApproval, OpenError,
-    OpenObligation, Payments, PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable, Stray,
-    VoidClearance, Watch,
+    ApprovalError, ClaimStanding, Clearance, DecisionRecord, DelegateError, DeskError, GivenUp, OpenApproval,
+    OpenError, OpenObligation, Payments, PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable,
+    Stray, VoidClearance, Watch,
 };
 pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,

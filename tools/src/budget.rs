@@ -49,6 +49,9 @@ pub struct BudgetResult {
     pub spent: Option<String>,
     /// What is held, as text.
     pub held: Option<String>,
+    /// The highest gate that any budget has reached: `none`, `notified`, `tightened` (decide with what there is) or
+    /// `stopped` (nothing more can be bought).
+    pub gate: String,
     /// Items of approved plans that can still be bought.
     pub open_items: Vec<OpenItemView>,
 }
@@ -97,6 +100,7 @@ impl Tool for Budget {
         });
         Ok(BudgetResult {
             phase: standing.phase.to_string(),
+            gate: standing.gate().to_string(),
             left_micro_usd: number(|budget| &budget.left),
             limit_micro_usd: number(|budget| &budget.limit),
             spent_micro_usd: number(|budget| &budget.spent),

@@ -5,12 +5,18 @@ use crate::event::{Delta, RunEvent};
 use crate::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelTurn, Retry, TurnFold};
 use crate::record::Record;
 use crate::report::RunError;
-use bursar_types::Digest;
+use bursar_types::{Digest, GateLevel};
 use std::time::Duration;
 use tracing::Instrument;
 
 /// How long to wait before a turn that took too long is tried again.
 const AFTER_TIME_OUT_MS: u64 = 1_000;
+
+/// Said to the model while a budget is past its second gate.
+const TIGHT: &str =
+    "Most of a budget is spent. Decide with what you have: buy only what the answer cannot do without.";
+/// Said to the model while a budget is used up.
+const SPENT: &str = "A budget is used up: nothing more can be bought. Decide with what you have.";
 
 impl Driver<'_> {
     /// Calls the model and records what came of it; nothing, if the run was interrupted.
@@ -61,7 +67,7 @@ impl Driver<'_> {
 
     async fn turn(&self, turn: u32) -> Result<ModelTurn, ModelError> {
         let request = ModelRequest {
-            system: self.agent.instructions.clone(),
+            system: self.instructions().await,
             messages: self.run.messages().to_vec(),
             tools: self.agent.tools.specs().cloned().collect(),
             run: self.run.id(),
@@ -76,6 +82,21 @@ impl Driver<'_> {
             fold.push(event)?;
         }
         Ok(fold.finish()?)
+    }
+
+    /// The agent's instructions, with what its budgets say once one of them is tight. It is read anew each turn, so it is true
+    /// when it is said; the agent cannot talk it away, and it is no part of the conversation.
+    async fn instructions(&self) -> String {
+        let own = &self.agent.instructions;
+        let Some(purse) = &self.context.purse else { return own.clone() };
+        // Whether money is left is the purse's to say when it is asked to pay; this is only advice.
+        let Ok(standing) = purse.standing().await else { return own.clone() };
+        let advice = match standing.gate() {
+            GateLevel::None | GateLevel::Notified => return own.clone(),
+            GateLevel::Tightened => TIGHT,
+            GateLevel::Stopped => SPENT,
+        };
+        if own.is_empty() { advice.to_owned() } else { format!("{own}\n\n{advice}") }
     }
 
     fn show(&self, turn: u32, event: &ModelEvent) {

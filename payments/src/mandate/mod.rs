@@ -5,6 +5,7 @@ mod category;
 mod check;
 mod family;
 mod file;
+mod narrow;
 
 pub(crate) use budget::window_words;
 pub use budget::{AlertRule, BudgetRule, Counted, Gates, LimitRule, Scope};
@@ -13,6 +14,7 @@ pub use check::MandateError;
 pub(crate) use check::window_key;
 pub use family::family_of;
 pub use file::{MandateFile, MandateFileError};
+pub use narrow::Widened;
 
 use crate::approval::{PinnedKey, PublicKey};
 use crate::hosts;

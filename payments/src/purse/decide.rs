@@ -139,6 +139,8 @@ impl SessionPurse {
             let allowed = match choice {
                 Choice::Allowed(allowed) => allowed,
                 Choice::Asks { terms, record, said } => {
+                    // A person may take long; others need not wait for that.
+                    drop(turn.take());
                     self.record_decision(&record).await?;
                     if let Some((given, _)) = state.given_for(ask.payment, now) {
                         let why = "the rules ask about more than was answered";

@@ -9,6 +9,7 @@ mod book;
 mod budgets;
 mod clearance;
 mod decide;
+mod delegate;
 mod desk;
 mod dispute;
 mod flight;
@@ -36,6 +37,7 @@ mod withdraw;
 pub use approvals::{ApprovalError, OpenApproval};
 pub(crate) use budgets::Part;
 pub use clearance::{Clearance, Signable, VoidClearance};
+pub use delegate::DelegateError;
 pub use desk::{DeskError, OpenObligation};
 pub use inflow::Stray;
 pub use open::{OpenError, PaymentsParts, SessionHooks};
@@ -196,13 +198,13 @@ impl SessionPurse {
 
     /// Tells watchers if the phase is another one now.
     async fn note_phase(&self) {
-        let Ok(standing) = self.standing_now().await else { return };
+        let Ok(to) = self.phase_now().await else { return };
         let from = {
             let Ok(mut last) = self.last_phase.lock() else { return };
-            std::mem::replace(&mut *last, standing.phase)
+            std::mem::replace(&mut *last, to)
         };
-        if from != standing.phase {
-            self.tell(&MoneyEvent::PhaseChanged { from, to: standing.phase });
+        if from != to {
+            self.tell(&MoneyEvent::PhaseChanged { from, to });
         }
     }
 
@@ -292,13 +294,13 @@ impl Buyer for TaskBuyer {
 impl Gate for SessionPurse {
     async fn decide(&self, action: &Action) -> Result<Decision, GateError> {
         let failed = |error| GateError(Box::new(error));
-        let standing = self.standing_now().await.map_err(failed)?;
+        let phase = self.phase_now().await.map_err(failed)?;
         let state = self.state().await.map_err(failed)?;
         let facts = Facts::Call(CallFacts {
             actor: self.actor.clone(),
             tool: action.tool.clone(),
             effect: action.effect,
-            phase: standing.phase,
+            phase,
             arguments: action.arguments,
         });
         let weighed = self.weigh(&state, &facts, &[]);

@@ -207,7 +207,7 @@ impl Payments {
                 return Err(OpenError::NoPeg(asset.clone()));
             }
         }
-        if above.is_some_and(|above| above.depth() >= DEPTH_MAX) {
+        if above.is_some_and(|above| above.depth() > DEPTH_MAX) {
             return Err(OpenError::TooDeep);
         }
         let session = SessionId::random(&*self.0.entropy);

@@ -8,7 +8,7 @@ use crate::plan::ItemTerms;
 use crate::reasons;
 use crate::session::{SessionState, phase};
 use bursar_ledger::{AccountOp, Budget, BudgetState, Line, Require, Transaction};
-use bursar_types::{Amount, BudgetStanding, FetchError, OpenItem, PlanItemId, Standing, Timestamp};
+use bursar_types::{Amount, BudgetStanding, FetchError, OpenItem, Phase, PlanItemId, Standing, Timestamp};
 use std::collections::BTreeMap;
 
 /// The counts that decisions see are rounded up to this many basis points, so that a hold elsewhere forces a new decision
@@ -114,6 +114,14 @@ impl SessionPurse {
             counts.used.insert(item.id, bought.saturating_add(held));
         }
         Ok(counts)
+    }
+
+    /// The session's phase.
+    pub(super) async fn phase_now(&self) -> Result<Phase, FetchError> {
+        let state = self.state().await?;
+        let now = self.shared.clock.now();
+        let counts = self.counts(&state, now).await?;
+        Ok(phase(&state, &counts.bought, now))
     }
 
     /// Where the session stands.

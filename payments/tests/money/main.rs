@@ -12,10 +12,13 @@ mod attacked;
 mod attacks;
 mod buys;
 mod claims;
+mod delegates;
 mod faults;
 mod governs;
 mod hostile;
+mod limits;
 mod machine;
+mod rails;
 mod rules;
 #[path = "../rail/server.rs"]
 mod server;

@@ -56,6 +56,8 @@ pub(crate) struct Setup {
     pub(crate) seller: SellerConfig,
     pub(crate) readable: bool,
     pub(crate) documents: Vec<SourceDocument>,
+    /// How many more sellers there are, each at a host and with a payee of its own.
+    pub(crate) others: usize,
 }
 
 impl Default for Setup {
@@ -63,7 +65,7 @@ impl Default for Setup {
         let seller = SellerConfig::new("Docs").pricing(bursar_market::Pricing::flat(1_000));
         let documents = ["alpha", "beta", "gamma"]
             .map(|name| SourceDocument::new(format!("{name}.md"), format!("# {name}\n\nText of {name}.\n")));
-        Self { funds: 1_000_000, seller, readable: true, documents: documents.to_vec() }
+        Self { funds: 1_000_000, seller, readable: true, documents: documents.to_vec(), others: 0 }
     }
 }
 
@@ -75,8 +77,13 @@ impl World {
     pub(crate) async fn with(setup: Setup) -> Self {
         let wallet = Arc::new(LocalWallet::from_private_key(KEY).unwrap());
         let market_clock = MarketClock::new(START_S);
-        let market = Market::builder()
-            .add_seller(setup.seller.documents(setup.documents))
+        let other = |n| {
+            let seller = SellerConfig::new(format!("Other {n}"));
+            seller.pricing(bursar_market::Pricing::flat(1_000)).documents(setup.documents.clone())
+        };
+        let builder = Market::builder().add_seller(setup.seller.documents(setup.documents.clone()));
+        let market = (0..setup.others)
+            .fold(builder, |builder, n| builder.add_seller(other(n)))
             .buyer_funds(address(wallet.address()), setup.funds)
             .clock(TimeSource::Manual(market_clock.clone()))
             .start()

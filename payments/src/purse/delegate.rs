@@ -1,0 +1,72 @@
+//! Delegation: a session under a mandate that is cut from another session's.
+
+use super::{OpenError, Payments, SessionHooks, SessionPurse};
+use crate::mandate::{Mandate, Widened};
+use crate::session::SessionEvent;
+use bursar_types::{FetchError, Reason};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Why nothing was delegated.
+#[derive(Debug, Error)]
+pub enum DelegateError {
+    /// The mandate allows what the session's own does not.
+    #[error(transparent)]
+    Widened(#[from] Widened),
+    /// The session, or one above it, stands still.
+    #[error("{0}")]
+    Stopped(Reason),
+    /// The session could not be read.
+    #[error(transparent)]
+    Money(#[from] FetchError),
+    /// The new session could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl SessionPurse {
+    /// Opens a session for a helper under a mandate that is cut from this one's, such as [`Mandate::child`] makes.
+    ///
+    /// The new session begins to explore: it has no plans, but for the metered items that its mandate names. Whatever it
+    /// spends counts in every budget and limit of this session too, so that all helpers together cannot pass them; and
+    /// while this session is frozen, expired or revoked, it sets nothing aside and signs nothing.
+    ///
+    /// # Errors
+    /// [`DelegateError::Widened`] names the field that is wider than here.
+    ///
+    /// # Idempotency
+    /// None: each call opens another session.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves at most a session that nobody holds.
+    pub async fn delegate(&self, mandate: Mandate, hooks: SessionHooks) -> Result<Arc<Self>, DelegateError> {
+        let lineage = self.lineage().await?;
+        if let Some(reason) = lineage.stopped(self.shared.clock.now()) {
+            return Err(DelegateError::Stopped(reason));
+        }
+        mandate.narrower_than(&lineage.own().mandate)?;
+        // A dry run delegates dry runs.
+        let hooks = SessionHooks { approval: self.hooks.approval.strictest(hooks.approval), ..hooks };
+        Ok(Payments(self.shared.clone()).begin(mandate, Some(&lineage), hooks).await?)
+    }
+
+    /// The mandate it spends under.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`].
+    pub async fn mandate(&self) -> Result<Mandate, FetchError> {
+        Ok(self.state().await?.mandate.clone())
+    }
+
+    /// Takes the mandate back, for good: this session, and all that were delegated from it, sign nothing any more. What was
+    /// signed already is settled, and not presented again.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`]: it may or may not be revoked; call again.
+    ///
+    /// # Idempotency
+    /// Revoking again changes nothing.
+    pub async fn revoke(&self, by: impl Into<String>) -> Result<(), FetchError> {
+        self.append_session_event(&SessionEvent::Revoked { by: by.into() }).await
+    }
+}
