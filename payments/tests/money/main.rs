@@ -18,6 +18,7 @@ mod governs;
 mod hostile;
 mod limits;
 mod machine;
+mod processes;
 mod rails;
 mod rules;
 #[path = "../rail/server.rs"]

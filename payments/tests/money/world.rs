@@ -13,6 +13,8 @@ use bursar_types::{
     Untrusted,
 };
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -91,7 +93,7 @@ impl World {
             .unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix_ms(START_S * 1_000)));
         let data = tempfile::tempdir().unwrap();
-        let parts = parts(&market, &data, &clock, &wallet, setup.readable, 1);
+        let parts = parts(&Place::of(&market, &data, setup.readable), &clock, &wallet, 1);
         let ledger = parts.ledger.clone();
         let usdc = parts
             .registry
@@ -120,7 +122,13 @@ impl World {
 
     /// What another process over the same data file is made of.
     pub(crate) fn parts(&self, seed: u64) -> PaymentsParts {
-        parts(&self.market, &self.data, &self.clock, &self.wallet, true, seed)
+        parts(&Place::of(&self.market, &self.data, true), &self.clock, &self.wallet, seed)
+    }
+
+    /// What another process has to know; it is as patient as a machine with many of them needs.
+    pub(crate) fn place(&self) -> Place {
+        let now_ms = self.now().unix_ms();
+        Place { now_ms, timeout_ms: 60_000, ..Place::of(&self.market, &self.data, true) }
     }
 
     /// The buyer's clock alone, which need not be right.
@@ -213,30 +221,64 @@ impl World {
     }
 }
 
-fn parts(
-    market: &Market,
-    data: &TempDir,
-    clock: &Arc<ManualClock>,
-    wallet: &Arc<LocalWallet>,
+/// What another process has to know to pay in this world.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Place {
+    chain_id: u64,
+    token: String,
+    decimals: u8,
+    name: String,
+    version: String,
+    network: String,
+    rpc_url: String,
+    data: PathBuf,
+    now_ms: u64,
     readable: bool,
-    seed: u64,
-) -> PaymentsParts {
-    let token = market.token();
+    timeout_ms: u64,
+}
+
+impl Place {
+    fn of(market: &Market, data: &TempDir, readable: bool) -> Self {
+        let token = market.token();
+        Self {
+            chain_id: token.chain_id,
+            token: token.address.to_string(),
+            decimals: token.decimals,
+            name: token.name.clone(),
+            version: token.version.clone(),
+            network: market.network(),
+            rpc_url: market.rpc_url().to_owned(),
+            data: data.path().to_owned(),
+            now_ms: START_S * 1_000,
+            readable,
+            timeout_ms: 2_000,
+        }
+    }
+
+    /// What payments are made of here, with a clock that stands still.
+    pub(crate) fn parts(&self, seed: u64) -> PaymentsParts {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_unix_ms(self.now_ms)));
+        let wallet = Arc::new(LocalWallet::from_private_key(KEY).unwrap());
+        parts(self, &clock, &wallet, seed)
+    }
+}
+
+fn parts(place: &Place, clock: &Arc<ManualClock>, wallet: &Arc<LocalWallet>, seed: u64) -> PaymentsParts {
     let mut registry = AssetRegistry::pinned();
     registry.insert(Asset::stablecoin(
-        token.chain_id,
-        &token.address.to_string(),
+        place.chain_id,
+        &place.token,
         "USDC",
-        token.decimals,
-        (&token.name, &token.version),
+        place.decimals,
+        (&place.name, &place.version),
         false,
     ));
     let registry = Arc::new(registry);
     let entropy = Arc::new(SeededEntropy::new(seed));
     let clock: Arc<dyn Clock> = clock.clone();
     let options = SqliteOptions::new(
-        data.path().join("ledger.sqlite"),
-        data.path().join("mark"),
+        place.data.join("ledger.sqlite"),
+        place.data.join("mark"),
         clock.clone(),
         entropy.clone(),
     );
@@ -244,13 +286,13 @@ fn parts(
     let egress = Egress::internet().and_loopback();
     let transport = Arc::new(HttpTransport::guarded(egress).unwrap());
     let reader = NetworkReader {
-        network: market.network(),
-        rpc_urls: vec![market.rpc_url().to_owned()],
+        network: place.network.clone(),
+        rpc_urls: vec![place.rpc_url.clone()],
         finality: Finality::Latest,
     };
     let rail: Arc<dyn Rail> = Arc::new(X402::new(X402Options {
         assets: registry.clone(),
-        networks: if readable { vec![reader] } else { vec![] },
+        networks: if place.readable { vec![reader] } else { vec![] },
         transport: transport.clone(),
         payer: wallet.address().to_owned(),
         quote_ttl_ms: 600_000,
@@ -265,7 +307,7 @@ fn parts(
         registry,
         clock,
         entropy,
-        limits: Limits { timeout_ms: 2_000, ..Limits::default() },
+        limits: Limits { timeout_ms: place.timeout_ms, ..Limits::default() },
         recovery: RecoveryRules::default(),
     }
 }
