@@ -35,9 +35,9 @@ fn an_alternative_that_cannot_be_paid_says_why_and_hides_no_other() {
     let two_to_256 = "115792089237316195423570985008687907853269984665640564039457584007913129639936";
     let two_to_128 = "340282366920938463463374607431768211456";
     let cases = [
-        ("UNREADABLE_TERMS", json!(1)),
-        ("UNREADABLE_TERMS", json!("exact")),
-        ("UNREADABLE_TERMS", json!(null)),
+        ("TERMS_UNREADABLE", json!(1)),
+        ("TERMS_UNREADABLE", json!("exact")),
+        ("TERMS_UNREADABLE", json!(null)),
         ("UNKNOWN_SCHEME", with("scheme", json!("upto"))),
         ("UNKNOWN_SCHEME", with("scheme", json!("Exact"))),
         ("UNKNOWN_SCHEME", with("scheme", json!(["exact"]))),
@@ -130,7 +130,7 @@ fn a_duplicate_key_is_not_read_as_either() {
     let twice = good().to_string().replacen('{', r#"{"amount":"1","#, 1);
     let words = format!(r#"{{"x402Version":2,"accepts":[{twice}]}}"#);
     let offers = offers("/x", &v2(&words)).unwrap();
-    assert_eq!(offers[0].quote.blocked.as_ref().unwrap().code, "UNREADABLE_TERMS");
+    assert_eq!(offers[0].quote.blocked.as_ref().unwrap().code, "TERMS_UNREADABLE");
 }
 
 #[test]

@@ -241,7 +241,7 @@ fn quote_id(request: &HttpRequest, url: &str, terms: Digest) -> QuoteId {
 fn requirement(accepted: &RawValue) -> Result<Requirement, Reason> {
     serde_json::from_str(accepted.get()).map_err(|error| {
         Reason::new(
-            "UNREADABLE_TERMS",
+            "TERMS_UNREADABLE",
             format!("one alternative cannot be read: {error}"),
             "use another alternative, or tell the vendor",
         )
