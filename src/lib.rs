@@ -30,6 +30,8 @@ mod event;
 mod handle;
 mod mark;
 pub mod models;
+#[cfg(unix)]
+pub mod remote;
 pub mod report;
 mod session;
 mod system;
@@ -43,6 +45,8 @@ pub use config::{
 pub use error::BursarError;
 pub use event::{Event, EventStream};
 pub use handle::{Bursar, SessionBuilder};
+#[cfg(unix)]
+pub use remote::{PurseServer, PurseSocket, RemoteError, RemoteSession};
 pub use session::{Approve, Session};
 pub use system::{SystemClock, SystemEntropy};
 

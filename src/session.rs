@@ -53,6 +53,11 @@ impl Session {
         self.purse.session()
     }
 
+    #[cfg(unix)]
+    pub(crate) fn session_purse(&self) -> Arc<SessionPurse> {
+        self.purse.clone()
+    }
+
     /// The purse: for code without an agent, and what agents get.
     #[must_use]
     pub fn purse(&self) -> Purse {

@@ -1,10 +1,16 @@
 //! Tools for agents that may pay.
 
-pub use bursar_tools::{Brief, BriefCitation, BriefUse};
+pub use bursar_tools::{Brief, BriefCitation, BriefUse, ChildEnvironment};
 pub use bursar_tools::{Budget, Fetch, Finish, GetQuotes, ProposePlan, Recall, ResearchError, SearchMarket};
 
 use crate::session::Session;
 use bursar_agent_core::ToolSet;
+
+/// What programs that a tool starts find in their environment: of this process's own variables those that hold no secret.
+#[must_use]
+pub fn child_environment() -> ChildEnvironment {
+    ChildEnvironment::of(std::env::vars_os())
+}
 
 /// The tools of a research agent over a session: search, quotes, plan, fetch, recall, budget, finish.
 ///

@@ -164,6 +164,10 @@ pub(crate) enum CliError {
         /// The folder.
         path: PathBuf,
     },
+    /// The purse cannot be served.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Purse(bursar::RemoteError),
     /// There is no such session.
     #[error("there is no session `{0}` in this data folder")]
     NoSession(String),
@@ -218,6 +222,8 @@ impl CliError {
             | Self::Suite(_)
             | Self::NoCase(_)
             | Self::Address(_) => 2,
+            #[cfg(unix)]
+            Self::Purse(_) => 2,
         }
     }
 

@@ -82,6 +82,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Init(args) => commands::init::run(&args),
                 Command::Policy(command) => commands::policy::run(command).await,
                 Command::Eval(args) => commands::eval::run(args).await,
+                #[cfg(unix)]
+                Command::Purse(args) => commands::purse::run(args).await,
                 Command::Audit(AuditCommand::Verify(args)) => commands::audit::verify(args).await,
             }
         }),

@@ -123,3 +123,24 @@ fn there_is_one_http_client_one_tls_and_one_sqlite() {
         assert!(versions.len() <= 1, "{name} is there as {versions:?}");
     }
 }
+
+#[test]
+fn tools_start_programs_only_with_a_scrubbed_environment() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut open: Vec<_> = ["types", "ledger", "payments", "agent-core", "memory", "tools"]
+        .map(|floor| root.join(floor).join("src"))
+        .into();
+    open.push(root.join("src"));
+    let mut found = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if std::fs::read_to_string(&path).unwrap().contains("Command::new(") {
+                found.push(path.strip_prefix(root).unwrap().display().to_string());
+            }
+        }
+    }
+    assert_eq!(found, ["tools/src/child.rs"], "`ChildEnvironment::command` is the only way");
+}

@@ -10,3 +10,6 @@ mod claims;
 mod examples;
 mod house;
 mod readme;
+mod reasons;
+#[cfg(unix)]
+mod remote;

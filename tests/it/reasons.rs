@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 const SOURCES: [&str; 6] = ["types/src", "ledger/src", "payments/src", "tools/src", "agent-core/src", "src"];
 /// Texts in capitals that are no codes.
 const NO_CODES: [&str; 3] = ["BURSAR_WALLET_PASSWORD", "LC_ALL", "LC_CTYPE"];
-/// Codes that are put together as they are needed, by how the list names them.
-const MADE_UP: [&str; 1] = ["HTTP_nnn"];
+/// Codes that are put together as they are needed, or that only the command line says.
+const MADE_UP: [&str; 2] = ["HTTP_nnn", "POLICY_EXAMPLE"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

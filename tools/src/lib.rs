@@ -6,6 +6,7 @@
 
 mod address;
 mod budget;
+mod child;
 mod fetch;
 mod finish;
 mod get_quotes;
@@ -19,6 +20,7 @@ mod testkit;
 
 pub use address::AddressError;
 pub use budget::{Budget, BudgetResult, NoArgs, OpenItemView};
+pub use child::ChildEnvironment;
 pub use fetch::{Fetch, FetchArgs, FetchResult};
 pub use finish::{Brief, BriefCitation, BriefUse, CitationArgs, Evidence, Finish, FinishArgs, UseArgs};
 pub use get_quotes::{GetQuotes, QuoteProblem, QuoteView, QuotesArgs, QuotesResult};

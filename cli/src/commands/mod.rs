@@ -6,6 +6,8 @@ pub(crate) mod init;
 pub(crate) mod market;
 pub(crate) mod obligations;
 pub(crate) mod policy;
+#[cfg(unix)]
+pub(crate) mod purse;
 pub(crate) mod research;
 pub(crate) mod resume;
 pub(crate) mod sessions;

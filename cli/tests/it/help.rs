@@ -20,6 +20,7 @@ fn help_tells_commands_options_and_exit_codes() {
         ("policy_check", vec!["policy", "check", "--help"]),
         ("policy_replay", vec!["policy", "replay", "--help"]),
         ("eval", vec!["eval", "--help"]),
+        ("purse", vec!["purse", "--help"]),
         ("verify", vec!["audit", "verify", "--help"]),
     ] {
         let ran = home.run(args);
