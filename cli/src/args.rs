@@ -9,7 +9,7 @@ pub(crate) use desk::{
     ShowArgs, WatchArgs, WordArgs,
 };
 
-pub(crate) use eval::{EvalAction, EvalArgs, EvalInitArgs};
+pub(crate) use eval::{EvalAction, EvalArgs, EvalInitArgs, ReportFile};
 pub(crate) use policy::{
     AcceptArgs, CheckArgs, ExplainArgs, InitArgs, ListArgs, PolicyCommand, ReplayArgs, ShowPolicyArgs,
 };

@@ -177,6 +177,17 @@ pub(crate) enum CliError {
     /// The suite cannot be read.
     #[error(transparent)]
     Suite(#[from] bursar_evals::LoadError),
+    /// A baseline cannot be read.
+    #[error("`{}`: {source}", path.display())]
+    Baseline {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: bursar_evals::BaselineError,
+    },
+    /// The suite has nothing that could be mutated.
+    #[error("the suite has nothing that could be mutated")]
+    NothingToMutate,
     /// No case of the suite is meant.
     #[error("no case has `{0}` in its id, family or mode")]
     NoCase(String),
@@ -221,6 +232,8 @@ impl CliError {
             | Self::NoBox { .. }
             | Self::Suite(_)
             | Self::NoCase(_)
+            | Self::Baseline { .. }
+            | Self::NothingToMutate
             | Self::Address(_) => 2,
             #[cfg(unix)]
             Self::Purse(_) => 2,
@@ -268,6 +281,7 @@ impl CliError {
             Self::Suite(bursar_evals::LoadError::Read { .. }) => {
                 "name a file or folder of cases; `bursar eval init` writes a first one"
             }
+            Self::Baseline { .. } => "write it anew with --write-baseline",
             Self::NoBox { .. } => "name the configuration with --config",
             Self::Damaged { .. } => "restore it from a backup, or use another folder with --data",
             Self::File { .. } => {

@@ -39,6 +39,7 @@ mod run;
 mod scenario;
 mod side_door;
 mod stage;
+mod weaken;
 
 pub use agent::{AgentFailure, AgentFn, Assertion, SuiteFailed, suite};
 pub use mutate::{Mutant, MutantFailure, MutationOptions, MutationReport, mutant, run_mutants};
@@ -52,3 +53,4 @@ pub use scenario::{
     SellerSpec, Step, Suite, Then, Turn, Usd, VendorExpect,
 };
 pub use stage::{Stage, StageError};
+pub use weaken::{Removed, WeakenOptions, WeakenReport, run_weakened};

@@ -5,7 +5,7 @@ use crate::judge;
 use crate::play;
 use crate::report::{CaseReport, CaseVerdict, Money, Problem, Repeated, Score, SuiteReport, SuiteVerdict};
 use crate::scenario::{Kind, Scenario, Step, Suite};
-use crate::stage::{Stage, StageError};
+use crate::stage::{Floor, Stage, StageError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,7 +34,7 @@ impl Default for Options {
 /// It makes its own runtime: call it outside of one.
 #[must_use]
 pub fn run_scenario(scenario: &Scenario, seed: u64) -> CaseReport {
-    run_case("", scenario, seed, None)
+    run_case("", scenario, seed, None, None)
 }
 
 /// Plays every case of a suite with every seed.
@@ -55,7 +55,7 @@ pub fn run_suite(suite: &Suite, options: &Options) -> SuiteReport {
                     let at = next.fetch_add(1, Ordering::SeqCst);
                     let Some((case, seed)) = jobs.get(at) else { return };
                     let Some((file, scenario)) = suite.cases.get(*case) else { return };
-                    let report = run_case(file, scenario, *seed, options.agent.as_ref());
+                    let report = run_case(file, scenario, *seed, options.agent.as_ref(), None);
                     if let Some(slot) = done.lock().unwrap_or_else(PoisonError::into_inner).get_mut(at) {
                         *slot = Some(report);
                     }
@@ -67,7 +67,18 @@ pub fn run_suite(suite: &Suite, options: &Options) -> SuiteReport {
     summed(cases, options.seed, seeds)
 }
 
-fn run_case(file: &str, scenario: &Scenario, seed: u64, agent: Option<&AgentFn>) -> CaseReport {
+/// The same under rules from which something was taken out.
+pub(crate) fn run_weak(scenario: &Scenario, seed: u64, floor: Option<&Floor>) -> CaseReport {
+    run_case("", scenario, seed, None, floor)
+}
+
+fn run_case(
+    file: &str,
+    scenario: &Scenario,
+    seed: u64,
+    agent: Option<&AgentFn>,
+    floor: Option<&Floor>,
+) -> CaseReport {
     let mut report = blank(file, scenario, seed);
     if let Some(reason) = &scenario.not_run {
         report.verdict = CaseVerdict::NotRun;
@@ -77,7 +88,7 @@ fn run_case(file: &str, scenario: &Scenario, seed: u64, agent: Option<&AgentFn>)
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => {
-            let ended = runtime.block_on(play_case(scenario, agent, &mut report));
+            let ended = runtime.block_on(play_case(scenario, agent, floor, &mut report));
             // A process that died holds tasks that never end; nobody waits for them.
             runtime.shutdown_background();
             ended
@@ -95,9 +106,11 @@ fn run_case(file: &str, scenario: &Scenario, seed: u64, agent: Option<&AgentFn>)
 async fn play_case(
     scenario: &Scenario,
     agent: Option<&AgentFn>,
+    floor: Option<&Floor>,
     report: &mut CaseReport,
 ) -> Result<(), StageError> {
-    let stage = Arc::new(Stage::set(Arc::new(scenario.clone()), report.seed, agent.is_some()).await?);
+    let stage = Stage::set(Arc::new(scenario.clone()), report.seed, agent.is_some()).await?;
+    let stage = Arc::new(stage.under(floor));
     let (steps, memory) = play::play(&stage, agent).await?;
     report.steps = steps;
     let ran_agent = scenario.steps.iter().any(|step| matches!(step, Step::Agent { .. }));

@@ -36,6 +36,7 @@ struct Grant {
     /// Most that one may cost.
     unit: u128,
     left: u32,
+    planned: bool,
     seller: String,
     addresses: BTreeSet<String>,
 }
@@ -114,7 +115,7 @@ impl Walk<'_> {
                 }
                 self.refunded = self.refunded.saturating_add(self.found.paid_max.saturating_mul(2));
             }
-            Step::Withdraw { session } => self.session(session).grants.clear(),
+            Step::Withdraw { session } => self.session(session).grants.retain(|grant| !grant.planned),
             Step::Open { session, mandate, .. } => {
                 let mut table = self.scenario.mandate.clone();
                 table.extend(mandate.clone());
@@ -182,6 +183,7 @@ impl Walk<'_> {
                     .get("count")
                     .and_then(toml::Value::as_integer)
                     .map_or(1, |count| u32::try_from(count).unwrap_or(0)),
+                planned: false,
                 seller: seller.map_or_else(String::new, |seller| seller.name.clone()),
                 addresses: named.map(|address| address.to_string().to_lowercase()).into_iter().collect(),
             });
@@ -244,6 +246,7 @@ impl Walk<'_> {
             resource: if redirects { "*".to_owned() } else { url.to_string() },
             unit: capped(mandate, dearest),
             left: item.count,
+            planned: true,
             seller: seller.name.clone(),
             addresses: addresses.into_iter().map(|text| text.to_lowercase()).collect(),
         };

@@ -8,4 +8,5 @@ mod street;
 
 pub(crate) use crash::Life;
 pub(crate) use market::{CHAIN_ID, TOKEN, payee, range, sellers};
+pub(crate) use set::Floor;
 pub use set::{Stage, StageError};

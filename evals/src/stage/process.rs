@@ -49,6 +49,9 @@ impl Process {
             .observer(stage.seen.clone())
             .limits(LIMITS)
             .watch_every(None);
+        if let Some(floor) = &stage.floor {
+            builder = builder.weakened_rules(floor.to_vec());
+        }
         let rules = stage.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(rules) = rules {
             builder = builder.policy("scenario.cedar", rules);

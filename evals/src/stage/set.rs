@@ -18,6 +18,9 @@ use thiserror::Error;
 /// The buyer's key; worth nothing anywhere.
 pub(crate) const WALLET_KEY: &str = "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
 
+/// Texts that stand for the shipped rules.
+pub(crate) type Floor = Arc<Vec<bursar::payments::PolicyFile>>;
+
 /// Why something could not be put on the stage. A scenario can expect the second.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -107,6 +110,8 @@ pub struct Stage {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) seed: u64,
     own_agent: bool,
+    /// Texts that stand for the shipped rules, where a check is taken out of them.
+    pub(crate) floor: Option<Floor>,
     pub(crate) sellers: Vec<SellerSpec>,
     pub(crate) market: Market,
     pub(crate) street: Arc<Street>,
@@ -145,6 +150,7 @@ impl Stage {
         Ok(Self {
             clock,
             own_agent,
+            floor: None,
             rules: Mutex::new(scenario.policy.clone()),
             scenario,
             seed,
@@ -160,6 +166,12 @@ impl Stage {
             lives: Mutex::default(),
             ids: Mutex::default(),
         })
+    }
+
+    /// The same, with other texts for the shipped rules.
+    pub(crate) fn under(mut self, floor: Option<&Floor>) -> Self {
+        self.floor = floor.cloned();
+        self
     }
 
     /// The scenario that is played.
