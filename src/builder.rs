@@ -46,6 +46,7 @@ pub struct BursarBuilder {
     registry: AssetRegistry,
     policies: Vec<PolicyFile>,
     weakened: Option<Vec<PolicyFile>>,
+    loaded: Option<Arc<Policy>>,
     discovery: Vec<String>,
     mandate: Option<Mandate>,
     clock: Arc<dyn Clock>,
@@ -72,6 +73,7 @@ impl BursarBuilder {
             registry: AssetRegistry::pinned(),
             policies: Vec::new(),
             weakened: None,
+            loaded: None,
             discovery: Vec::new(),
             mandate: None,
             clock: Arc::new(SystemClock),
@@ -195,6 +197,13 @@ impl BursarBuilder {
         self
     }
 
+    /// Uses rules that were loaded before, instead of loading files: for many data files under the same rules. Files that were
+    /// added besides are not read.
+    pub fn loaded_rules(mut self, rules: Arc<Policy>) -> Self {
+        self.loaded = Some(rules);
+        self
+    }
+
     /// Adds a discovery service that agents search.
     pub fn discovery(mut self, url: impl Into<String>) -> Self {
         self.discovery.push(url.into());
@@ -276,10 +285,11 @@ impl BursarBuilder {
     /// [`BursarError`], with the file and what to do.
     pub async fn open(self) -> Result<Bursar, BursarError> {
         let (wallet, binding) = self.wallet.ok_or(BursarError::NoWallet)?;
-        let policy = Arc::new(match &self.weakened {
-            Some(floor) => Policy::weakened(floor, &self.policies)?,
-            None => Policy::load(&self.policies)?,
-        });
+        let policy = match (self.loaded, &self.weakened) {
+            (Some(rules), _) => rules,
+            (None, Some(floor)) => Arc::new(Policy::weakened(floor, &self.policies)?),
+            (None, None) => Arc::new(Policy::load(&self.policies)?),
+        };
         make_private(&self.data).map_err(|source| BursarError::Write { path: self.data.clone(), source })?;
         let mark = mark::of(&self.data, self.mark.as_deref())
             .map_err(|source| BursarError::Write { path: self.data.clone(), source })?;

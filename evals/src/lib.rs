@@ -54,3 +54,7 @@ pub use scenario::{
 };
 pub use stage::{Stage, StageError};
 pub use weaken::{Removed, WeakenOptions, WeakenReport, run_weakened};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

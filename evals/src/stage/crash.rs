@@ -145,7 +145,10 @@ impl Store for MortalLedger {
         let writes = |kind: &str| kinds.iter().any(|written| written == kind);
         self.life.pass(|point| matches!(point, Point::BeforeCommit(kind) if writes(kind))).await;
         let committed = self.inner.commit(transaction).await;
-        self.life.pass(|point| matches!(point, Point::AfterCommit(kind) if writes(kind))).await;
+        // What was refused was not written.
+        if committed.is_ok() {
+            self.life.pass(|point| matches!(point, Point::AfterCommit(kind) if writes(kind))).await;
+        }
         committed
     }
 

@@ -5,11 +5,11 @@ use super::set::{Seen, Stage, StageError};
 use super::street::Walk;
 use crate::scenario::Approver;
 use bursar::ledger::Ledger;
-use bursar::payments::{ApprovalAnswer, ApproveWith, HttpTransport};
+use bursar::payments::{ApprovalAnswer, ApproveWith, HttpTransport, Policy};
 use bursar::types::{Limits, SeededEntropy};
-use bursar::{Approve, Bursar, Session};
+use bursar::{Approve, Bursar, BursarError, Session};
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 /// How long a vendor may take: real time, since the line is real.
 const LIMITS: Limits = Limits {
@@ -53,12 +53,23 @@ impl Process {
             builder = builder.weakened_rules(floor.to_vec());
         }
         let rules = stage.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(rules) = rules {
-            builder = builder.policy("scenario.cedar", rules);
-        }
+        builder = match rules {
+            Some(rules) => builder.policy("scenario.cedar", rules),
+            None => builder.loaded_rules(shipped()?),
+        };
         let bursar = builder.open().await.map_err(|error| StageError::Open(Box::new(error)))?;
         Ok(Self { life, bursar, sessions: BTreeMap::new() })
     }
+}
+
+/// The shipped rules, read once for all cases: reading them takes longer than playing a case.
+fn shipped() -> Result<Arc<Policy>, StageError> {
+    static SHIPPED: OnceLock<Arc<Policy>> = OnceLock::new();
+    if let Some(rules) = SHIPPED.get() {
+        return Ok(rules.clone());
+    }
+    let rules = Policy::shipped().map_err(|error| StageError::Open(Box::new(BursarError::Policy(error))))?;
+    Ok(SHIPPED.get_or_init(|| Arc::new(rules)).clone())
 }
 
 /// How the scenario's person answers.

@@ -70,14 +70,13 @@ fn failed(case: &CaseReport, seeds: u64, text: &mut String) {
             .map(|(how, times)| if *times == 1 { how.clone() } else { format!("{how} x{times}") })
             .collect();
         let codes: Vec<_> = step.codes.iter().map(String::as_str).collect();
-        let codes = codes.join(" ");
+        let told = format!("{} {}", ended.join(", "), codes.join(" "));
         let _ = writeln!(
             text,
-            "    {:<7} {}: {} {}",
+            "    {:<7} {}: {}",
             step.step,
             line(&step.action, 120),
-            ended.join(", "),
-            line(&codes, 120)
+            line(&told, 200).trim_end()
         );
     }
 }
