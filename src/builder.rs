@@ -285,9 +285,9 @@ impl BursarBuilder {
     /// [`BursarError`], with the file and what to do.
     pub async fn open(self) -> Result<Bursar, BursarError> {
         let (wallet, binding) = self.wallet.ok_or(BursarError::NoWallet)?;
-        let policy = match (self.loaded, &self.weakened) {
-            (Some(rules), _) => rules,
-            (None, Some(floor)) => Arc::new(Policy::weakened(floor, &self.policies)?),
+        let policy = match (&self.weakened, self.loaded) {
+            (Some(floor), _) => Arc::new(Policy::weakened(floor, &self.policies)?),
+            (None, Some(rules)) => rules,
             (None, None) => Arc::new(Policy::load(&self.policies)?),
         };
         make_private(&self.data).map_err(|source| BursarError::Write { path: self.data.clone(), source })?;

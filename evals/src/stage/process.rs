@@ -49,14 +49,16 @@ impl Process {
             .observer(stage.seen.clone())
             .limits(LIMITS)
             .watch_every(None);
+        let rules = stage.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if stage.floor.is_none() && rules.is_none() {
+            builder = builder.loaded_rules(shipped()?);
+        }
         if let Some(floor) = &stage.floor {
             builder = builder.weakened_rules(floor.to_vec());
         }
-        let rules = stage.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        builder = match rules {
-            Some(rules) => builder.policy("scenario.cedar", rules),
-            None => builder.loaded_rules(shipped()?),
-        };
+        if let Some(rules) = rules {
+            builder = builder.policy("scenario.cedar", rules);
+        }
         let bursar = builder.open().await.map_err(|error| StageError::Open(Box::new(error)))?;
         Ok(Self { life, bursar, sessions: BTreeMap::new() })
     }
