@@ -61,6 +61,7 @@ pub struct BursarBuilder {
     two_readers_above: Option<Amount>,
     cancel_fees: BTreeMap<String, u128>,
     compensators: Compensators,
+    live: bool,
 }
 
 impl BursarBuilder {
@@ -88,6 +89,7 @@ impl BursarBuilder {
             two_readers_above: Some(Amount::from_atomic(AssetId::micro_usd(), TWO_READERS_ABOVE_MICRO_USD)),
             cancel_fees: BTreeMap::new(),
             compensators: Compensators::default(),
+            live: false,
         }
     }
 
@@ -125,6 +127,7 @@ impl BursarBuilder {
             builder.two_readers_above = Some(amount.map_err(problem)?);
         }
         builder.discovery = config.discovery;
+        builder.live = config.live;
         if config.network_access.loopback {
             builder = builder.reach_loopback();
         }
@@ -207,6 +210,12 @@ impl BursarBuilder {
     /// Adds a discovery service that agents search.
     pub fn discovery(mut self, url: impl Into<String>) -> Self {
         self.discovery.push(url.into());
+        self
+    }
+
+    /// Lets money be spent that is worth something, where the mandate says so too. Off unless it is called.
+    pub const fn live(mut self) -> Self {
+        self.live = true;
         self
     }
 
@@ -340,6 +349,7 @@ impl BursarBuilder {
             recovery: self.recovery,
         };
         let payments = Payments::observed(parts, self.observer);
+        let payments = if self.live { payments.with_live() } else { payments };
         payments.compensators().extend(&self.compensators);
         let recovered = payments.recover().await?;
         let watch = self.watch_every.map(|every| payments.watch(every, log_failure));

@@ -55,6 +55,9 @@ pub struct Config {
     /// Which addresses agents may reach beside the public internet.
     #[serde(default)]
     pub network_access: NetworkAccess,
+    /// Whether money that is worth something may be spent: off unless this says `true`, and the mandate too.
+    #[serde(default)]
+    pub live: bool,
     /// What the user authorised.
     pub mandate: Option<MandateFile>,
 }

@@ -2,6 +2,7 @@
 
 mod desk;
 mod eval;
+mod govern;
 mod policy;
 
 pub(crate) use desk::{
@@ -10,6 +11,9 @@ pub(crate) use desk::{
 };
 
 pub(crate) use eval::{EvalAction, EvalArgs, EvalInitArgs, ReportFile};
+pub(crate) use govern::{
+    AnswerArgs, ApprovalAction, ApprovalsArgs, FreezeArgs, KeyArgs, ServeArgs, ThawArgs,
+};
 pub(crate) use policy::{
     AcceptArgs, CheckArgs, ExplainArgs, InitArgs, ListArgs, PolicyCommand, ReplayArgs, ShowPolicyArgs,
 };
@@ -54,6 +58,9 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     #[cfg(unix)]
     Purse(PurseArgs),
+    Approvals(ApprovalsArgs),
+    Freeze(FreezeArgs),
+    Thaw(ThawArgs),
     /// Checks the journal.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -3,7 +3,7 @@
 use bursar::BursarError;
 use bursar::agent::RunError;
 use bursar::ledger::StoreError;
-use bursar::payments::{DeskError, ExampleError, PolicyError, SagaError};
+use bursar::payments::{ApprovalError, DeskError, ExampleError, KeyFileError, PolicyError, SagaError};
 use bursar_market::MarketError;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -92,6 +92,28 @@ pub(crate) enum CliError {
     /// What a person said about a saga's step was not taken.
     #[error(transparent)]
     Saga(#[from] SagaError),
+    /// An answer to a question was not taken.
+    #[error("{code}: {error}", code = .0.code(), error = .0)]
+    Approval(#[from] ApprovalError),
+    /// An approver's key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// There is no such question, or several begin like this.
+    #[error("{problem}{}", listed(.others))]
+    NoQuestion {
+        /// What is wrong.
+        problem: String,
+        /// What waits, a line each.
+        others: Vec<String>,
+    },
+    /// Answers cannot be taken here.
+    #[error("cannot listen on `{address}`: {problem}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        problem: String,
+    },
     /// A file that would be written over.
     #[error("`{}` exists already, and is not written over", path.display())]
     Exists {
@@ -212,6 +234,7 @@ impl CliError {
             | Self::Runtime(_)
             | Self::Agent(_)
             | Self::Tools(_)
+            | Self::Approval(ApprovalError::Contended | ApprovalError::Ledger(_))
             | Self::Desk(DeskError::Contended | DeskError::Ledger(_))
             | Self::Saga(SagaError::Fenced | SagaError::Ledger(_)) => 1,
             Self::Market(_)
@@ -223,6 +246,10 @@ impl CliError {
             | Self::NotResumed { .. }
             | Self::NoPayment { .. }
             | Self::Desk(_)
+            | Self::Approval(_)
+            | Self::Key(_)
+            | Self::NoQuestion { .. }
+            | Self::Listen { .. }
             | Self::Saga(_)
             | Self::Exists { .. }
             | Self::Initialised { .. }
@@ -270,6 +297,8 @@ impl CliError {
             Self::Saga(_) => {
                 "`bursar obligations` lists the steps that are left to a person; nothing was changed"
             }
+            Self::NoQuestion { .. } => "`bursar approvals list` lists what waits",
+            Self::Listen { .. } => "give an address of this machine, such as 127.0.0.1:8402",
             Self::NoPayment { .. } => "`bursar obligations --all` lists everything there is",
             Self::Exists { .. } => "name a file that does not exist yet",
             Self::Initialised { .. } => "name another folder, or write over it with --force",

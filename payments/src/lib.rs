@@ -7,6 +7,7 @@
 mod approval;
 mod egress;
 mod events;
+mod freeze;
 mod hosts;
 mod mandate;
 mod obligation;
@@ -31,6 +32,7 @@ pub use approval::{
 };
 pub use egress::Egress;
 pub use events::{AlertError, Alerts, GateReached, MoneyEvent, NoObserver, Observer};
+pub use freeze::{Freeze, FreezeScope, ParseScopeError};
 pub use mandate::{
     AlertRule, BudgetRule, CategoryRule, Counted, Gates, LimitRule, Mandate, MandateError, MandateFile,
     MandateFileError, MeteredItem, OTHER, PlanApproval, Scope, Widened, family_of,

@@ -191,6 +191,14 @@ pub(crate) fn approval_refused(by: &str) -> Reason {
     Reason::new("APPROVAL_REFUSED", format!("{by} said no"), "go on without it, or propose a smaller plan")
 }
 
+pub(crate) fn live_off() -> Reason {
+    Reason::new(
+        "LIVE_SWITCHED_OFF",
+        "this would spend real money, and live payments are switched off",
+        "choose an offer on a test network, or ask the operator to switch live payments on",
+    )
+}
+
 pub(crate) fn approval_mismatch(what: &str, approved: &str, found: &str) -> Reason {
     Reason::new(
         "APPROVAL_MISMATCH",

@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
+pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod eval;
+pub(crate) mod freeze;
 pub(crate) mod init;
 pub(crate) mod market;
 pub(crate) mod obligations;

@@ -30,6 +30,11 @@ impl Amounts {
         Self { registry }
     }
 
+    /// The assets it knows.
+    pub(crate) const fn registry(&self) -> &AssetRegistry {
+        &self.registry
+    }
+
     /// `0.014 USDC`.
     pub(crate) fn show(&self, amount: &Amount) -> String {
         self.registry.display(amount)

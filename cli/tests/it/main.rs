@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 #[cfg(test)]
+mod approvals;
 mod bad_input;
 #[cfg(test)]
 mod data_file;

@@ -426,7 +426,7 @@ impl SessionPurse {
             first_time_vendor: paid_before.is_none(),
             vendor_unknown_open: !unknown.is_empty(),
             live,
-            live_enabled: state.mandate.live,
+            live_enabled: self.live_enabled(state),
             upfront_allowed: state.mandate.upfront,
             mandate_expired: state.mandate.expired(now),
             budget_basis_points: spending.budget_basis_points,

@@ -1,8 +1,10 @@
 //! A session with those that delegated to it: what stops one of them stops it too.
 
 use super::budgets::Holder;
+use super::freeze::{Stop, stops};
 use super::open::{OpenError, fold_session};
 use super::{SessionPurse, unavailable};
+use crate::freeze::FreezeScope;
 use crate::reasons;
 use crate::session::SessionState;
 use bursar_ledger::{Ledger, Refusal, Require, StreamId};
@@ -18,12 +20,16 @@ pub(super) const DEPTH_MAX: usize = 8;
 pub(super) struct Lineage {
     own: Arc<SessionState>,
     above: Vec<Arc<SessionState>>,
+    /// Freezes of everybody, of the wallet, and of the agents.
+    stops: Vec<Stop>,
 }
 
 impl Lineage {
     /// A session that begins below the sessions of `above`.
     pub(super) fn new(own: Arc<SessionState>, above: Option<&Self>) -> Self {
-        Self { own, above: above.into_iter().flat_map(Self::states).cloned().collect() }
+        let above = above.into_iter().flat_map(Self::states).cloned().collect();
+        // Whatever it does later reads the freezes.
+        Self { own, above, stops: Vec::new() }
     }
 
     /// Folds every session above `own`, going on from what is known.
@@ -31,6 +37,7 @@ impl Lineage {
         ledger: &Ledger,
         own: Arc<SessionState>,
         known: &Ancestors,
+        wallet: &str,
     ) -> Result<Self, OpenError> {
         let mut above: Vec<Arc<SessionState>> = Vec::new();
         let mut parent = own.parent;
@@ -43,7 +50,15 @@ impl Lineage {
             parent = state.parent;
             above.push(state);
         }
-        Ok(Self { own, above })
+        let mut scopes = vec![FreezeScope::All, FreezeScope::wallet(wallet)];
+        for state in std::iter::once(&own).chain(&above) {
+            let agent = FreezeScope::agent_of(&state.mandate.user, &state.mandate.agent);
+            if !scopes.contains(&agent) {
+                scopes.push(agent);
+            }
+        }
+        let stops = stops(ledger, &scopes).await?;
+        Ok(Self { own, above, stops })
     }
 
     /// The session itself.
@@ -68,6 +83,9 @@ impl Lineage {
 
     /// Why nothing of it may be spent, if one of its sessions stands still.
     pub(super) fn stopped(&self, now: Timestamp) -> Option<Reason> {
+        if self.stops.iter().any(|stop| stop.frozen) {
+            return Some(reasons::frozen());
+        }
         self.states().find_map(|state| {
             if state.revoked.is_some() {
                 return Some(reasons::mandate_revoked());
@@ -79,18 +97,20 @@ impl Lineage {
         })
     }
 
-    /// The conditions that nothing has happened to any of its sessions.
+    /// The conditions that nothing has happened to any of its sessions, and nobody froze or thawed them.
     pub(super) fn unmoved(&self) -> impl Iterator<Item = Require> {
-        self.states().map(|state| Require::StreamAt {
+        let sessions = self.states().map(|state| Require::StreamAt {
             stream: StreamId::of("session", state.id),
             length: state.length,
-        })
+        });
+        sessions.chain(self.stops.iter().map(Stop::unmoved))
     }
 
     /// Whether a refusal says that something happened to one of its sessions.
     pub(super) fn moved(&self, refusal: &Refusal) -> bool {
         let Refusal::StreamMoved { stream, .. } = refusal else { return false };
         self.states().any(|state| StreamId::of("session", state.id) == *stream)
+            || self.stops.iter().any(|stop| stop.stream == *stream)
     }
 }
 
@@ -115,6 +135,8 @@ impl SessionPurse {
     /// The session and those above it, as they are now.
     pub(super) async fn lineage(&self) -> Result<Lineage, FetchError> {
         let own = self.state().await?;
-        Lineage::read(&self.shared.ledger, own, &self.ancestors).await.map_err(unavailable)
+        Lineage::read(&self.shared.ledger, own, &self.ancestors, self.shared.wallet.address())
+            .await
+            .map_err(unavailable)
     }
 }

@@ -13,6 +13,7 @@ mod delegate;
 mod desk;
 mod dispute;
 mod flight;
+mod freeze;
 mod gates;
 mod goods;
 mod inflow;
@@ -64,7 +65,7 @@ use bursar_types::{
     PurchaseKey, QuoteOutcome, SessionId, Standing, Transport, Undelivered, Verdict,
 };
 use flight::Flights;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio_util::task::TaskTracker;
 
 /// What every session of a process shares.
@@ -82,6 +83,8 @@ struct Shared {
     limits: Limits,
     recovery: RecoveryRules,
     observer: Arc<dyn Observer>,
+    /// Set once the operator lets money be spent that is worth something.
+    live: OnceLock<()>,
     schedule: Mutex<recover::Schedule>,
     /// Held while an authorization is taken back.
     voids: tokio::sync::Mutex<()>,
@@ -182,6 +185,11 @@ impl SessionPurse {
             return self.present_and_settle(signed, &request, pay::Presenting::First).await;
         }
         Err(FetchError::Denied(decide::denied(reasons::in_flight())))
+    }
+
+    /// Whether money that is worth something may be spent: the operator and the mandate both say so.
+    fn live_enabled(&self, state: &SessionState) -> bool {
+        state.mandate.live && self.shared.live.get().is_some()
     }
 
     /// The session as it is now: what happened since it was last read is folded in.

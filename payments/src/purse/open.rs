@@ -25,7 +25,7 @@ use bursar_types::{
     Verdict, canonical_digest,
 };
 use serde_json::json;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use thiserror::Error;
 use tokio_util::task::TaskTracker;
@@ -113,6 +113,16 @@ pub enum OpenError {
     /// Sessions delegate to one another too deeply.
     #[error("a session is delegated at most 8 times over; delegate from one further up")]
     TooDeep,
+    /// The mandate was given for another agent, user, project, task or session.
+    #[error(
+        "the mandate was given for another {0}; whoever wants to spend here needs a mandate of their own"
+    )]
+    Context(&'static str),
+    /// The mandate is another one than the session was begun under.
+    #[error(
+        "the mandate was changed since the session began; the session keeps its own, and another mandate needs another session"
+    )]
+    Immutable,
     /// The session was never opened.
     #[error("there is no session {0}")]
     NoSession(SessionId),
@@ -134,6 +144,18 @@ pub enum OpenError {
     /// The ledger failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl OpenError {
+    /// The stable code, where a refusal has one.
+    #[must_use]
+    pub const fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Context(_) => Some("MANDATE_CONTEXT"),
+            Self::Immutable => Some("MANDATE_IMMUTABLE"),
+            _ => None,
+        }
+    }
 }
 
 impl From<EventError> for OpenError {
@@ -169,6 +191,7 @@ impl Payments {
             limits: parts.limits,
             recovery: parts.recovery,
             observer,
+            live: OnceLock::new(),
             schedule: Mutex::default(),
             voids: tokio::sync::Mutex::default(),
             compensators: crate::saga::Compensators::default(),
@@ -210,7 +233,7 @@ impl Payments {
         if above.is_some_and(|above| above.depth() > DEPTH_MAX) {
             return Err(OpenError::TooDeep);
         }
-        let session = SessionId::random(&*self.0.entropy);
+        let session = mandate.session.unwrap_or_else(|| SessionId::random(&*self.0.entropy));
         let stream = StreamId::of("session", session);
         let mut salt = [0; 32];
         self.0.entropy.fill(&mut salt);
@@ -256,6 +279,10 @@ impl Payments {
             Ok(_) => {}
             Err(CommitError::Refused(Refusal::DifferentParameters { .. })) => {
                 return Err(OpenError::BudgetChanged);
+            }
+            // A mandate that was given for one session began it already.
+            Err(CommitError::Refused(Refusal::StreamMoved { stream: moved, .. })) if moved == stream => {
+                return Err(OpenError::Context("session"));
             }
             Err(CommitError::Refused(Refusal::OverLimit { name, limit, .. })) => {
                 let limit = self.0.registry.display(&limit);
@@ -352,6 +379,52 @@ impl Payments {
     pub(super) fn purse_for_recovery(&self, state: Arc<SessionState>) -> Arc<SessionPurse> {
         let observer = Arc::new(Recovering(self.0.observer.clone()));
         self.purse_of(state, SessionHooks { observer, ..SessionHooks::default() }, false)
+    }
+
+    /// The operator's switch for money that is worth something. It is off until this is called, and there is no way back but a
+    /// new process; the mandate has to say the same.
+    #[must_use]
+    pub fn with_live(self) -> Self {
+        // Set twice is set.
+        let _ = self.0.live.set(());
+        self
+    }
+
+    /// Takes up a session under the mandate that its caller holds, for whoever uses it: another agent, user, project or task
+    /// is refused, and so is a mandate that was edited since. The purpose and who is asked about plans may be as the session
+    /// narrowed them.
+    ///
+    /// # Errors
+    /// [`OpenError::Context`] (`MANDATE_CONTEXT`), [`OpenError::Immutable`] (`MANDATE_IMMUTABLE`), or as
+    /// [`Payments::resume_session`].
+    pub async fn resume_session_under(
+        &self,
+        session: SessionId,
+        mandate: &Mandate,
+        hooks: SessionHooks,
+    ) -> Result<Arc<SessionPurse>, OpenError> {
+        let state = fold_session(&self.0.ledger, session, None).await?;
+        let own = &state.mandate;
+        let context = [
+            ("agent", own.agent == mandate.agent && own.role == mandate.role),
+            ("user", own.user == mandate.user),
+            ("project", own.project == mandate.project),
+            ("task", own.task == mandate.task),
+            ("session", mandate.session.is_none_or(|bound| bound == session)),
+        ];
+        if let Some((what, _)) = context.into_iter().find(|(_, same)| !same) {
+            return Err(OpenError::Context(what));
+        }
+        let narrowed = Mandate {
+            purpose: own.purpose.clone(),
+            approval: mandate.approval.strictest(own.approval),
+            session: own.session,
+            ..mandate.clone()
+        };
+        if narrowed != *own {
+            return Err(OpenError::Immutable);
+        }
+        self.resume_session(session, hooks).await
     }
 
     /// The ledger.

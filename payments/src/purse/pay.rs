@@ -92,6 +92,11 @@ impl SessionPurse {
             if let Err(MandateError::PolicyChanged(file)) = check_session(state, &self.shared.policy) {
                 return Err(SigningRefused::Stopped(reasons::policy_changed(&file)));
             }
+            let asset = signed.held.amount().asset();
+            let live = self.shared.registry.get(asset).map_or(true, bursar_types::Asset::live);
+            if live && !self.live_enabled(state) {
+                return Err(SigningRefused::Stopped(reasons::live_off()));
+            }
             // The item's own plan must still be open: it has not been bought, so the session acquires then.
             let open = state.open_items(now).any(|(_, item)| item.id == signed.held.item);
             if !open {
@@ -206,7 +211,8 @@ impl SessionPurse {
             return Ok(false);
         }
         let payer = fold_session(&self.shared.ledger, signed.held.ask.session, None).await;
-        let payer = Lineage::read(&self.shared.ledger, payer.map_err(unavailable)?, &self.ancestors).await;
+        let (ledger, wallet) = (&self.shared.ledger, self.shared.wallet.address());
+        let payer = Lineage::read(ledger, payer.map_err(unavailable)?, &self.ancestors, wallet).await;
         let now = self.shared.clock.now();
         Ok(payer.map_err(unavailable)?.stopped(now).is_none() && self.lineage().await?.stopped(now).is_none())
     }

@@ -172,7 +172,7 @@ impl SessionPurse {
             gate: self.gate_level(&budgets).await?,
             assets_listed: quotes().all(|quote| mandate.assets.contains(quote.price.asset())),
             live: quotes().any(live),
-            live_enabled: mandate.live,
+            live_enabled: self.live_enabled(state),
             approval: mandate.approval.strictest(self.hooks.approval).as_str().into(),
             ask_above_micro_usd: mandate.ask_above.as_ref().map(Amount::atomic),
             budget_basis_points,

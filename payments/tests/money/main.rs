@@ -14,6 +14,7 @@ mod buys;
 mod claims;
 mod delegates;
 mod faults;
+mod freezes;
 mod governs;
 mod hostile;
 mod limits;

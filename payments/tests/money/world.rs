@@ -131,6 +131,21 @@ impl World {
         Place { now_ms, timeout_ms: 60_000, ..Place::of(&self.market, &self.data, true) }
     }
 
+    /// The same, where the market's token is said to be worth something.
+    pub(crate) fn live_parts(&self, seed: u64) -> PaymentsParts {
+        let token = self.market.token();
+        let mut registry = AssetRegistry::pinned();
+        let address = token.address.to_string();
+        let domain = (token.name.as_str(), token.version.as_str());
+        registry.insert(Asset::stablecoin(token.chain_id, &address, "USDC", token.decimals, domain, true));
+        PaymentsParts { registry: Arc::new(registry), ..self.parts(seed) }
+    }
+
+    /// Whose money it is.
+    pub(crate) fn payer(&self) -> &str {
+        self.wallet.address()
+    }
+
     /// The buyer's clock alone, which need not be right.
     pub(crate) fn clock(&self) -> Arc<ManualClock> {
         self.clock.clone()

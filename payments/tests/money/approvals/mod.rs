@@ -25,6 +25,10 @@ fn ada() -> ApproverKey {
     ApproverKey::from_secret(&[1; 32])
 }
 
+pub(crate) fn key() -> bursar_payments::PublicKey {
+    mallory().public()
+}
+
 fn mallory() -> ApproverKey {
     ApproverKey::from_secret(&[66; 32])
 }

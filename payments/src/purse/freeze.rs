@@ -1,0 +1,113 @@
+//! Freezing and thawing, and reading what stands still.
+
+use super::open::{add_session_event, fold_session};
+use super::{OpenError, Payments};
+use crate::freeze::{FREEZES, FROZEN, Freeze, FreezeRecord, FreezeScope, THAWED};
+use crate::session::SessionEvent;
+use bursar_ledger::{CommitError, Ledger, Require, SealedEvent, StoreError, StreamId, Transaction};
+use bursar_types::SessionId;
+use serde_json::json;
+
+/// A stream of freezes as it was read.
+#[derive(Debug, Clone)]
+pub(super) struct Stop {
+    pub(super) stream: StreamId,
+    length: u64,
+    pub(super) frozen: bool,
+}
+
+impl Stop {
+    /// The condition that nobody froze or thawed it since.
+    pub(super) fn unmoved(&self) -> Require {
+        Require::StreamAt { stream: self.stream.clone(), length: self.length }
+    }
+}
+
+/// Reads the freezes of these scopes.
+pub(super) async fn stops(ledger: &Ledger, scopes: &[FreezeScope]) -> Result<Vec<Stop>, StoreError> {
+    let known = ledger.streams(FREEZES).await?;
+    let mut stops = Vec::with_capacity(scopes.len());
+    for scope in scopes {
+        let stream = scope.stream();
+        let length = known.iter().find(|(name, _)| *name == stream).map_or(0, |(_, length)| *length);
+        let frozen = match length.checked_sub(1) {
+            None => false,
+            Some(last) => match ledger.stream(&stream, last).await?.first() {
+                Some(entry) => entry.kind != THAWED,
+                None => true,
+            },
+        };
+        stops.push(Stop { stream, length, frozen });
+    }
+    Ok(stops)
+}
+
+impl Payments {
+    /// Stops spending, in every process: nothing is planned, held, signed or presented again until it is thawed. What was
+    /// signed before goes on to be settled.
+    ///
+    /// # Errors
+    /// [`OpenError`] if there is no such session, or the ledger failed: it may or may not be frozen; call again.
+    ///
+    /// # Idempotency
+    /// A second freeze is another record, and changes nothing.
+    pub async fn freeze(&self, scope: &FreezeScope, by: &str, reason: &str) -> Result<(), OpenError> {
+        let event = |_: SessionId| SessionEvent::Frozen { reason: format!("{reason} ({by})") };
+        self.record_freeze(scope, FROZEN, by, reason, event).await
+    }
+
+    /// Lets spending go on. What other freezes stop stands still.
+    ///
+    /// # Errors
+    /// As [`Payments::freeze`].
+    ///
+    /// # Idempotency
+    /// A second thaw is another record, and changes nothing.
+    pub async fn thaw(&self, scope: &FreezeScope, by: &str, reason: &str) -> Result<(), OpenError> {
+        let event = |_: SessionId| SessionEvent::Thawed { by: by.to_owned() };
+        self.record_freeze(scope, THAWED, by, reason, event).await
+    }
+
+    async fn record_freeze(
+        &self,
+        scope: &FreezeScope,
+        kind: &'static str,
+        by: &str,
+        reason: &str,
+        event: impl Fn(SessionId) -> SessionEvent,
+    ) -> Result<(), OpenError> {
+        let mut transaction = Transaction::default();
+        let stream = scope.stream();
+        match scope {
+            FreezeScope::Session { session } => {
+                fold_session(&self.0.ledger, *session, None).await?;
+                add_session_event(&mut transaction, &self.0, &stream, &event(*session))?;
+            }
+            FreezeScope::All | FreezeScope::Wallet { .. } | FreezeScope::Agent { .. } => {
+                let record =
+                    FreezeRecord { scope: scope.clone(), by: by.to_owned(), reason: reason.to_owned() };
+                SealedEvent::new(stream, kind, [("by", json!("person"))], &record, &*self.0.entropy)
+                    .map_err(bursar_types::CanonicalError::Json)?
+                    .add_to(&mut transaction);
+            }
+        }
+        let committed: Result<_, CommitError> = self.0.ledger.commit(transaction).await;
+        committed?;
+        Ok(())
+    }
+
+    /// What stands still, but sessions on their own: those say it themselves.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn freezes(&self) -> Result<Vec<Freeze>, OpenError> {
+        let mut found = Vec::new();
+        for (stream, length) in self.0.ledger.streams(FREEZES).await? {
+            let last = self.0.ledger.stream(&stream, length.saturating_sub(1)).await?;
+            let Some(entry) = last.first().filter(|entry| entry.kind != THAWED) else { continue };
+            let record: FreezeRecord = self.0.ledger.event(entry).await?;
+            found.push(Freeze { scope: record.scope, by: record.by, reason: record.reason, at: entry.at });
+        }
+        Ok(found)
+    }
+}
