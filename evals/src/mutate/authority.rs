@@ -120,7 +120,10 @@ impl Walk<'_> {
                 let mut table = self.scenario.mandate.clone();
                 table.extend(mandate.clone());
                 let rights = self.opened(table);
-                self.sessions.insert(session.clone(), rights);
+                // A name can be given again; what the session before it spent stays spent.
+                if let Some(before) = self.sessions.insert(session.clone(), rights) {
+                    self.sessions.insert(format!("{session} before {label}"), before);
+                }
             }
             Step::Agent { session, .. } => self.session(session).agent = true,
             Step::Freeze { session } => self.session(session).frozen = true,
