@@ -64,6 +64,21 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`StoreError`].
     async fn budget(&self, id: BudgetId) -> Result<Option<BudgetState>, StoreError>;
 
+    /// Several budgets, in the order of `ids`, as they stand at one moment where the store can tell.
+    ///
+    /// A decision reads every budget that a purchase touches. What this does by default is a read for each; a store that can
+    /// read all of it at once should.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn budgets(&self, ids: &[BudgetId]) -> Result<Vec<Option<BudgetState>>, StoreError> {
+        let mut states = Vec::with_capacity(ids.len());
+        for id in ids {
+            states.push(self.budget(*id).await?);
+        }
+        Ok(states)
+    }
+
     /// A hold as it stands.
     ///
     /// # Errors

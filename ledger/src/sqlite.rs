@@ -228,7 +228,12 @@ impl Store for SqliteStore {
 
     async fn budget(&self, id: BudgetId) -> Result<Option<BudgetState>, StoreError> {
         let now = self.options.clock.now();
-        self.read(move |connection| reader::budget(connection, id, now)).await
+        self.read(move |connection| Ok(reader::budgets(connection, &[id], now)?.pop().flatten())).await
+    }
+
+    async fn budgets(&self, ids: &[BudgetId]) -> Result<Vec<Option<BudgetState>>, StoreError> {
+        let (now, ids) = (self.options.clock.now(), ids.to_vec());
+        self.read(move |connection| reader::budgets(connection, &ids, now)).await
     }
 
     async fn hold(&self, id: HoldId) -> Result<Option<HoldState>, StoreError> {

@@ -162,6 +162,10 @@ impl Store for Handle {
         self.reading("budget").await?.budget(id).await
     }
 
+    async fn budgets(&self, ids: &[BudgetId]) -> Result<Vec<Option<BudgetState>>, StoreError> {
+        self.reading("budgets").await?.budgets(ids).await
+    }
+
     async fn hold(&self, id: HoldId) -> Result<Option<HoldState>, StoreError> {
         self.reading("hold").await?.hold(id).await
     }

@@ -45,6 +45,9 @@ fn metadata() -> serde_json::Value {
             "1",
             "--all-features",
             "--offline",
+            // What other platforms need was not downloaded.
+            "--filter-platform",
+            "host-tuple",
             "--manifest-path",
             manifest,
         ])

@@ -3,6 +3,7 @@
 use super::connection::store_error;
 use super::rows;
 use crate::account::{BudgetState, HoldState};
+use crate::books::HoldRow;
 use crate::entry::{Entry, StreamId};
 use crate::payload::Commitment;
 use crate::refusal::StoreError;
@@ -98,14 +99,24 @@ pub(super) fn entries(connection: &Connection, from: u64, limit: u32) -> rusqlit
 }
 
 /// A budget at `clock`, or at the last commit if that is later.
-pub(super) fn budget(
+pub(super) fn budgets(
     connection: &Connection,
-    id: BudgetId,
+    ids: &[BudgetId],
     clock: Timestamp,
-) -> rusqlite::Result<Option<BudgetState>> {
-    let Some(row) = rows::budget(connection, id)? else { return Ok(None) };
+) -> rusqlite::Result<Vec<Option<BudgetState>>> {
     let (_, last_at) = rows::head(connection)?;
     let now = clock.max(last_at);
+    let due = rows::due_holds(connection, now)?;
+    ids.iter().map(|id| budget(connection, *id, now, &due)).collect()
+}
+
+fn budget(
+    connection: &Connection,
+    id: BudgetId,
+    now: Timestamp,
+    due: &[HoldRow],
+) -> rusqlite::Result<Option<BudgetState>> {
+    let Some(row) = rows::budget(connection, id)? else { return Ok(None) };
     let mut left: u128 = 0;
     if let Some(until) = row.left_window_by(now) {
         for (_, _, amount) in rows::window_until(connection, id, until)? {
@@ -113,7 +124,7 @@ pub(super) fn budget(
         }
     }
     let mut expired: u128 = 0;
-    for hold in rows::due_holds(connection, now)? {
+    for hold in due {
         expired = expired.checked_add(hold.held_in(id)).ok_or_else(sums)?;
     }
     row.state(left, expired).map(Some).map_err(|_| sums())

@@ -59,8 +59,9 @@ impl SessionPurse {
             }
         }
         (sums.vendor_day_micro_usd, sums.family_day_micro_usd) = (0, 0);
-        for (meter, (part, cost)) in added {
-            let known = self.shared.ledger.budget(meter).await.map_err(unavailable)?;
+        let meters: Vec<_> = added.keys().copied().collect();
+        let known = self.shared.ledger.budgets(&meters).await.map_err(unavailable)?;
+        for ((part, cost), known) in added.into_values().zip(known) {
             let used = known.map_or(0, |known| known.spent.atomic().saturating_add(known.held.atomic()));
             let sum = match part {
                 Part::FamilyDay => &mut sums.family_day_micro_usd,

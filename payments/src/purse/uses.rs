@@ -75,9 +75,11 @@ impl SessionPurse {
         purchase: Option<&Purchase>,
     ) -> Result<Vec<BudgetUse>, FetchError> {
         let (mut all, mut new) = (Vec::new(), Vec::new());
-        for touched in touched(lineage, purchase) {
+        let touched = touched(lineage, purchase);
+        let ids: Vec<_> = touched.iter().map(|touched| touched.budget.id).collect();
+        let found = self.shared.ledger.budgets(&ids).await.map_err(unavailable)?;
+        for (touched, found) in touched.into_iter().zip(found) {
             let zero = Amount::from_atomic(touched.budget.limit.asset().clone(), 0);
-            let found = self.shared.ledger.budget(touched.budget.id).await.map_err(unavailable)?;
             let (spent, held) = match found {
                 Some(known) if known.budget != touched.budget => {
                     return Err(FetchError::Denied(denied(reasons::budget_changed(&touched.budget.name))));
@@ -101,9 +103,14 @@ impl SessionPurse {
     /// How often each item of a plan that may still be bought was captured, and is captured or held.
     pub(super) async fn counts(&self, state: &SessionState, now: Timestamp) -> Result<Counts, FetchError> {
         let mut counts = Counts::default();
-        for (_, item) in state.open_items(now) {
-            let Some(budget) = self.shared.ledger.budget(count_budget(item.id)).await.map_err(unavailable)?
-            else {
+        let items: Vec<_> = state.open_items(now).map(|(_, item)| item).collect();
+        if items.is_empty() {
+            return Ok(counts);
+        }
+        let ids: Vec<_> = items.iter().map(|item| count_budget(item.id)).collect();
+        let found = self.shared.ledger.budgets(&ids).await.map_err(unavailable)?;
+        for (item, found) in items.into_iter().zip(found) {
+            let Some(budget) = found else {
                 // Opened with the plan; without it nobody can say what is left, so nothing is.
                 counts.used.insert(item.id, u64::MAX);
                 continue;
