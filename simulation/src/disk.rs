@@ -81,9 +81,13 @@ impl Disk {
     }
 }
 
-/// What a transaction writes, in a word.
+/// What a transaction writes, in a word. What only says why is left out beside what was done.
 pub(crate) fn label(transaction: &Transaction) -> String {
-    let kinds: Vec<&str> = transaction.entries.iter().map(|entry| entry.kind.as_ref()).collect();
+    let why = |kind: &&str| kind.starts_with("decision.") || kind.starts_with("gate.");
+    let mut kinds: Vec<&str> = transaction.entries.iter().map(|entry| entry.kind.as_ref()).collect();
+    if !kinds.iter().all(why) {
+        kinds.retain(|kind| !why(kind));
+    }
     match kinds.as_slice() {
         [] => "accounts".to_owned(),
         [one] => (*one).to_owned(),

@@ -19,8 +19,8 @@ use thiserror::Error;
 ///     agent = "skipper"
 ///     assets = ["eip155:84532/erc20:0x036CbD53842c5426634e7929541eC2318f3dCF7e"]
 ///
-///     # Caps on money. Scopes: session, agent, user, project, vendor, payee, category, rail, family, unknown_vendors, all.
-///     # Windows: life (the default), minute, hour, day, month (30 days), open (held at once), or a number of seconds.
+///     ## Caps on money. Scopes: session, agent, user, project, vendor, payee, category, rail, family, unknown_vendors, all.
+///     ## Windows: life (the default), minute, hour, day, month (30 days), open (held at once), or a number of seconds.
 ///     [[budget]]
 ///     scope = "session"
 ///     limit = "0.50"
@@ -48,7 +48,7 @@ use thiserror::Error;
 ///     window = "open"         # held at once
 ///     limit = "0.20"
 ///
-///     # Caps on how often: `payments` or `sessions`.
+///     ## Caps on how often: `payments` or `sessions`.
 ///     [[limit]]
 ///     scope = "vendor"
 ///     payments = 20

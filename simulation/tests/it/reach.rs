@@ -124,5 +124,4 @@ pub(crate) const WANTED: &[&str] = &[
     "told bad terms",
     "fetch dropped half way",
     "looked after",
-    "signing while somebody freezes",
 ];
