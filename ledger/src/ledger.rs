@@ -152,7 +152,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`StoreError`] if it cannot be read; what does not agree is listed in the answer.
     async fn verify(&self) -> Result<Verification, StoreError>;
 
-    /// Finishes what was accepted and closes. Later calls give [`StoreError::Closed`].
+    /// Finishes what was accepted and closes. Later calls give [`StoreError::Closed`]. A store in a file has closed it by then:
+    /// it may be copied or moved.
     ///
     /// # Errors
     /// [`StoreError`].

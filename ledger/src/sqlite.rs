@@ -72,6 +72,7 @@ pub struct SqliteStore {
     mark_was_missing: bool,
     // INVARIANT: `None` after `close`.
     threads: Mutex<Option<Threads>>,
+    readers_end: Mutex<reader::Ends>,
 }
 
 #[derive(Debug, Clone)]
@@ -121,7 +122,7 @@ impl SqliteStore {
         }
         mark.raise_locked(Recorded { ledger: id, head }).map_err(io_error)?;
         mark.release().map_err(io_error)?;
-        let readers = reader::start(path, options.busy_timeout_ms)?;
+        let (readers, readers_end) = reader::start(path, options.busy_timeout_ms)?;
         let (writer, requests) = channel();
         let worker = Writer {
             path: options.path.clone(),
@@ -136,7 +137,8 @@ impl SqliteStore {
             .name("bursar-ledger-write".to_owned())
             .spawn(move || queue::serve(worker, requests))
             .map_err(io_error)?;
-        Ok(Self { id, options, mark_was_missing, threads: Mutex::new(Some(Threads { writer, readers })) })
+        let (threads, readers_end) = (Mutex::new(Some(Threads { writer, readers })), Mutex::new(readers_end));
+        Ok(Self { id, options, mark_was_missing, threads, readers_end })
     }
 
     /// Whether the high-water mark was missing, or unreadable, beside a file that has entries: a rollback before this
@@ -288,6 +290,8 @@ impl Store for SqliteStore {
     async fn close(&self) -> Result<(), StoreError> {
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         let threads = threads.ok_or(StoreError::Closed)?;
+        let ends = std::mem::take(&mut *self.readers_end.lock().unwrap_or_else(PoisonError::into_inner));
+        reader::close(&threads.readers, ends).await;
         queue::close(&threads.writer).await
     }
 }

@@ -18,28 +18,52 @@ use tokio::sync::oneshot;
 /// How many reads run at once.
 const THREADS: usize = 2;
 
-/// Something to read.
-pub(super) type Job = Box<dyn FnOnce(&Connection) + Send>;
+/// What a reader thread is told.
+pub(super) enum Job {
+    /// Something to read.
+    Read(Box<dyn FnOnce(&Connection) + Send>),
+    /// The thread that takes it ends.
+    End,
+}
 
-/// Starts the threads; they end when the sender is gone.
-pub(super) fn start(path: &Path, busy_timeout_ms: u64) -> Result<Sender<Job>, StoreError> {
+/// Resolve when a reader thread has closed its connection.
+pub(super) type Ends = Vec<oneshot::Receiver<()>>;
+
+/// Starts the threads; they end when they are told, or when the sender is gone.
+pub(super) fn start(path: &Path, busy_timeout_ms: u64) -> Result<(Sender<Job>, Ends), StoreError> {
     let (sender, receiver) = channel::<Job>();
     let receiver = Arc::new(Mutex::new(receiver));
+    let mut ends = Vec::with_capacity(THREADS);
     for _ in 0..THREADS {
+        let (end, ended) = oneshot::channel();
+        ends.push(ended);
         let connection = super::connection::open_reader(path, busy_timeout_ms)
             .map_err(|error| store_error(path, error))?;
         let receiver = Arc::clone(&receiver);
         let work = move || {
-            while let Some(job) = next(&receiver) {
-                job(&connection)
+            while let Some(Job::Read(job)) = next(&receiver) {
+                job(&connection);
             }
+            drop(connection);
+            let _ = end.send(());
         };
         std::thread::Builder::new()
             .name("bursar-ledger-read".to_owned())
             .spawn(work)
             .map_err(|error| StoreError::Io(Box::new(error)))?;
     }
-    Ok(sender)
+    Ok((sender, ends))
+}
+
+/// Ends the threads, and waits until the last connection is closed: the file is nobody's here after that.
+pub(super) async fn close(jobs: &Sender<Job>, ends: Ends) {
+    for _ in 0..THREADS {
+        // A thread that is gone needs no telling.
+        let _ = jobs.send(Job::End);
+    }
+    for ended in ends {
+        let _ = ended.await;
+    }
 }
 
 fn next(receiver: &Mutex<Receiver<Job>>) -> Option<Job> {
@@ -56,7 +80,7 @@ pub(super) async fn read<T: Send + 'static>(
     let job = move |connection: &Connection| {
         let _ = answer.send(in_snapshot(connection, read).map_err(|error| store_error(&path, error)));
     };
-    jobs.send(Box::new(job)).map_err(|_| StoreError::Closed)?;
+    jobs.send(Job::Read(Box::new(job))).map_err(|_| StoreError::Closed)?;
     answered.await.map_err(|_| StoreError::Closed)?
 }
 

@@ -78,6 +78,22 @@ async fn after_a_close_everything_is_in_the_data_file_alone() {
     assert_eq!(copy.open().unwrap().head().await.unwrap().size, 3);
 }
 
+#[tokio::test]
+async fn a_closed_ledger_has_let_its_files_go() {
+    let place = Place::new();
+    for n in 0..40 {
+        let store = place.open().unwrap();
+        store.commit(one_entry(n)).await.unwrap();
+        // On each reader's connection.
+        tokio::try_join!(store.head(), store.head()).unwrap();
+        store.close().await.unwrap();
+        for beside in ["-wal", "-shm"] {
+            let path = PathBuf::from(format!("{}{beside}", place.data.display()));
+            assert!(!path.exists(), "{} is left by round {n}", path.display());
+        }
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn files_are_readable_by_their_owner_alone() {
