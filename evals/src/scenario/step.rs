@@ -270,7 +270,7 @@ pub enum Step {
         #[serde(default = "main")]
         process: String,
     },
-    /// Somebody puts the copy back. The process is closed for it.
+    /// Somebody puts the copy back, if there is one. The process is closed for it.
     PutBack {
         /// Which process.
         #[serde(default = "main")]

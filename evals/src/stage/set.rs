@@ -295,6 +295,9 @@ impl Stage {
         self.close(process).await;
         let (data, copy) = (self.data.path().join("data"), self.data.path().join("copy"));
         let (from, to) = if back { (copy, data) } else { (data, copy) };
+        if !from.exists() {
+            return Ok(());
+        }
         std::fs::create_dir_all(&to)?;
         for entry in std::fs::read_dir(&from)? {
             let entry = entry?;
