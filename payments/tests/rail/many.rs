@@ -1,18 +1,11 @@
 //! Asking about many payments at once: the same outcomes as one by one, in few requests.
 
-use crate::node::{
-    self, Batches, Node, Nodes, ORDER_BLOCK, Told, event_of, nonce_of, prepared_for, rail, word,
-};
-use async_trait::async_trait;
-use bursar_payments::x402::{Finality, NetworkReader, Safeguards, X402, X402Options};
+use crate::node::{self, Batches, Node, ORDER_BLOCK, Told, event_of, nonce_of, prepared_for, rail, word};
+use bursar_payments::x402::{Finality, Safeguards};
 use bursar_payments::{Outcome, Prepared, Rail as _};
-use bursar_types::{
-    Amount, AssetId, AssetRegistry, HttpRequest, HttpResponse, Limits, Transport, TransportError,
-};
+use bursar_types::{Amount, AssetId};
 use proptest::prelude::*;
 use serde_json::json;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What became of each payment as one node tells it and as the other does, and whether they tell the same.
 fn fates() -> impl Strategy<Value = Vec<(u8, u8, bool)>> {
@@ -160,51 +153,4 @@ async fn nothing_is_asked_about_nothing() {
     let rail = rail(std::slice::from_ref(&node), Finality::Finalized, Safeguards::default());
     assert_eq!(rail.recover_all(&[]).await, []);
     assert_eq!(*node.requests.lock().unwrap(), 0);
-}
-
-/// The node, and how long it took by itself.
-#[derive(Debug)]
-struct Timed {
-    nodes: Nodes,
-    node_ns: Arc<AtomicU64>,
-}
-
-#[async_trait]
-impl Transport for Timed {
-    async fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
-        let begun = cpu_ns();
-        let answer = self.nodes.send(request, limits).await;
-        self.node_ns.fetch_add(cpu_ns() - begun, Ordering::Relaxed);
-        answer
-    }
-}
-
-/// What this thread has had of a processor, on Linux.
-fn cpu_ns() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    text.split(' ').next().unwrap().parse().unwrap()
-}
-
-#[tokio::test]
-#[ignore = "measures, and asserts nothing of it; run it in release with --no-capture"]
-#[expect(clippy::print_stderr, reason = "the number is what it is run for")]
-async fn ten_thousand_at_once() {
-    let prepared: Vec<_> = (0..10_000).map(prepared_for).collect();
-    let node_ns = Arc::new(AtomicU64::new(0));
-    let rail = X402::new(X402Options {
-        assets: Arc::new(AssetRegistry::pinned()),
-        networks: vec![NetworkReader {
-            network: "eip155:84532".to_owned(),
-            rpc_urls: vec!["http://a.test".to_owned()],
-            finality: Finality::Finalized,
-        }],
-        transport: Arc::new(Timed { nodes: Nodes(vec![Node::unused()]), node_ns: Arc::clone(&node_ns) }),
-        payer: crate::common::PAYER.to_owned(),
-        quote_ttl_ms: 60_000,
-    });
-    let begun = cpu_ns();
-    let outcomes = rail.recover_all(&prepared).await;
-    let (all, node) = (cpu_ns() - begun, node_ns.load(Ordering::Relaxed));
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::DidNotMove { .. })));
-    eprintln!("10,000 payments: {} ms ours, {} ms the node's", (all - node) / 1_000_000, node / 1_000_000);
 }
