@@ -61,6 +61,9 @@ pub(crate) enum Command {
     Approvals(ApprovalsArgs),
     Freeze(FreezeArgs),
     Thaw(ThawArgs),
+    /// Makes the key that pays.
+    #[command(subcommand)]
+    Wallet(WalletCommand),
     /// Checks the journal.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -291,6 +294,22 @@ pub(crate) struct SpendArgs {
     pub(crate) csv: bool,
     #[command(flatten)]
     pub(crate) data: DataArg,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WalletCommand {
+    New(WalletNewArgs),
+}
+
+/// Makes a key in an encrypted file (Web3 Secret Storage), and prints its address.
+///
+/// The password is read from BURSAR_WALLET_PASSWORD. A file that exists is not touched.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct WalletNewArgs {
+    /// The file.
+    #[arg(value_name = "FILE", default_value = "wallet.json")]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,9 @@
 use bursar::BursarError;
 use bursar::agent::RunError;
 use bursar::ledger::StoreError;
-use bursar::payments::{ApprovalError, DeskError, ExampleError, KeyFileError, PolicyError, SagaError};
+use bursar::payments::{
+    ApprovalError, DeskError, ExampleError, KeyFileError, PolicyError, SagaError, WalletError,
+};
 use bursar_market::MarketError;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -280,6 +282,15 @@ impl CliError {
             }
             Self::Elsewhere { .. } => "wait until it is done, and run this again; nothing was paid",
             Self::Bursar(BursarError::Ledger(error)) => store_next_step(error),
+            Self::Bursar(BursarError::NoSecret { .. }) => {
+                "set it for this command alone, and keep it out of files that agents read"
+            }
+            Self::Bursar(BursarError::Wallet(WalletError::Keystore { .. })) => {
+                "name the keystore in `[wallet]` of the configuration; `bursar wallet new` makes one"
+            }
+            Self::Bursar(BursarError::Wallet(WalletError::Password { .. })) => {
+                "set the password that it was made with; nothing was opened"
+            }
             Self::Bursar(BursarError::ConfigFile { .. }) => {
                 "name a file that exists, or leave --config out to use a market in a box"
             }

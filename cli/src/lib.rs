@@ -57,7 +57,7 @@ mod market_box;
 mod screen;
 mod sources;
 
-use args::{AuditCommand, Cli, Command, ResearchArgs};
+use args::{AuditCommand, Cli, Command, ResearchArgs, WalletCommand};
 use clap::Parser;
 use exit::{CliError, Exit};
 use screen::Notes;
@@ -87,6 +87,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Approvals(args) => commands::approvals::run(args).await,
                 Command::Freeze(args) => commands::freeze::freeze(args).await,
                 Command::Thaw(args) => commands::freeze::thaw(args).await,
+                Command::Wallet(WalletCommand::New(args)) => commands::wallet::new(&args),
                 Command::Audit(AuditCommand::Verify(args)) => commands::audit::verify(args).await,
             }
         }),

@@ -1,7 +1,7 @@
 //! Agents on the stage: the user's own, or one that ships.
 
 use crate::play::Tally;
-use crate::report::{CaseVerdict, SuiteReport, SuiteVerdict};
+use crate::report::{Baseline, BaselineError, CaseVerdict, Diff, Format, SuiteReport, SuiteVerdict, visible};
 use crate::run::{Options, run_suite};
 use crate::scenario::{LoadError, ModelSpec, Suite};
 use crate::side_door::SideDoor;
@@ -12,10 +12,13 @@ use bursar::{Agent, tools};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use thiserror::Error as ThisError;
+
+/// Most characters shown of what a step said.
+const SAID_MAX: usize = 400;
 
 /// What an own agent gives up with.
 pub type AgentFailure = Box<dyn Error + Send + Sync>;
@@ -69,7 +72,8 @@ pub(crate) async fn own(
 ) -> Result<(), StageError> {
     let (session, life) = stage.session_named(session, "main").await?;
     let model: Arc<dyn bursar::agent::Model> = match &stage.scenario().model {
-        ModelSpec::Extractive => extractive(),
+        // A case for an own agent is not run without one.
+        ModelSpec::Extractive | ModelSpec::Own => extractive(),
         ModelSpec::Scripted { turns } => Arc::new(scripted(turns)?),
     };
     let wrong = |error: &dyn fmt::Display| StageError::Scenario(format!("agent: {error}"));
@@ -131,7 +135,13 @@ fn scripted(turns: &[crate::scenario::Turn]) -> Result<Scripted, StageError> {
 /// }
 /// ```
 pub fn suite(path: impl Into<PathBuf>) -> Assertion {
-    Assertion { paths: vec![path.into()], filter: None, options: Options::default() }
+    Assertion {
+        paths: vec![path.into()],
+        filter: None,
+        options: Options::default(),
+        reports: Vec::new(),
+        baseline: None,
+    }
 }
 
 /// A suite to be checked in a test.
@@ -141,6 +151,8 @@ pub struct Assertion {
     paths: Vec<PathBuf>,
     filter: Option<String>,
     options: Options,
+    reports: Vec<(Format, PathBuf)>,
+    baseline: Option<PathBuf>,
 }
 
 /// Why a suite did not pass, for a person.
@@ -149,6 +161,27 @@ pub enum SuiteFailed {
     /// It cannot be read.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The filter leaves nothing.
+    #[error("no case has `{0}` in its id, family or mode")]
+    NoCase(String),
+    /// A report or the baseline cannot be read or written.
+    #[error("cannot {doing} `{}`: {source}", path.display())]
+    File {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The baseline is none.
+    #[error("`{}`: {source}", path.display())]
+    Baseline {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: BaselineError,
+    },
     /// It ran, and something is not as it must be.
     #[error("{}", told(.0))]
     Failed(Box<SuiteReport>),
@@ -189,6 +222,19 @@ impl Assertion {
         self
     }
 
+    /// Writes a report to a file, whether it passes or not. Can be called more than once.
+    pub fn report(mut self, format: Format, file: impl Into<PathBuf>) -> Self {
+        self.reports.push((format, file.into()));
+        self
+    }
+
+    /// Compares with how the suite came out once: the reports say what changed, in money. A file that does not exist is written,
+    /// to be kept in the project; remove it to begin anew.
+    pub fn baseline(mut self, file: impl Into<PathBuf>) -> Self {
+        self.baseline = Some(file.into());
+        self
+    }
+
     /// Runs it.
     ///
     /// # Errors
@@ -197,8 +243,15 @@ impl Assertion {
         let mut suite = Suite::load(&self.paths)?;
         if let Some(filter) = &self.filter {
             suite = suite.filtered(filter);
+            if suite.cases.is_empty() {
+                return Err(SuiteFailed::NoCase(filter.clone()));
+            }
         }
         let report = run_suite(&suite, &self.options);
+        let diff = self.baseline.as_deref().map(|path| against(path, &report)).transpose()?.flatten();
+        for (format, path) in &self.reports {
+            write(path, &format.write(&report, diff.as_ref()))?;
+        }
         if report.verdict == SuiteVerdict::Pass {
             Ok(report)
         } else {
@@ -219,6 +272,29 @@ impl Assertion {
     }
 }
 
+/// What changed against the baseline; the first time there is none, and it is written.
+fn against(path: &Path, report: &SuiteReport) -> Result<Option<Diff>, SuiteFailed> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let kept = Baseline::read(&text);
+            let kept = kept.map_err(|source| SuiteFailed::Baseline { path: path.to_owned(), source })?;
+            Ok(Some(kept.against(report)))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            write(path, &Baseline::of(report).written()).map(|()| None)
+        }
+        Err(source) => Err(SuiteFailed::File { doing: "read", path: path.to_owned(), source }),
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), SuiteFailed> {
+    let fail = |source| SuiteFailed::File { doing: "write", path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(fail)?;
+    }
+    std::fs::write(path, text).map_err(fail)
+}
+
 /// What is not as it must be, case by case.
 fn told(report: &SuiteReport) -> String {
     let mut text = format!(
@@ -230,7 +306,8 @@ fn told(report: &SuiteReport) -> String {
         text.push_str(&format!("; the run says nothing, since {reason}"));
     }
     for case in report.cases.iter().filter(|case| case.verdict == CaseVerdict::Fail) {
-        text.push_str(&format!("\n\n{} {} (seed {})", case.id, case.title, case.seed));
+        let file = if case.file.is_empty() { "" } else { &format!("{}, ", case.file) };
+        text.push_str(&format!("\n\n{} {} ({file}seed {})", case.id, case.title, case.seed));
         for problem in &case.problems {
             text.push_str(&format!(
                 "\n  {}\n  - expected: {}\n  + found:    {}",
@@ -247,6 +324,10 @@ fn told(report: &SuiteReport) -> String {
                 ended.join(", "),
                 codes.join(" ")
             ));
+            if let Some(said) = &step.said {
+                let said: String = visible(said).chars().take(SAID_MAX).collect();
+                text.push_str(&format!("\n          it said: {said}"));
+            }
         }
     }
     text

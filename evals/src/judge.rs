@@ -79,6 +79,12 @@ pub(crate) async fn look(stage: &Stage, ran_agent: bool, memory: &Memory) -> Res
             found.money.paid_atomic
         ));
     }
+    if ran_agent {
+        // What an agent was told in its tools' results is known from the journal alone.
+        let decisions = bursar::report::decisions(bursar.ledger(), None).await.map_err(open)?;
+        let reasons = decisions.iter().flat_map(|one| &one.record.decision.reasons);
+        found.told.extend(reasons.map(|reason| reason.code.to_string()));
+    }
     let streams = bursar.ledger().streams("refusals/").await;
     found.refusals = streams.map_or(0, |streams| streams.iter().map(|(_, length)| length).sum());
     if let Ok((session, _)) = stage.session_named("main", "main").await {

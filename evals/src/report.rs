@@ -12,6 +12,8 @@ mod sarif;
 pub use baseline::{Baseline, BaselineCase, BaselineError, Change, Diff};
 pub use format::{Format, UnknownFormat};
 
+pub(crate) use escape::visible;
+
 use crate::scenario::Kind;
 use bursar::types::Phase;
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@ use crate::agent::AgentFn;
 use crate::judge;
 use crate::play;
 use crate::report::{CaseReport, CaseVerdict, Money, Problem, Repeated, Score, SuiteReport, SuiteVerdict};
-use crate::scenario::{Kind, Scenario, Step, Suite};
+use crate::scenario::{Kind, ModelSpec, Scenario, Step, Suite};
 use crate::stage::{Floor, Stage, StageError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,9 +80,9 @@ fn run_case(
     floor: Option<&Floor>,
 ) -> CaseReport {
     let mut report = blank(file, scenario, seed);
-    if let Some(reason) = &scenario.not_run {
+    if let Some(reason) = not_run(scenario, agent) {
         report.verdict = CaseVerdict::NotRun;
-        report.not_run = Some(reason.clone());
+        report.not_run = Some(reason);
         return report;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -103,12 +103,22 @@ fn run_case(
     report
 }
 
+/// Why a case is not run here.
+fn not_run(scenario: &Scenario, agent: Option<&AgentFn>) -> Option<String> {
+    let missing = (scenario.model == ModelSpec::Own && agent.is_none()).then(|| {
+        "an agent of your own plays it: `cargo test` does, with `bursar_evals::suite(\"evals\").agent(…)`"
+            .to_owned()
+    });
+    scenario.not_run.clone().or(missing)
+}
+
 async fn play_case(
     scenario: &Scenario,
     agent: Option<&AgentFn>,
     floor: Option<&Floor>,
     report: &mut CaseReport,
 ) -> Result<(), StageError> {
+    let agent = agent.filter(|_| !scenario.model.is_scripted());
     let stage = Stage::set(Arc::new(scenario.clone()), report.seed, agent.is_some()).await?;
     let stage = Arc::new(stage.under(floor));
     let (steps, memory) = play::play(&stage, agent).await?;
@@ -201,6 +211,9 @@ fn summed(cases: Vec<CaseReport>, seed: u64, seeds: u64) -> SuiteReport {
     if controls_failed > 0 {
         let controls = if controls_failed == 1 { "control" } else { "controls" };
         invalid_because.push(format!("{controls_failed} {controls} failed"));
+    }
+    if cases.iter().all(|case| case.verdict == CaseVerdict::NotRun) {
+        invalid_because.push("no case was run".to_owned());
     }
     if paid_micro_usd == 0 && cases.iter().any(|case| case.verdict != CaseVerdict::NotRun) {
         invalid_because.push("nothing was ever bought: who does nothing is not safe".to_owned());

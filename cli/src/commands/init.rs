@@ -19,6 +19,8 @@ next:
   bursar policy check        checks the configuration and the rules, and runs their examples
   bursar policy list         the rules that hold, and those that one line adds
   edit bursar.toml           the mandate: budgets, vendors, assets, who is asked
+  bursar wallet new          the key that pays, encrypted; its password is in BURSAR_WALLET_PASSWORD
+  bursar eval init           a first test of what your agent spends
 ";
 
 /// Runs the command.

@@ -14,4 +14,5 @@ pub(crate) mod research;
 pub(crate) mod resume;
 pub(crate) mod sessions;
 pub(crate) mod spend;
+pub(crate) mod wallet;
 pub(crate) mod watch;

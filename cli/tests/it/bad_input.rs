@@ -81,3 +81,29 @@ fn a_folder_that_may_not_be_read_is_named() {
         );
     }
 }
+
+#[test]
+fn a_new_wallet_is_encrypted_private_and_never_written_over() {
+    let home = Home::new();
+    let without = home.run(["wallet", "new"]);
+    assert_eq!(without.code, 2);
+    assert!(without.stderr.contains("BURSAR_WALLET_PASSWORD"), "{}", without.stderr);
+    assert!(!home.file("wallet.json").exists());
+    let make = || {
+        let mut command = home.command(["wallet", "new"]);
+        command.env("BURSAR_WALLET_PASSWORD", "correct horse");
+        crate::support::ran(command)
+    };
+    let made = make();
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let kept = std::fs::read_to_string(home.file("wallet.json")).unwrap();
+    assert!(kept.contains("\"crypto\"") && made.stdout.contains("address 0x"), "{}", made.stdout);
+    #[cfg(unix)]
+    {
+        let mode = std::fs::metadata(home.file("wallet.json")).unwrap();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode.permissions()) & 0o777, 0o600);
+    }
+    let again = make();
+    assert_eq!(again.code, 2, "{}", again.stdout);
+    assert_eq!(std::fs::read_to_string(home.file("wallet.json")).unwrap(), kept);
+}

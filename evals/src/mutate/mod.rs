@@ -13,7 +13,7 @@ mod texts;
 
 pub use run::{MutantFailure, MutationOptions, MutationReport, run_mutants};
 
-use crate::scenario::{Approver, Expect, Kind, Scenario, Step, Suite, Usd, VendorExpect};
+use crate::scenario::{Approver, Expect, Kind, ModelSpec, Scenario, Step, Suite, Usd, VendorExpect};
 use authority::Authority;
 use dice::Dice;
 
@@ -77,7 +77,7 @@ pub fn mutant(suite: &Suite, seed: u64) -> Option<Mutant> {
 
 /// Cases that are about evaluations, or that are not run, are left alone.
 fn mutable(case: &Scenario) -> bool {
-    case.not_run.is_none() && case.expect.suite.is_none()
+    case.not_run.is_none() && case.model != ModelSpec::Own && case.expect.suite.is_none()
 }
 
 fn hostile_mutant(base: &Scenario, seed: u64, dice: &mut Dice) -> Option<Mutant> {

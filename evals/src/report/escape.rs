@@ -9,7 +9,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// One line in which every character can be seen: what is hidden or controls something stands as `\u{202e}`.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -38,18 +38,27 @@ pub enum Alerts {
     Lost,
 }
 
-/// What an agent of this scenario thinks with. A suite's own agent takes its place.
+/// Who plays the steps `do = "agent"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum ModelSpec {
-    /// The extractive model that ships with Bursar: offline, deterministic, real work.
+    /// The extractive model that ships with Bursar: offline, deterministic, real work. A suite's own agent takes its place.
     #[default]
     Extractive,
-    /// Plays these turns, whatever it is told: a compromised agent that obeys.
+    /// The suite's own agent and no other. Where there is none, as in `bursar eval`, the case is not run.
+    Own,
+    /// Plays these turns, whatever it is told: a compromised agent that obeys. A suite's own agent does not take its place.
     Scripted {
         /// Its turns.
         turns: Vec<Turn>,
     },
+}
+
+impl ModelSpec {
+    /// Whether the scenario says every turn itself.
+    pub(crate) const fn is_scripted(&self) -> bool {
+        matches!(self, Self::Scripted { .. })
+    }
 }
 
 /// One turn of a scripted model: a text, or calls of tools.

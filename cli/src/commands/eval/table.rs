@@ -78,6 +78,9 @@ fn failed(case: &CaseReport, seeds: u64, text: &mut String) {
             line(&step.action, 120),
             line(&told, 200).trim_end()
         );
+        if let Some(said) = &step.said {
+            let _ = writeln!(text, "            it said: {}", line(said, 300));
+        }
     }
 }
 
