@@ -4,13 +4,13 @@ use crate::books::{Books, BudgetRow, Draft, Need, Stop, WindowKey};
 use crate::entry::{Entry, StreamId, TreeHead};
 use crate::ledger::Verification;
 use crate::payload::Commitment;
-use crate::prepared::ACCOUNTS_KIND;
+use crate::prepared::{ACCOUNTS_KIND, ERASED_KIND, ErasedBody};
 use crate::refusal::Refusal;
 use crate::transaction::{AccountOp, OpOutcome};
-use crate::tree::{Frontier, leaf_hash};
-use bursar_types::{BudgetId, Digest, HoldId, Timestamp, canonical_bytes};
+use crate::tree::{Frontier, entry_hash};
+use bursar_types::{BudgetId, Digest, HoldId, Timestamp};
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Problems beyond this many are counted, not listed.
 const PROBLEMS_MAX: usize = 100;
@@ -33,6 +33,9 @@ pub(crate) struct Audit {
     streams: HashMap<StreamId, u64>,
     books: Books,
     payloads_checked: u64,
+    /// Which events' payloads must be there, and which entry says so.
+    named: HashMap<Commitment, u64>,
+    erased: HashSet<Commitment>,
     problems: Vec<String>,
     more: u64,
     /// Windows of the replayed books.
@@ -47,6 +50,8 @@ impl Audit {
             streams: HashMap::new(),
             books: Books::complete(),
             payloads_checked: 0,
+            named: HashMap::new(),
+            erased: HashSet::new(),
             problems: Vec::new(),
             more: 0,
             windows: BTreeMap::new(),
@@ -80,8 +85,8 @@ impl Audit {
                 "entry {sequence} is number {found} of stream `{stream}`, where number {expected} belongs"
             ));
         }
-        let leaf = match canonical_bytes(entry) {
-            Ok(bytes) => leaf_hash(&bytes),
+        let leaf = match entry_hash(entry) {
+            Ok(leaf) => leaf,
             Err(error) => {
                 self.problem(format!("entry {sequence} cannot be hashed: {error}"));
                 Digest::from_bytes([0; 32])
@@ -91,8 +96,21 @@ impl Audit {
         if peak.is_some_and(|peak| peak != computed) {
             self.problem(format!("entry {sequence} does not hash to what was stored when it was written"));
         }
+        if let Some(detail) = entry.detail() {
+            self.named.entry(detail).or_insert(sequence);
+        }
         if entry.stream == StreamId::accounts() {
             self.replay(entry);
+        } else if entry.stream == StreamId::erasures() {
+            self.forget(entry);
+        }
+    }
+
+    fn forget(&mut self, entry: &Entry) {
+        let sequence = entry.sequence;
+        match serde_json::from_value::<ErasedBody>(entry.body.clone()) {
+            Ok(body) if entry.kind == ERASED_KIND => self.erased.extend(body.payloads),
+            _ => self.problem(format!("entry {sequence} does not read as a list of what was erased")),
         }
     }
 
@@ -149,10 +167,26 @@ impl Audit {
 
     /// A payload that is stored under `commitment`, which its salt and bytes give as `computed`.
     pub(crate) fn payload(&mut self, commitment: Commitment, computed: Commitment) {
-        if commitment == computed {
-            self.payloads_checked = self.payloads_checked.saturating_add(1);
-        } else {
+        if commitment != computed {
             self.problem(format!("payload {commitment} is stored with other bytes"));
+        } else if self.erased.contains(&commitment) {
+            self.problem(format!("payload {commitment} is recorded as erased, and is still there"));
+        } else {
+            self.payloads_checked = self.payloads_checked.saturating_add(1);
+        }
+        self.named.remove(&commitment);
+    }
+
+    /// After the last payload: those that are missing were erased, or taken.
+    pub(crate) fn payloads_end(&mut self) {
+        let mut missing: Vec<(u64, Commitment)> =
+            self.named.drain().map(|(commitment, sequence)| (sequence, commitment)).collect();
+        missing.retain(|(_, commitment)| !self.erased.contains(commitment));
+        missing.sort_unstable();
+        for (sequence, commitment) in missing {
+            self.problem(format!(
+                "payload {commitment} of entry {sequence} is gone, and no entry says that it was erased"
+            ));
         }
     }
 
@@ -238,7 +272,9 @@ impl Audit {
         if self.more > 0 {
             self.problems.push(format!("and {} more", self.more));
         }
-        Verification { head, payloads_checked: self.payloads_checked, problems: self.problems }
+        let payloads_erased = u64::try_from(self.erased.len()).unwrap_or(u64::MAX);
+        let payloads_checked = self.payloads_checked;
+        Verification { head, payloads_checked, payloads_erased, problems: self.problems }
     }
 
     /// How many entries were read so far.

@@ -40,6 +40,12 @@ impl StreamId {
         Self("accounts".to_owned())
     }
 
+    /// The stream into which the ledger itself journals which payloads were erased; nobody else may append to it.
+    #[must_use]
+    pub fn erasures() -> Self {
+        Self("erasures".to_owned())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -6,6 +6,7 @@ use crate::payload::Commitment;
 use crate::refusal::{CommitError, StoreError};
 use crate::transaction::{Committed, Transaction};
 use async_trait::async_trait;
+use bursar_proof::{Hash, Node};
 use bursar_types::{BudgetId, Entropy, HoldId, LedgerId};
 use bytes::Bytes;
 use std::fmt;
@@ -18,6 +19,8 @@ pub struct Verification {
     pub head: TreeHead,
     /// Payloads whose bytes match their commitment.
     pub payloads_checked: u64,
+    /// Payloads that the journal says were erased: what they were cannot be checked again.
+    pub payloads_erased: u64,
     /// Every disagreement found, in words; empty means that the ledger verifies.
     pub problems: Vec<String>,
 }
@@ -144,6 +147,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError`].
     async fn head(&self) -> Result<TreeHead, StoreError>;
+
+    /// The hashes of complete subtrees of the tree, as they stand at one moment; `None` for one that is not complete.
+    ///
+    /// Proofs and tiles are made of them: [`Ledger::prove_inclusion`], [`Ledger::tile`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn nodes(&self, nodes: &[Node]) -> Result<Vec<Option<Hash>>, StoreError>;
 
     /// Reads everything again: leaves and root, stream numbers, accounts replayed from the journal, payloads against
     /// their commitments, and the high-water mark.

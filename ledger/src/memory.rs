@@ -10,8 +10,10 @@ use crate::prepared::Prepared;
 use crate::refusal::{CommitError, Refusal, StoreError};
 use crate::state::{Leaf, Ruling, State};
 use crate::transaction::{Committed, Transaction};
+use crate::tree::{self, Leaves};
 use async_trait::async_trait;
-use bursar_types::{BudgetId, Clock, Entropy, HoldId, LedgerId, Timestamp};
+use bursar_proof::{Hash, Node};
+use bursar_types::{BudgetId, Clock, Digest, Entropy, HoldId, LedgerId, Timestamp};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +33,8 @@ struct Kept {
     state: State,
     windows: Windows,
     entries: Vec<Entry>,
+    /// Beside each entry.
+    peaks: Vec<Digest>,
     streams: BTreeMap<StreamId, Vec<u64>>,
     links: BTreeMap<String, String>,
     payloads: HashMap<Commitment, Payload>,
@@ -45,6 +49,7 @@ impl MemoryStore {
             state: State::complete(),
             windows: Windows::new(),
             entries: Vec::new(),
+            peaks: Vec::new(),
             streams: BTreeMap::new(),
             links: BTreeMap::new(),
             payloads: HashMap::new(),
@@ -74,6 +79,9 @@ impl Kept {
         for payload in prepared.payloads {
             self.payloads.insert(payload.commitment(), payload);
         }
+        for commitment in prepared.erase {
+            self.payloads.remove(&commitment);
+        }
         let committed = self.state.adopt(ruling);
         keep_windows(&mut self.state.books, &mut self.windows);
         Ok(committed)
@@ -85,6 +93,7 @@ impl Kept {
             self.streams.entry(entry.stream.clone()).or_default().push(entry.sequence);
         }
         self.entries.extend(entries);
+        self.peaks.extend(ruling.leaves.iter().map(|leaf| leaf.peak));
         for (key, value) in ruling.links() {
             match value {
                 Some(value) => self.links.insert(key.clone(), value.clone()),
@@ -118,11 +127,25 @@ impl Kept {
         for (commitment, payload) in &self.payloads {
             audit.payload(*commitment, Commitment::new(payload.salt(), payload.bytes()));
         }
+        audit.payloads_end();
         audit.streams(self.streams.iter().map(|(stream, entries)| (stream.clone(), length(entries))));
         let budgets = self.state.books.budgets().into_values().cloned().collect();
         let holds: Vec<HoldRow> = self.state.books.holds().into_values().cloned().collect();
         audit.books(Books::restored(budgets, holds), self.windows.clone(), self.state.last_at);
         audit.finish(self.state.head())
+    }
+}
+
+impl Leaves for &Kept {
+    type Error = StoreError;
+
+    fn peak(&mut self, at: u64) -> Result<Option<Digest>, StoreError> {
+        Ok(self.peaks.get(index(at)).copied())
+    }
+
+    fn leaf(&mut self, at: u64) -> Result<Option<Digest>, StoreError> {
+        let hash = self.entries.get(index(at)).map(tree::entry_hash).transpose();
+        hash.map_err(|error| StoreError::Io(Box::new(error)))
     }
 }
 
@@ -190,6 +213,11 @@ impl Store for MemoryStore {
 
     async fn head(&self) -> Result<TreeHead, StoreError> {
         Ok(self.open()?.state.head())
+    }
+
+    async fn nodes(&self, nodes: &[Node]) -> Result<Vec<Option<Hash>>, StoreError> {
+        let kept = self.open()?;
+        nodes.iter().map(|node| tree::node(&mut &*kept, *node)).collect()
     }
 
     async fn verify(&self) -> Result<Verification, StoreError> {

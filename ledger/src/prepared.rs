@@ -1,14 +1,18 @@
 //! A transaction with its canonical bytes made, ready for the write lock.
 
 use crate::entry::StreamId;
-use crate::payload::Payload;
+use crate::payload::{Commitment, Payload};
 use crate::refusal::Refusal;
 use crate::transaction::{AccountOp, LinkWrite, Require, Transaction};
 use bursar_types::canonical_bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The kind of the entries into which the ledger journals account changes.
 pub(crate) const ACCOUNTS_KIND: &str = "accounts.changed";
+/// The kind of the entries into which the ledger journals what was erased.
+pub(crate) const ERASED_KIND: &str = "payloads.erased";
+/// How many payloads one such entry names: a leaf has at most 65,535 bytes.
+const ERASED_MAX: usize = 500;
 
 /// A transaction that is well formed in itself. Making it is the slow part, and needs no lock.
 #[derive(Debug)]
@@ -19,6 +23,17 @@ pub(crate) struct Prepared {
     pub(crate) links: Vec<LinkWrite>,
     pub(crate) entries: Vec<PreparedEntry>,
     pub(crate) payloads: Vec<Payload>,
+    /// Payloads to forget, and the bodies of the entries that say so.
+    pub(crate) erase: Vec<Commitment>,
+    pub(crate) erased: Vec<String>,
+}
+
+/// The body of an entry that says what was erased.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErasedBody {
+    pub(crate) payloads: Vec<Commitment>,
+    pub(crate) why: String,
 }
 
 /// An entry with canonical JSON in place of its body.
@@ -31,20 +46,27 @@ pub(crate) struct PreparedEntry {
 
 impl Prepared {
     pub(crate) fn new(transaction: Transaction) -> Result<Self, Refusal> {
-        let Transaction { require, accounts, links, entries, payloads } = transaction;
+        let Transaction { require, accounts, links, entries, payloads, erase } = transaction;
+        let (erase, why) = erase.map_or((Vec::new(), ""), |erasure| (erasure.payloads, erasure.why));
+        let erased = erase
+            .chunks(ERASED_MAX)
+            .map(|payloads| canonical_text(&ErasedBody { payloads: payloads.to_vec(), why: why.to_owned() }));
+        let erased = erased.collect::<Result<_, _>>()?;
         let mut prepared = Self {
             require,
             accounts: Vec::with_capacity(accounts.len()),
             links,
             entries: Vec::with_capacity(entries.len()),
             payloads,
+            erase,
+            erased,
         };
         for op in accounts {
             let json = canonical_text(&op)?;
             prepared.accounts.push((op, json));
         }
         for entry in entries {
-            if entry.stream == StreamId::accounts() {
+            if [StreamId::accounts(), StreamId::erasures()].contains(&entry.stream) {
                 return Err(Refusal::ReservedStream(entry.stream));
             }
             let body = canonical_text(&entry.body)?;

@@ -100,6 +100,14 @@ pub enum Refusal {
     /// Only the ledger appends to this stream.
     #[error("stream `{0}` is written by the ledger alone")]
     ReservedStream(StreamId),
+    /// An entry is too large to be served as a leaf: what is long belongs into a payload.
+    #[error("entry `{kind}` has {bytes} bytes; 65,535 are the most, and the rest belongs into a payload")]
+    EntryTooLarge {
+        /// Its kind.
+        kind: String,
+        /// Its canonical bytes.
+        bytes: usize,
+    },
     /// An entry's body has no canonical bytes.
     #[error("entry has no canonical form: {0}")]
     NotCanonical(String),

@@ -21,7 +21,9 @@ use crate::payload::Commitment;
 use crate::prepared::Prepared;
 use crate::refusal::{CommitError, StoreError};
 use crate::transaction::{Committed, Transaction};
+use crate::tree;
 use async_trait::async_trait;
+use bursar_proof::{Hash, Node};
 use bursar_types::{BudgetId, Clock, Entropy, HoldId, LedgerId};
 use bytes::Bytes;
 use connection::{corrupt, store_error};
@@ -132,6 +134,7 @@ impl SqliteStore {
             mark,
             connection: Some(connection),
             cache: None,
+            unscrubbed: false,
         };
         std::thread::Builder::new()
             .name("bursar-ledger-write".to_owned())
@@ -273,6 +276,14 @@ impl Store for SqliteStore {
 
     async fn head(&self) -> Result<TreeHead, StoreError> {
         self.read(|connection| Ok(rows::head(connection)?.0)).await
+    }
+
+    async fn nodes(&self, nodes: &[Node]) -> Result<Vec<Option<Hash>>, StoreError> {
+        let nodes = nodes.to_vec();
+        self.read(move |connection| {
+            nodes.iter().map(|node| tree::node(&mut rows::LeafRows(connection), *node)).collect()
+        })
+        .await
     }
 
     async fn verify(&self) -> Result<Verification, StoreError> {

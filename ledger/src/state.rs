@@ -2,7 +2,7 @@
 
 use crate::books::{Books, Dirty, Draft, DraftChanges, Need, Stop};
 use crate::entry::{StreamId, TreeHead};
-use crate::prepared::{ACCOUNTS_KIND, Prepared, canonical_text};
+use crate::prepared::{ACCOUNTS_KIND, ERASED_KIND, Prepared, canonical_text};
 use crate::refusal::Refusal;
 use crate::transaction::{AccountOp, Committed, LinkWrite, OpOutcome, Require};
 use crate::tree::{Frontier, leaf_hash};
@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 
 /// The last moment that canonical JSON can write.
 const MOMENT_MAX: Timestamp = Timestamp::from_unix_ms(9_007_199_254_740_991);
+
+/// The largest leaf that a bundle of entries can hold: tlog-tiles writes its length in 16 bits.
+const ENTRY_MAX: usize = 65_535;
 
 /// An entry that was decided, with everything a store keeps of it.
 #[derive(Debug, Clone)]
@@ -128,6 +131,9 @@ impl State {
             sequences.push(appended.tree.size());
             self.append(&mut appended, entry.stream.clone(), &entry.kind, entry.body.clone())?;
         }
+        for body in &prepared.erased {
+            self.append(&mut appended, StreamId::erasures(), ERASED_KIND, body.clone())?;
+        }
         let Appended { tree, streams, leaves, .. } = appended;
         let head = TreeHead { size: tree.size(), root: tree.root() };
         let writes = !leaves.is_empty() || !links.is_empty() || !prepared.payloads.is_empty();
@@ -217,7 +223,11 @@ impl State {
             body,
             peak: Digest::from_bytes([0; 32]),
         };
-        leaf.peak = to.tree.append(leaf_hash(leaf.canonical()?.as_bytes()));
+        let canonical = leaf.canonical()?;
+        if canonical.len() > ENTRY_MAX {
+            return Err(Refusal::EntryTooLarge { kind: leaf.kind, bytes: canonical.len() }.into());
+        }
+        leaf.peak = to.tree.append(leaf_hash(canonical.as_bytes()));
         to.streams.insert(stream, length);
         to.leaves.push(leaf);
         Ok(())

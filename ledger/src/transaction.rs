@@ -2,7 +2,7 @@
 
 use crate::account::{Budget, HoldState, Line};
 use crate::entry::{NewEntry, StreamId, TreeHead};
-use crate::payload::Payload;
+use crate::payload::{Commitment, Payload};
 use bursar_types::{Amount, BudgetId, HoldId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +99,20 @@ pub struct Transaction {
     pub entries: Vec<NewEntry>,
     /// Payloads that the entries name.
     pub payloads: Vec<Payload>,
+    /// Payloads to forget.
+    pub erase: Option<Erasure>,
+}
+
+/// Payloads to forget: their bytes and salts, for ever. Entries keep their commitments, and every proof still holds.
+///
+/// The ledger itself journals which, in the stream `erasures`, in the same transaction: what is gone without such an entry
+/// was taken, and [`crate::Store::verify`] says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// Which. One that is not there is journaled as erased all the same.
+    pub payloads: Vec<Commitment>,
+    /// Why, in a word that may be kept for ever: `asked`, `expired`.
+    pub why: &'static str,
 }
 
 /// What one account change gave.

@@ -3,8 +3,9 @@
 //! # Source
 //! RFC 6962, section 2.1.
 
-use bursar_types::Digest;
-use sha2::{Digest as _, Sha256};
+use crate::entry::Entry;
+use bursar_proof::{Hash, Node};
+use bursar_types::{CanonicalError, Digest, canonical_bytes};
 
 /// The complete subtrees that a tree of some size is made of, largest first.
 ///
@@ -18,12 +19,47 @@ pub(crate) struct Frontier {
 
 /// The hash of a leaf.
 pub(crate) fn leaf_hash(leaf: &[u8]) -> Digest {
-    Digest::from_bytes(Sha256::new().chain_update([0]).chain_update(leaf).finalize().into())
+    Digest::from_bytes(bursar_proof::leaf_hash(leaf).0)
 }
 
 fn node_hash(left: &Digest, right: &Digest) -> Digest {
-    let hasher = Sha256::new().chain_update([1]).chain_update(left.as_bytes()).chain_update(right.as_bytes());
-    Digest::from_bytes(hasher.finalize().into())
+    let (left, right) = (Hash(*left.as_bytes()), Hash(*right.as_bytes()));
+    Digest::from_bytes(bursar_proof::node_hash(&left, &right).0)
+}
+
+/// The hash of the leaf that an entry is.
+pub(crate) fn entry_hash(entry: &Entry) -> Result<Digest, CanonicalError> {
+    Ok(leaf_hash(&canonical_bytes(entry)?))
+}
+
+/// What a store keeps of its leaves.
+pub(crate) trait Leaves {
+    type Error;
+
+    /// The peak stored beside a leaf; `None` beyond the end.
+    fn peak(&mut self, at: u64) -> Result<Option<Digest>, Self::Error>;
+
+    /// The hash of the leaf itself; `None` beyond the end.
+    fn leaf(&mut self, at: u64) -> Result<Option<Digest>, Self::Error>;
+}
+
+/// The hash of a complete subtree; `None` if the tree does not reach that far.
+///
+/// It is the peak of its last leaf, or else it is put together from that leaf upwards: whatever stands left of that way is the
+/// peak of a leaf.
+pub(crate) fn node<L: Leaves>(leaves: &mut L, node: Node) -> Result<Option<Hash>, L::Error> {
+    let Some(last) = node.last_leaf() else { return Ok(None) };
+    if last.trailing_ones() == u32::from(node.level) {
+        return Ok(leaves.peak(last)?.map(|peak| Hash(*peak.as_bytes())));
+    }
+    let Some(mut hash) = leaves.leaf(last)? else { return Ok(None) };
+    for level in 0..node.level {
+        // Clears the bit of the level: the leaf that ends the left neighbour.
+        let left = last & !(1_u64 << level);
+        let Some(left) = leaves.peak(left)? else { return Ok(None) };
+        hash = node_hash(&left, &hash);
+    }
+    Ok(Some(Hash(*hash.as_bytes())))
 }
 
 /// The leaves whose peaks make up the tree of `size` leaves, in order.
@@ -122,6 +158,41 @@ mod tests {
     fn a_frontier_with_missing_peaks_is_refused() {
         assert_eq!(Frontier::from_peaks(3, vec![Digest::of(b"")]), None);
         assert_eq!(Frontier::from_peaks(0, vec![]), Some(Frontier::default()));
+    }
+
+    struct Kept {
+        leaves: Vec<Digest>,
+        peaks: Vec<Digest>,
+    }
+
+    impl Leaves for Kept {
+        type Error = std::convert::Infallible;
+
+        fn peak(&mut self, at: u64) -> Result<Option<Digest>, Self::Error> {
+            Ok(self.peaks.get(usize::try_from(at).unwrap()).copied())
+        }
+
+        fn leaf(&mut self, at: u64) -> Result<Option<Digest>, Self::Error> {
+            Ok(self.leaves.get(usize::try_from(at).unwrap()).copied())
+        }
+    }
+
+    #[test]
+    fn every_node_of_a_tree_is_found_from_its_leaves_and_peaks() {
+        let leaves: Vec<Digest> = (0..70_u8).map(|n| leaf_hash(&[n])).collect();
+        let mut tree = Frontier::default();
+        let peaks = leaves.iter().map(|leaf| tree.append(*leaf)).collect();
+        let hashes: Vec<Hash> = leaves.iter().map(|leaf| Hash(*leaf.as_bytes())).collect();
+        let mut kept = Kept { leaves, peaks };
+        for level in 0..7_u8 {
+            let width = 1_usize << level;
+            for (index, under) in hashes.chunks(width).enumerate() {
+                let found = node(&mut kept, Node { level, index: index as u64 }).unwrap();
+                let whole = under.len() == width;
+                assert_eq!(found, whole.then(|| bursar_proof::perfect_root(under)), "{level}/{index}");
+            }
+        }
+        assert_eq!(node(&mut kept, Node { level: 64, index: 0 }), Ok(None));
     }
 
     proptest! {

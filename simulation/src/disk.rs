@@ -11,6 +11,7 @@ use bursar_ledger::{
     BudgetState, CommitError, Commitment, Committed, Entry, HoldState, MemoryStore, Store, StoreError,
     StreamId, Transaction, TreeHead, Verification,
 };
+use bursar_proof::{Hash, Node};
 use bursar_types::{BudgetId, Entropy, HoldId, LedgerId, SeededEntropy};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -188,6 +189,10 @@ impl Store for Handle {
 
     async fn head(&self) -> Result<TreeHead, StoreError> {
         self.reading("head").await?.head().await
+    }
+
+    async fn nodes(&self, nodes: &[Node]) -> Result<Vec<Option<Hash>>, StoreError> {
+        self.reading("nodes").await?.nodes(nodes).await
     }
 
     async fn verify(&self) -> Result<Verification, StoreError> {

@@ -7,7 +7,7 @@ use std::process::Command;
 const FLOORS: &[(&str, &[&str])] = &[
     ("bursar-types", &[]),
     ("bursar-proof", &[]),
-    ("bursar-ledger", &["bursar-types"]),
+    ("bursar-ledger", &["bursar-proof", "bursar-types"]),
     ("bursar-payments", &["bursar-ledger", "bursar-types"]),
     ("bursar-agent-core", &["bursar-types"]),
     ("bursar-memory", &["bursar-ledger", "bursar-types"]),
@@ -20,13 +20,17 @@ const FLOORS: &[(&str, &[&str])] = &[
             "bursar-ledger",
             "bursar-memory",
             "bursar-payments",
+            "bursar-proof",
             "bursar-tools",
             "bursar-types",
         ],
     ),
     ("bursar-evals", &["bursar", "bursar-market"]),
     ("bursar-cli", &["bursar", "bursar-evals", "bursar-market"]),
-    ("bursar-simulation", &["bursar-ledger", "bursar-market", "bursar-payments", "bursar-types"]),
+    (
+        "bursar-simulation",
+        &["bursar-ledger", "bursar-market", "bursar-payments", "bursar-proof", "bursar-types"],
+    ),
 ];
 
 /// Crates that a floor must not bring in, however deep.

@@ -7,6 +7,7 @@ use bursar::ledger::{
     Transaction, TreeHead, Verification,
 };
 use bursar::payments::{Signable, Wallet, WalletError};
+use bursar::proof::{Hash, Node};
 use bursar::types::{
     BudgetId, Entropy, HoldId, HttpRequest, HttpResponse, LedgerId, Limits, Transport, TransportError,
 };
@@ -208,6 +209,10 @@ impl Store for MortalLedger {
 
     async fn head(&self) -> Result<TreeHead, StoreError> {
         self.inner.head().await
+    }
+
+    async fn nodes(&self, nodes: &[Node]) -> Result<Vec<Option<Hash>>, StoreError> {
+        self.inner.nodes(nodes).await
     }
 
     async fn verify(&self) -> Result<Verification, StoreError> {

@@ -61,6 +61,8 @@ pub(super) fn make_durable(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "checkpoint_fullfsync", cfg!(target_vendor = "apple"))?;
     connection.pragma_update(None, "wal_autocheckpoint", 16_000)?;
     connection.pragma_update(None, "journal_size_limit", 128 << 20)?;
+    // What is erased is overwritten, not only unlinked.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "cache_size", -32_768)
 }
 

@@ -3,9 +3,9 @@
 use crate::account::{Budget, HoldPhase, Window};
 use crate::books::{BudgetRow, Dirty, HoldRow, WindowKey};
 use crate::entry::{Entry, StreamId, TreeHead};
-use crate::payload::Payload;
+use crate::payload::{Commitment, Payload};
 use crate::state::Leaf;
-use crate::tree::{Frontier, peak_leaves};
+use crate::tree::{Frontier, Leaves, entry_hash, peak_leaves};
 use bursar_types::{BudgetId, Digest, HoldId, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -59,6 +59,26 @@ pub(super) fn head(connection: &Connection) -> rusqlite::Result<(TreeHead, Times
         let head = TreeHead { size: uint(row, 0)?, root: Digest::from_bytes(row.get(1)?) };
         Ok((head, moment(row, 2)?))
     })
+}
+
+/// The tree's leaves as rows.
+pub(super) struct LeafRows<'a>(pub(super) &'a Connection);
+
+impl Leaves for LeafRows<'_> {
+    type Error = rusqlite::Error;
+
+    fn peak(&mut self, at: u64) -> rusqlite::Result<Option<Digest>> {
+        let mut statement = self.0.prepare_cached("SELECT peak FROM entries WHERE sequence = ?1")?;
+        let Ok(at) = i64::try_from(at) else { return Ok(None) };
+        Ok(statement.query_row([at], |row| row.get(0)).optional()?.map(Digest::from_bytes))
+    }
+
+    fn leaf(&mut self, at: u64) -> rusqlite::Result<Option<Digest>> {
+        let mut statement = self.0.prepare_cached(&format!("{ENTRY} WHERE sequence = ?1"))?;
+        let Ok(at) = i64::try_from(at) else { return Ok(None) };
+        let Some((entry, _)) = statement.query_row([at], entry).optional()? else { return Ok(None) };
+        entry_hash(&entry).map(Some).map_err(|error| bad(5, error))
+    }
 }
 
 /// The tree as it was at `size`; `None` if the entries do not reach that far.
@@ -266,6 +286,12 @@ pub(super) fn write_payload(connection: &Connection, payload: &Payload) -> rusql
         payload.salt(),
         payload.bytes().as_ref()
     ])?;
+    Ok(())
+}
+
+pub(super) fn erase_payload(connection: &Connection, commitment: Commitment) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM payloads WHERE commitment = ?1")?;
+    statement.execute([commitment.digest().as_bytes()])?;
     Ok(())
 }
 

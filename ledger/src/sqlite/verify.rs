@@ -42,6 +42,7 @@ pub(super) fn verify(
         let salt: [u8; 16] = row.get(1)?;
         audit.payload(commitment, Commitment::new(&salt, row.get_ref(2)?.as_blob()?));
     }
+    audit.payloads_end();
     audit.streams(rows::streams_from(connection, "")?.into_iter());
     let accounts = rows::accounts(connection)?;
     for problem in accounts.problems {

@@ -37,6 +37,8 @@ pub(super) struct Writer {
     /// `None` after a failure, until the next group opens another.
     pub(super) connection: Option<Connection>,
     pub(super) cache: Option<Cache>,
+    /// Whether what was erased may still lie in the write-ahead log.
+    pub(super) unscrubbed: bool,
 }
 
 /// What is known of the file, as of one value of `PRAGMA data_version`.
@@ -163,6 +165,10 @@ impl Writer {
             cache.state.trim(ROWS_MAX);
         }
         let head = cache.state.head();
+        self.unscrubbed |= jobs.iter().any(|job| !job.erase.is_empty());
+        if self.unscrubbed {
+            self.unscrubbed = !scrubbed(&connection);
+        }
         self.connection = Some(connection);
         self.cache = Some(cache);
         if head != before {
@@ -174,6 +180,20 @@ impl Writer {
     fn raise_mark(&mut self, head: TreeHead) -> Result<(), StoreError> {
         let recorded = Recorded { ledger: self.id, head };
         self.mark.raise(recorded).map_err(|error| StoreError::Io(Box::new(error)))
+    }
+}
+
+/// Empties the write-ahead log, which keeps the pages of what was erased until then; answers whether it is empty. Readers of
+/// an older state keep it from being so, and it is tried again with the next group.
+fn scrubbed(connection: &Connection) -> bool {
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    match busy {
+        Ok(0) => true,
+        Ok(_) => false,
+        Err(error) => {
+            tracing::warn!(%error, "what was erased may still lie in the log");
+            false
+        }
     }
 }
 
@@ -249,6 +269,9 @@ impl Group<'_> {
         }
         for payload in &prepared.payloads {
             rows::write_payload(connection, payload)?;
+        }
+        for commitment in &prepared.erase {
+            rows::erase_payload(connection, *commitment)?;
         }
         for (key, value) in ruling.links() {
             rows::write_link(connection, key, value.as_deref())?;

@@ -194,7 +194,7 @@ fn a_transaction(model: &Model) -> impl Strategy<Value = Transaction> + use<> {
         accounts,
         links,
         entries,
-        payloads: Vec::new(),
+        ..Transaction::default()
     })
 }
 

@@ -10,9 +10,11 @@
 mod children;
 mod concurrency;
 mod conformance;
+mod erasure;
 mod files;
 mod machine;
 mod model;
+mod proofs;
 mod run_journal;
 mod support;
 mod tampering;

@@ -5,6 +5,7 @@ use bursar_ledger::{
     BudgetState, CommitError, Commitment, Committed, Entry, HoldState, Ledger, Store, StoreError, StreamId,
     Transaction, TreeHead, Verification,
 };
+use bursar_proof::{Hash, Node};
 use bursar_payments::{
     Authorization, AuthorizeError, Clearance, Exchange, Offer, OfferError, Order, Outcome, PaymentsParts,
     Prepared, Rail, Signable, Wallet, WalletError,
@@ -310,6 +311,10 @@ impl Store for Trapped<Ledger> {
 
     async fn head(&self) -> Result<TreeHead, StoreError> {
         self.inner.head().await
+    }
+
+    async fn nodes(&self, nodes: &[Node]) -> Result<Vec<Option<Hash>>, StoreError> {
+        self.inner.nodes(nodes).await
     }
 
     async fn verify(&self) -> Result<Verification, StoreError> {

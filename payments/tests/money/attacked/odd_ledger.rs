@@ -1,6 +1,7 @@
 //! A ledger that is slow in one place, and cannot read another.
 
 use super::*;
+use bursar_proof::{Hash, Node};
 
 #[derive(Debug)]
 struct Odd {
@@ -86,6 +87,10 @@ impl Store for Odd {
 
     async fn head(&self) -> Result<TreeHead, StoreError> {
         self.inner.head().await
+    }
+
+    async fn nodes(&self, nodes: &[Node]) -> Result<Vec<Option<Hash>>, StoreError> {
+        self.inner.nodes(nodes).await
     }
 
     async fn verify(&self) -> Result<Verification, StoreError> {
