@@ -47,6 +47,8 @@ struct Rights {
     grants: Vec<Grant>,
     mandate: toml::Table,
     frozen: bool,
+    /// The session that delegated to it.
+    parent: Option<String>,
     /// An agent plans and buys for itself in it: only its budgets and vendors bound it.
     agent: bool,
     spent: u128,
@@ -60,6 +62,7 @@ fn saga_purchase(saga: &str, number: usize, url: &str, session: &str) -> Pay {
         method: "GET".to_owned(),
         body: String::new(),
         headers: BTreeMap::new(),
+        data: None,
         key: Some(format!("saga {saga} {number}")),
         times: 1,
         parallel: false,
@@ -120,13 +123,17 @@ impl Walk<'_> {
                 let mut table = self.scenario.mandate.clone();
                 table.extend(mandate.clone());
                 let rights = self.opened(table);
-                // A name can be given again; what the session before it spent stays spent.
-                if let Some(before) = self.sessions.insert(session.clone(), rights) {
-                    self.sessions.insert(format!("{session} before {label}"), before);
-                }
+                self.begins(label, session, rights);
+            }
+            Step::Delegate { session, from, mandate, .. } => {
+                let mut table = self.session(from).mandate.clone();
+                table.remove("metered");
+                table.extend(mandate.clone());
+                let rights = Rights { parent: Some(from.clone()), ..self.opened(table) };
+                self.begins(label, session, rights);
             }
             Step::Agent { session, .. } => self.session(session).agent = true,
-            Step::Freeze { session } => self.session(session).frozen = true,
+            Step::Freeze { session } | Step::Revoke { session } => self.session(session).frozen = true,
             Step::Thaw { session } => self.session(session).frozen = false,
             Step::Advance { seconds } => self.span_s = self.span_s.saturating_add(*seconds),
             Step::Clock { .. } => self.span_s = self.span_s.saturating_add(86_400),
@@ -150,6 +157,16 @@ impl Walk<'_> {
             }
             _ => {}
         }
+    }
+
+    /// A name can be given again; what the session before it spent stays spent, and its helpers stay its own.
+    fn begins(&mut self, label: &str, name: &str, rights: Rights) {
+        let Some(before) = self.sessions.insert(name.to_owned(), rights) else { return };
+        let old = format!("{name} before {label}");
+        for child in self.sessions.values_mut().filter(|child| child.parent.as_deref() == Some(name)) {
+            child.parent = Some(old.clone());
+        }
+        self.sessions.insert(old, before);
     }
 
     fn session(&mut self, name: &str) -> &mut Rights {
@@ -227,7 +244,7 @@ impl Walk<'_> {
         }
         let redirects = seller.faults.iter().any(|rule| matches!(rule.fault, Fault::Redirect { .. }));
         let goods = seller.sells.iter().find(|goods| fits(&goods.path, url.path()));
-        let mut amounts = offers(seller, goods.map_or(0, |goods| goods.price.micro()));
+        let mut amounts = offers(seller, goods.map_or(0, |goods| goods.price.micro()), mandate);
         for rule in &seller.faults {
             match &rule.fault {
                 Fault::QuotedAmount { amount } => amounts.extend(amount.parse::<u128>()),
@@ -339,10 +356,8 @@ impl Walk<'_> {
     /// Everything together, under the budgets.
     fn summed(mut self) -> Option<Authority> {
         let mut total = 0_u128;
-        for rights in self.sessions.values() {
-            let asked = if rights.agent { u128::MAX } else { rights.spent };
-            let cap = self.cap(&rights.mandate, |scope| scope == "session");
-            total = total.saturating_add(asked.min(cap));
+        for (name, rights) in self.sessions.iter().filter(|(_, rights)| rights.parent.is_none()) {
+            total = total.saturating_add(self.of_family(name, rights, self.sessions.len()));
         }
         // Caps over several sessions hold if each of them has the same.
         let changed = self.sessions.values().any(|rights| rights.mandate != self.scenario.mandate);
@@ -366,6 +381,24 @@ impl Walk<'_> {
         Some(self.found)
     }
 
+    /// What a session and those that it delegated to may spend. A session counts in its parent's budgets too.
+    fn of_family(&self, name: &str, rights: &Rights, depth: usize) -> u128 {
+        let worthless = !self.scenario.worth || (self.scenario.live && switched(&rights.mandate, "live"));
+        let own = match (worthless, rights.agent) {
+            (false, _) => 0,
+            (true, true) => u128::MAX,
+            (true, false) => rights.spent,
+        };
+        let mut asked = own;
+        if let Some(less) = depth.checked_sub(1) {
+            let children = self.sessions.iter().filter(|(_, child)| child.parent.as_deref() == Some(name));
+            for (name, child) in children {
+                asked = asked.saturating_add(self.of_family(name, child, less));
+            }
+        }
+        asked.min(self.cap(&rights.mandate, |scope| scope == "session"))
+    }
+
     /// The least of a mandate's budgets of some scopes, over all windows that the scenario can reach into.
     fn cap(&self, mandate: &toml::Table, fits: impl Fn(&str) -> bool) -> u128 {
         let caps = tables(mandate, "budget").filter_map(|budget| {
@@ -386,7 +419,7 @@ impl Walk<'_> {
 }
 
 /// The amounts that a seller asks in the market's dollar; offers in anything else can never be paid.
-fn offers(seller: &SellerSpec, listed: u128) -> Vec<u128> {
+fn offers(seller: &SellerSpec, listed: u128, mandate: &toml::Table) -> Vec<u128> {
     if seller.offers.is_empty() {
         return vec![listed];
     }
@@ -397,6 +430,10 @@ fn offers(seller: &SellerSpec, listed: u128) -> Vec<u128> {
                 .as_deref()
                 .is_none_or(|network| ["eip155:84532", "base-sepolia"].contains(&network))
             && offer.asset.as_deref().is_none_or(|asset| asset.eq_ignore_ascii_case(TOKEN))
+            && match offer.flow.as_deref() {
+                None | Some("authorization") => true,
+                Some(flow) => ["upfront", "escrow"].contains(&flow) && switched(mandate, "upfront"),
+            }
     });
     let asked = payable.filter_map(|offer| match (&offer.amount, offer.percent) {
         (Some(text), _) => text.parse().ok(),
@@ -417,6 +454,10 @@ fn lists(mandate: &toml::Table, host: &str) -> bool {
             Some(domain) => host.ends_with(&format!(".{domain}")),
             None => vendor == host || host.split(':').next() == Some(vendor),
         })
+}
+
+fn switched(mandate: &toml::Table, key: &str) -> bool {
+    mandate.get(key).and_then(toml::Value::as_bool) == Some(true)
 }
 
 fn tables<'a>(mandate: &'a toml::Table, key: &str) -> impl Iterator<Item = &'a toml::Table> {

@@ -13,7 +13,9 @@ mod texts;
 
 pub use run::{MutantFailure, MutationOptions, MutationReport, run_mutants};
 
-use crate::scenario::{Approver, Expect, Kind, ModelSpec, Scenario, Step, Suite, Usd, VendorExpect};
+use crate::scenario::{
+    Approver, Expect, Kind, ModelSpec, Scenario, Step, Suite, Usd, VendorExpect, copies_before,
+};
 use authority::Authority;
 use dice::Dice;
 
@@ -91,7 +93,7 @@ fn hostile_mutant(base: &Scenario, seed: u64, dice: &mut Dice) -> Option<Mutant>
             keeps &= operator.keeps;
         }
     }
-    if changes.is_empty() {
+    if changes.is_empty() || !copies_before(&scenario.steps) {
         return None;
     }
     let allowed = Authority::of(&scenario).ok()?;

@@ -4,8 +4,8 @@ use super::{Memory, Tally};
 use crate::scenario::{Item, Pay};
 use crate::stage::{Life, Stage, StageError, range};
 use bursar::types::{
-    FetchError, Fetched, HttpRequest, PlanItem, PlanProposal, Provenance, PurchaseKey, Purse, QuoteId,
-    QuoteOutcome, Untrusted,
+    DataLabel, FetchError, Fetched, HttpRequest, PlanItem, PlanProposal, Provenance, PurchaseKey, Purse,
+    QuoteId, QuoteOutcome, Untrusted,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -84,8 +84,15 @@ fn purchase(label: &str, pay: &Pay, n: u32) -> (String, Result<HttpRequest, Fetc
     for (name, value) in &pay.headers {
         request = request.header(name, value);
     }
-    let request = request.body(Bytes::from(pay.body.clone()));
+    let request = request.body(Bytes::from(pay.body.clone())).map(|request| labelled(request, pay.data));
     (key, request.map_err(|error| FetchError::Request(format!("`{url}` is no URL: {error}"))))
+}
+
+fn labelled(request: HttpRequest, data: Option<DataLabel>) -> HttpRequest {
+    match data {
+        Some(label) => label.on(request),
+        None => request,
+    }
 }
 
 /// An address as a client sends what a model typed: hosts in their ASCII form, the rest as it is.
@@ -115,12 +122,12 @@ async fn fetch(purse: Purse, life: Arc<Life>, request: Result<HttpRequest, Fetch
 
 pub(super) async fn quote(
     stage: &Stage,
-    url: &str,
+    (url, data): (&str, Option<DataLabel>),
     session: &str,
     tally: &mut Tally,
 ) -> Result<(), StageError> {
     let (session, _) = stage.session_named(session, "main").await?;
-    match ask(&session.purse(), "GET", url, "").await {
+    match ask(&session.purse(), ("GET", url, ""), data).await {
         Ok(QuoteOutcome::Quotes(quotes)) => {
             tally.ended("quoted");
             tally.blocked(&quotes);
@@ -134,10 +141,15 @@ pub(super) async fn quote(
     Ok(())
 }
 
-async fn ask(purse: &Purse, method: &str, url: &str, body: &str) -> Result<QuoteOutcome, FetchError> {
+async fn ask(
+    purse: &Purse,
+    (method, url, body): (&str, &str, &str),
+    data: Option<DataLabel>,
+) -> Result<QuoteOutcome, FetchError> {
     let request = http::Request::builder().method(method).uri(as_typed(url));
     let request = request.body(Bytes::from(body.to_owned()));
-    purse.quote(request.map_err(|error| FetchError::Request(error.to_string()))?).await
+    let request = request.map_err(|error| FetchError::Request(error.to_string()))?;
+    purse.quote(labelled(request, data)).await
 }
 
 pub(super) async fn plan(
@@ -171,7 +183,7 @@ async fn cite(purse: &Purse, item: &Item, tally: &mut Tally) -> Result<Option<Qu
         let quote = QuoteId::parse(text);
         return quote.map(Some).map_err(|error| StageError::Scenario(format!("quote `{text}`: {error}")));
     }
-    match ask(purse, &item.method, &item.url, &item.body).await {
+    match ask(purse, (&item.method, &item.url, &item.body), None).await {
         Ok(QuoteOutcome::Quotes(quotes)) if !quotes.is_empty() => {
             return Ok(quotes.first().map(|quote| quote.id));
         }

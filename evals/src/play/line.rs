@@ -59,6 +59,7 @@ pub(super) fn action(step: &Step) -> String {
         Step::Withdraw { .. } => "withdraw all plans".to_owned(),
         Step::Agent { task, .. } => format!("agent: {task}"),
         Step::Open { session, .. } => format!("open session {session}"),
+        Step::Delegate { session, from, .. } => format!("{from} delegates to {session}"),
         Step::Repeat { times, .. } => format!("repeat x{times}"),
         Step::Restart { process } => format!("restart {process}"),
         Step::Kill { at, process } => format!("kill {process} at {}", String::from(at.clone())),
@@ -78,6 +79,7 @@ pub(super) fn action(step: &Step) -> String {
         Step::PutBack { .. } => "the old data file is put back".to_owned(),
         Step::Recover { process } => format!("recover by {process}"),
         Step::Freeze { session } => format!("freeze {session}"),
+        Step::Revoke { session } => format!("revoke {session}"),
         Step::Thaw { session } => format!("thaw {session}"),
     }
 }

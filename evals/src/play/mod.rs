@@ -60,7 +60,7 @@ async fn one(
 ) -> Result<(), StageError> {
     match step {
         Step::Pay(pay) => buy::pay(stage, label, pay, tally, memory).await,
-        Step::Quote { url, session } => buy::quote(stage, url, session, tally).await,
+        Step::Quote { url, data, session } => buy::quote(stage, (url, *data), session, tally).await,
         Step::Plan { items, purpose, session, process } => {
             buy::plan(stage, items, purpose, (session, process), tally).await
         }

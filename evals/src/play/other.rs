@@ -20,6 +20,9 @@ pub(super) async fn step(
         Step::Open { session, mandate, process } => {
             stage.opened(session, process, mandate).await?;
         }
+        Step::Delegate { session, from, mandate, process } => {
+            stage.delegated(session, from, process, mandate).await?;
+        }
         Step::Restart { process } => {
             stage.close(process).await;
             stage.bursar(process).await?;
@@ -61,6 +64,10 @@ pub(super) async fn step(
         Step::Withdraw { session } => {
             let (session, _) = stage.session_named(session, "main").await?;
             return told(session.purse().withdraw_plans().await.map(drop), tally);
+        }
+        Step::Revoke { session } => {
+            let (session, _) = stage.session_named(session, "main").await?;
+            return told(session.revoke("ada").await, tally);
         }
         Step::Thaw { session } => {
             let (session, _) = stage.session_named(session, "main").await?;

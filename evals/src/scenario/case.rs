@@ -112,12 +112,27 @@ pub struct Scenario {
     /// Cedar text beside the shipped rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// Rules that ship and hold where they are asked for: `bursar:review`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundled: Vec<String>,
+    /// The mandate ends so many seconds after the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_s: Option<u64>,
     /// What the wallet has.
     #[serde(default = "a_thousand")]
     pub funds: Usd,
     /// When it begins: seconds since 1970, UTC.
     #[serde(default = "begins")]
     pub starts_at: u64,
+    /// Other networks that the buyer reads, through the same nodes: `eip155:1`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<String>,
+    /// The market's dollar counts as one that is worth something, as those of main networks do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub worth: bool,
+    /// The operator's switch: money that is worth something may be spent where the mandate says so too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
     /// How a person answers.
     #[serde(default)]
     pub approver: Approver,

@@ -1,6 +1,6 @@
 //! Suites as files.
 
-use super::{Scenario, SellerSpec};
+use super::{Scenario, SellerSpec, Step};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -173,10 +173,29 @@ fn problem(case: &Scenario) -> Option<String> {
     if case.steps.is_empty() {
         return Some("it has no `[[case.step]]`".to_owned());
     }
+    if !copies_before(&case.steps) {
+        return Some("`put_back` needs a `copy` before it".to_owned());
+    }
     let names: BTreeSet<_> = case.sellers.iter().map(|seller| seller.name.as_str()).collect();
-    let wanted = case.steps.iter().flat_map(super::Step::sellers);
+    let wanted = case.steps.iter().flat_map(Step::sellers);
     let unknown = wanted.into_iter().find(|name| !names.contains(name));
     unknown.map(|name| format!("there is no seller `{name}`"))
+}
+
+/// Whether a copy was kept before each that is put back.
+pub(crate) fn copies_before(steps: &[Step]) -> bool {
+    fn walk(steps: &[Step], kept: &mut bool) -> bool {
+        steps.iter().all(|step| match step {
+            Step::Copy { .. } => {
+                *kept = true;
+                true
+            }
+            Step::PutBack { .. } => *kept,
+            Step::Repeat { times, steps } => *times == 0 || walk(steps, kept),
+            _ => true,
+        })
+    }
+    walk(steps, &mut false)
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {

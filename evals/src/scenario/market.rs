@@ -49,6 +49,9 @@ pub struct OfferSpec {
     /// The amount in percent of the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<u32>,
+    /// When it says that money moves: `authorization` if it says nothing, `upfront`, `escrow`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<String>,
 }
 
 /// One seller. It listens on loopback, and its buyers know it by its hosts.

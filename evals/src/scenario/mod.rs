@@ -9,6 +9,7 @@ mod step;
 
 pub use case::{Alerts, Approver, Kind, ModelSpec, Scenario, Turn};
 pub use expect::{Expect, VendorExpect};
+pub(crate) use file::copies_before;
 pub use file::{LoadError, Suite};
 pub use market::{GoodsSpec, OfferSpec, SellerSpec};
 pub use money::Usd;

@@ -1,6 +1,7 @@
 //! What happens in a scenario: steps of the agent, the sellers, the operator, the clock and of bad luck.
 
 use super::Usd;
+use bursar::types::DataLabel;
 use bursar_market::FaultRule;
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,9 @@ pub struct Pay {
     /// Headers.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub headers: std::collections::BTreeMap<String, String>,
+    /// Whose data it carries, where code says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataLabel>,
     /// The purchase key; every repetition has its own by default. A key without `{n}` is a retry of the same purchase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -121,6 +125,9 @@ pub enum Step {
     Quote {
         /// Of what.
         url: String,
+        /// Whose data the request carries, where code says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        data: Option<DataLabel>,
         /// Which session.
         #[serde(default = "main")]
         session: String,
@@ -162,6 +169,20 @@ pub enum Step {
         #[serde(default)]
         mandate: toml::Table,
         /// Which process opens it.
+        #[serde(default = "main")]
+        process: String,
+    },
+    /// A session delegates to a helper, under its scenario's mandate without metered items and with these keys changed.
+    Delegate {
+        /// The helper's session; its agent has the same name.
+        session: String,
+        /// Which session delegates.
+        #[serde(default = "main")]
+        from: String,
+        /// What is different.
+        #[serde(default)]
+        mandate: toml::Table,
+        /// Which process.
         #[serde(default = "main")]
         process: String,
     },
@@ -270,7 +291,7 @@ pub enum Step {
         #[serde(default = "main")]
         process: String,
     },
-    /// Somebody puts the copy back, if there is one. The process is closed for it.
+    /// Somebody puts the copy back; there must be one. The process is closed for it.
     PutBack {
         /// Which process.
         #[serde(default = "main")]
@@ -284,6 +305,12 @@ pub enum Step {
     },
     /// The operator stops a session's spending.
     Freeze {
+        /// Which.
+        #[serde(default = "main")]
+        session: String,
+    },
+    /// The user takes a session's mandate back, for good.
+    Revoke {
         /// Which.
         #[serde(default = "main")]
         session: String,

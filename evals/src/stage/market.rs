@@ -2,6 +2,7 @@
 
 use super::set::StageError;
 use crate::scenario::{OfferSpec, Scenario, SellerSpec};
+use bursar::types::Asset;
 use bursar_market::{
     Address, AmountRule, Goods, ManualClock, Market, OfferTemplate, PaymentIdentifier, Pricing, SellerConfig,
     TimeSource, keccak,
@@ -10,6 +11,13 @@ use bursar_market::{
 /// The chain that scenarios are played on, and its dollar: play money of a public test network.
 pub(crate) const CHAIN_ID: u64 = 84_532;
 pub(crate) const TOKEN: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+
+/// What buyers of a scenario can pay with: the pinned assets, with that dollar as the scenario has it, on its other networks too.
+pub(crate) fn assets(scenario: &Scenario) -> Vec<Asset> {
+    let other = scenario.networks.iter().filter_map(|network| network.strip_prefix("eip155:")?.parse().ok());
+    let chains = std::iter::once(CHAIN_ID).chain(other);
+    chains.map(|chain| Asset::stablecoin(chain, TOKEN, "USDC", 6, ("USDC", "2"), scenario.worth)).collect()
+}
 
 /// The sellers of a scenario one by one: `s{1..50}` is fifty.
 pub(crate) fn sellers(scenario: &Scenario) -> Vec<SellerSpec> {
@@ -106,6 +114,7 @@ fn offer(spec: &OfferSpec) -> Result<OfferTemplate, StageError> {
     }
     template.network.clone_from(&spec.network);
     template.asset.clone_from(&spec.asset);
+    template.flow.clone_from(&spec.flow);
     if let Some(address) = &spec.pay_to {
         let address = address.parse();
         template.pay_to =

@@ -1,11 +1,12 @@
 //! One process of the buyer: its own handle on the one data file, and its own life.
 
 use super::crash::{Life, MortalLedger, MortalTransport, MortalWallet};
+use super::market;
 use super::set::{Seen, Stage, StageError};
 use super::street::Walk;
 use crate::scenario::Approver;
 use bursar::ledger::Ledger;
-use bursar::payments::{ApprovalAnswer, ApproveWith, HttpTransport, Policy};
+use bursar::payments::{ApprovalAnswer, ApproveWith, HttpTransport, Policy, PolicyError, PolicyFile};
 use bursar::types::{Limits, SeededEntropy};
 use bursar::{Approve, Bursar, BursarError, Session};
 use std::collections::BTreeMap;
@@ -40,7 +41,7 @@ impl Process {
         let readers = vec!["http://rpc.test".to_owned(), "http://rpc-2.test".to_owned()];
         let mut builder = Bursar::builder(stage.data.path().join("data"))
             .wallet(Arc::new(wallet))
-            .network(stage.market.network(), readers, true)
+            .network(stage.market.network(), readers.clone(), true)
             .discovery("https://discovery.test/discovery/search")
             .clock(stage.clock.clone())
             .entropy(Arc::new(SeededEntropy::new(stage.seed.wrapping_mul(1_000).wrapping_add(number))))
@@ -49,12 +50,29 @@ impl Process {
             .observer(stage.seen.clone())
             .limits(LIMITS)
             .watch_every(None);
+        for asset in market::assets(&stage.scenario) {
+            builder = builder.asset(asset);
+        }
+        if stage.scenario.live {
+            builder = builder.live();
+        }
+        for network in &stage.scenario.networks {
+            builder = builder.network(network, readers.clone(), true);
+        }
         let rules = stage.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if stage.floor.is_none() && rules.is_none() {
+        let bundled = &stage.scenario.bundled;
+        if stage.floor.is_none() && rules.is_none() && bundled.is_empty() {
             builder = builder.loaded_rules(shipped()?);
         }
+        let weak = |name: &str| stage.floor.iter().flat_map(|all| all.iter()).find(|file| file.name == *name);
+        for name in bundled {
+            let file = PolicyFile::bundled(name).map_err(of_policy)?;
+            let file = weak(name).cloned().unwrap_or(file);
+            builder = builder.policy(file.name, file.text);
+        }
         if let Some(floor) = &stage.floor {
-            builder = builder.weakened_rules(floor.to_vec());
+            let always = floor.iter().filter(|file| !PolicyFile::is_bundled(&file.name));
+            builder = builder.weakened_rules(always.cloned().collect());
         }
         if let Some(rules) = rules {
             builder = builder.policy("scenario.cedar", rules);
@@ -70,8 +88,12 @@ fn shipped() -> Result<Arc<Policy>, StageError> {
     if let Some(rules) = SHIPPED.get() {
         return Ok(rules.clone());
     }
-    let rules = Policy::shipped().map_err(|error| StageError::Open(Box::new(BursarError::Policy(error))))?;
+    let rules = Policy::shipped().map_err(of_policy)?;
     Ok(SHIPPED.get_or_init(|| Arc::new(rules)).clone())
+}
+
+fn of_policy(error: PolicyError) -> StageError {
+    StageError::Open(Box::new(BursarError::Policy(error)))
 }
 
 /// How the scenario's person answers.

@@ -6,7 +6,7 @@ use super::process::{Process, approve};
 use super::street::Street;
 use crate::scenario::{Alerts, Scenario, SellerSpec};
 use bursar::ledger::StoreError;
-use bursar::payments::{LocalWallet, Mandate, MandateFile, MoneyEvent, Observer, Wallet};
+use bursar::payments::{DelegateError, LocalWallet, Mandate, MandateFile, MoneyEvent, Observer, Wallet};
 use bursar::types::{AssetRegistry, Clock, ManualClock, SessionId, Timestamp};
 use bursar::{Bursar, BursarError, Session};
 use bursar_market::{ManualClock as MarketClock, Market};
@@ -18,7 +18,7 @@ use thiserror::Error;
 /// The buyer's key; worth nothing anywhere.
 pub(crate) const WALLET_KEY: &str = "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
 
-/// Texts that stand for the shipped rules.
+/// Texts that stand for shipped rules: all those that always hold, and some that hold where they are asked for.
 pub(crate) type Floor = Arc<Vec<bursar::payments::PolicyFile>>;
 
 /// Why something could not be put on the stage. A scenario can expect the second.
@@ -34,6 +34,12 @@ pub enum StageError {
     /// The mandate cannot be read.
     #[error("mandate: {0}")]
     Mandate(String),
+    /// Nobody delegated to this session.
+    #[error("nobody delegated to `{0}`")]
+    NoSession(String),
+    /// A session delegates nothing like this.
+    #[error(transparent)]
+    Delegate(DelegateError),
     /// The market did not start.
     #[error("market: {0}")]
     Market(String),
@@ -49,6 +55,8 @@ impl StageError {
         let error = match self {
             Self::Open(error) => error,
             Self::Mandate(_) => return Some("CONFIG_INVALID"),
+            Self::Delegate(DelegateError::Widened(_)) => return Some("DELEGATION_WIDENED"),
+            Self::Delegate(_) | Self::NoSession(_) => return Some("NOT_DELEGATED"),
             Self::Scenario(_) | Self::Market(_) | Self::Folder(_) => return None,
         };
         match &**error {
@@ -126,6 +134,8 @@ pub struct Stage {
     pub(crate) rules: Mutex<Option<String>>,
     lives: Mutex<u64>,
     ids: Mutex<BTreeMap<String, SessionId>>,
+    /// Sessions that nobody got: there are none of these names.
+    none: Mutex<BTreeSet<String>>,
 }
 
 impl Stage {
@@ -165,6 +175,7 @@ impl Stage {
             processes: tokio::sync::Mutex::default(),
             lives: Mutex::default(),
             ids: Mutex::default(),
+            none: Mutex::default(),
         })
     }
 
@@ -196,8 +207,10 @@ impl Stage {
         process: &str,
     ) -> Result<(Arc<Session>, Arc<Life>), StageError> {
         let known = self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        let none = self.none.lock().unwrap_or_else(PoisonError::into_inner).contains(name);
         match known {
             Some(id) => self.resumed(name, process, id).await,
+            None if none => Err(StageError::NoSession(name.to_owned())),
             None => self.opened(name, process, &toml::Table::new()).await,
         }
     }
@@ -237,6 +250,34 @@ impl Stage {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), session.id());
         running.sessions.insert(name.to_owned(), session.clone());
         Ok((session, running.life.clone()))
+    }
+
+    /// A session delegates to another, under the scenario's mandate without metered items and with some keys changed.
+    pub(crate) async fn delegated(
+        &self,
+        name: &str,
+        from: &str,
+        process: &str,
+        changed: &toml::Table,
+    ) -> Result<(), StageError> {
+        let (parent, _) = self.session_named(from, process).await?;
+        let mut cut = toml::Table::from_iter([
+            ("metered".to_owned(), toml::Value::Array(Vec::new())),
+            ("agent".to_owned(), name.into()),
+        ]);
+        cut.extend(changed.clone());
+        let child = match parent.delegate(self.mandate(&cut)?, approve(self)).await {
+            Ok(child) => Arc::new(child),
+            Err(error) => {
+                self.none.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+                return Err(StageError::Delegate(error));
+            }
+        };
+        self.listen(&child);
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), child.id());
+        let mut processes = self.processes.lock().await;
+        self.running(&mut processes, process).await?.sessions.insert(name.to_owned(), child);
+        Ok(())
     }
 
     /// Hears what a session tells, unless an agent of the user's own may want to.
@@ -292,17 +333,27 @@ impl Stage {
 
     /// Keeps or puts back a copy of the data file.
     pub(crate) async fn copy(&self, process: &str, back: bool) -> Result<(), StageError> {
+        if !back {
+            // There may be nothing to keep yet.
+            self.bursar(process).await?;
+        }
         self.close(process).await;
         let (data, copy) = (self.data.path().join("data"), self.data.path().join("copy"));
         let (from, to) = if back { (copy, data) } else { (data, copy) };
         if !from.exists() {
-            return Ok(());
+            let problem = "there is no copy of the data file to put back";
+            return Err(StageError::Scenario(problem.to_owned()));
         }
         std::fs::create_dir_all(&to)?;
         for entry in std::fs::read_dir(&from)? {
             let entry = entry?;
             if entry.file_type()?.is_file() {
-                std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+                match std::fs::copy(entry.path(), to.join(entry.file_name())) {
+                    Ok(_) => {}
+                    // A log that the last reader took away when it left.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Ok(())
@@ -344,8 +395,15 @@ impl Stage {
         let file: MandateFile = table
             .try_into()
             .map_err(|error: toml::de::Error| StageError::Mandate(error.message().to_owned()))?;
-        file.into_mandate(&AssetRegistry::pinned())
-            .map_err(|error| StageError::Open(Box::new(BursarError::Mandate(error))))
+        let mut known = AssetRegistry::pinned();
+        market::assets(&self.scenario).into_iter().for_each(|asset| known.insert(asset));
+        let mut mandate = file
+            .into_mandate(&known)
+            .map_err(|error| StageError::Open(Box::new(BursarError::Mandate(error))))?;
+        let starts_at = Timestamp::from_unix_ms(self.scenario.starts_at.saturating_mul(1_000));
+        mandate.expires_at =
+            self.scenario.expires_s.map(|seconds| starts_at.plus_ms(seconds.saturating_mul(1_000)));
+        Ok(mandate)
     }
 
     /// `@usdc` and `@NAME` as what they stand for.

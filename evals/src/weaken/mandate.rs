@@ -1,106 +1,160 @@
 //! Mandates with one limit less in them.
 
 use crate::scenario::{Scenario, Step, Suite};
-use std::collections::BTreeSet;
 use toml::{Table, Value};
 
-/// A limit that mandates of a suite have.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// A limit that a mandate can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
     /// A key of the mandate, such as `payment_max` or `vendors`: it is left out.
-    Key(String),
+    Key(&'static str),
     /// Every entry of `budget` or `limit` with this scope.
-    Scope(String, String),
-    /// The windows of budgets: they become so short that they hold nothing back.
-    Window(String),
+    Scope(&'static str, &'static str),
+    /// Budgets over this window.
+    Window(&'static str),
+    /// How long this window of budgets and limits is: a second is left of it.
+    Length(&'static str),
     /// A field of entries in `budget` or `limit`, such as `gross` or `only`.
-    Field(String, String),
-    /// How many times metered items may be bought.
-    MeteredCount,
-    /// What they may cost.
-    MeteredCeiling,
-    /// Their payee.
-    MeteredPayee,
-    /// What they stand for: any path of the host.
-    MeteredResource,
-    /// A switch that forbids while it is off: `live`, `upfront`.
-    Switch(String),
-    /// Who is asked.
-    Approval,
+    Field(&'static str, &'static str),
+    /// Limits that count this: `payments` or `sessions`.
+    Counted(&'static str),
+    /// A field of metered items: what it says instead allows more.
+    Metered(&'static str),
+    /// A switch that forbids while it is off.
+    Switch(&'static str),
+    /// When the mandate ends.
+    End,
 }
 
-/// Keys that say what something is, and limit nothing.
-const WORDS: [&str; 8] = ["purpose", "user", "project", "role", "agent", "budget", "limit", "metered"];
+/// Everything that limits a session, in the words of `[mandate]`. One that no scenario has counts as one that nobody misses.
+pub(super) const LIMITS: [Limit; 59] = [
+    Limit::Key("approval"),
+    Limit::Key("ask_above"),
+    Limit::Key("assets"),
+    Limit::Key("payment_max"),
+    Limit::Key("pinned"),
+    Limit::Key("plan_s_max"),
+    Limit::Key("review_above"),
+    Limit::Key("signed_approvals"),
+    Limit::Key("vendors"),
+    Limit::Key("window_s_max"),
+    Limit::End,
+    Limit::Switch("live"),
+    Limit::Switch("upfront"),
+    Limit::Switch("shadow"),
+    Limit::Metered("ceiling"),
+    Limit::Metered("count"),
+    Limit::Metered("method"),
+    Limit::Metered("payee"),
+    Limit::Metered("resource"),
+    Limit::Scope("budget", "agent"),
+    Limit::Scope("budget", "all"),
+    Limit::Scope("budget", "category"),
+    Limit::Scope("budget", "family"),
+    Limit::Scope("budget", "payee"),
+    Limit::Scope("budget", "project"),
+    Limit::Scope("budget", "rail"),
+    Limit::Scope("budget", "session"),
+    Limit::Scope("budget", "unknown_vendors"),
+    Limit::Scope("budget", "user"),
+    Limit::Scope("budget", "vendor"),
+    Limit::Window("life"),
+    Limit::Window("minute"),
+    Limit::Window("hour"),
+    Limit::Window("day"),
+    Limit::Window("month"),
+    Limit::Window("open"),
+    Limit::Length("life"),
+    Limit::Length("minute"),
+    Limit::Length("hour"),
+    Limit::Length("day"),
+    Limit::Length("month"),
+    Limit::Field("budget", "alert"),
+    Limit::Field("budget", "gates"),
+    Limit::Field("budget", "gross"),
+    Limit::Field("budget", "only"),
+    Limit::Field("limit", "only"),
+    Limit::Scope("limit", "agent"),
+    Limit::Scope("limit", "all"),
+    Limit::Scope("limit", "category"),
+    Limit::Scope("limit", "family"),
+    Limit::Scope("limit", "payee"),
+    Limit::Scope("limit", "project"),
+    Limit::Scope("limit", "rail"),
+    Limit::Scope("limit", "session"),
+    Limit::Scope("limit", "unknown_vendors"),
+    Limit::Scope("limit", "user"),
+    Limit::Scope("limit", "vendor"),
+    Limit::Counted("payments"),
+    Limit::Counted("sessions"),
+];
 
 impl Limit {
-    pub(super) fn name(&self) -> String {
+    pub(super) fn name(self) -> String {
         match self {
             Self::Key(key) => format!("mandate: {key}"),
             Self::Scope(list, scope) => format!("mandate: {list} of scope {scope}"),
             Self::Window(window) => format!("mandate: budgets over the window {window}"),
+            Self::Length(window) => format!("mandate: length of the window {window}"),
             Self::Field(list, field) => format!("mandate: {field} of a {list}"),
-            Self::MeteredCount => "mandate: count of a metered item".to_owned(),
-            Self::MeteredCeiling => "mandate: ceiling of a metered item".to_owned(),
-            Self::MeteredPayee => "mandate: payee of a metered item".to_owned(),
-            Self::MeteredResource => "mandate: resource of a metered item".to_owned(),
+            Self::Counted(what) => format!("mandate: limits on {what}"),
+            Self::Metered(field) => format!("mandate: {field} of a metered item"),
             Self::Switch(key) => format!("mandate: {key} switched off"),
-            Self::Approval => "mandate: approval".to_owned(),
+            Self::End => "mandate: its end".to_owned(),
         }
     }
 
     /// The mandate without it.
-    fn taken_out(&self, mandate: &mut Table) {
+    fn taken_out(self, mandate: &mut Table) {
         match self {
             Self::Key(key) => drop(mandate.remove(key)),
-            Self::Scope(list, scope) => {
-                entries(mandate, list, |entry| text(entry, "scope") != Some(scope));
-                keep_one_budget(mandate);
-            }
+            Self::Scope(list, scope) => entries(mandate, list, |entry| text(entry, "scope") != Some(scope)),
             Self::Window(window) => {
                 entries(mandate, "budget", |entry| text(entry, "window").unwrap_or("life") != window);
-                keep_one_budget(mandate);
+            }
+            Self::Counted(what) => entries(mandate, "limit", |entry| !entry.contains_key(what)),
+            Self::Length(window) => {
+                for list in ["budget", "limit"] {
+                    each(mandate, list, |entry| {
+                        if text(entry, "window").unwrap_or("life") == window {
+                            entry.insert("window".to_owned(), 1.into());
+                        }
+                    });
+                }
             }
             Self::Field(list, field) => each(mandate, list, |entry| drop(entry.remove(field))),
-            Self::MeteredCount => {
-                each(mandate, "metered", |item| drop(item.insert("count".to_owned(), 1_000_000.into())));
-            }
-            Self::MeteredCeiling => {
-                each(mandate, "metered", |item| drop(item.insert("ceiling".to_owned(), "1000000".into())));
-            }
-            Self::MeteredPayee => each(mandate, "metered", |item| drop(item.remove("payee"))),
-            Self::MeteredResource => each(mandate, "metered", |item| {
-                let wide =
-                    text(item, "resource").and_then(|url| url::Url::parse(url.trim_end_matches('*')).ok());
-                let wide = wide.and_then(|url| url.join("/").ok());
-                if let Some(wide) = wide {
-                    item.insert("resource".to_owned(), format!("{wide}*").into());
-                }
-            }),
-            Self::Switch(key) => drop(mandate.insert(key.clone(), true.into())),
-            Self::Approval => drop(mandate.remove("approval")),
+            Self::Metered(field) => each(mandate, "metered", |item| wider(item, field)),
+            Self::Switch(key) => drop(mandate.insert(key.to_owned(), true.into())),
+            Self::End => {}
+        }
+        if matches!(self, Self::Scope("budget", _) | Self::Window(_)) {
+            keep_one_budget(mandate);
         }
     }
 
     /// The suite with the limit taken out of every mandate in it.
-    pub(super) fn without(&self, suite: &Suite) -> Suite {
+    pub(super) fn without(self, suite: &Suite) -> Suite {
         let mut weaker = suite.clone();
         weaker.cases.retain_mut(|(_, case)| {
-            let before = (case.mandate.clone(), case.steps.clone());
+            let before = case.clone();
             self.taken_out(&mut case.mandate);
             self.steps(&mut case.steps);
+            if self == Self::End {
+                case.expires_s = None;
+            }
             // Who never had it cannot miss it.
-            before != (case.mandate.clone(), case.steps.clone())
+            before != *case
         });
         weaker
     }
 
-    fn steps(&self, steps: &mut [Step]) {
+    fn steps(self, steps: &mut [Step]) {
         for step in steps {
             match step {
-                Step::Open { mandate, .. } => {
+                Step::Open { mandate, .. } | Step::Delegate { mandate, .. } => {
                     // A changed list of budgets must keep one, a change that has none must stay without.
                     let had = mandate.contains_key("budget");
-                    if had || !matches!(self, Self::Scope(..) | Self::Window(_) | Self::Switch(_)) {
+                    if had || !matches!(self, Self::Scope("budget", _) | Self::Window(_) | Self::Switch(_)) {
                         self.taken_out(mandate);
                     }
                 }
@@ -111,63 +165,20 @@ impl Limit {
     }
 }
 
-/// Every limit that some mandate of the suite has.
-pub(super) fn limits(suite: &Suite) -> Vec<Limit> {
-    let mut found = BTreeSet::new();
-    for (_, case) in suite.cases.iter().filter(|(_, case)| case.not_run.is_none()) {
-        for mandate in mandates(case) {
-            of_one(mandate, &mut found);
+/// A metered item with more room in one field.
+fn wider(item: &mut Table, field: &str) {
+    let value = match field {
+        "count" => Some(1_000_000.into()),
+        "ceiling" => Some("1000000".into()),
+        "resource" => {
+            let url = text(item, "resource").and_then(|url| url::Url::parse(url.trim_end_matches('*')).ok());
+            url.and_then(|url| url.join("/").ok()).map(|root| format!("{root}*").into())
         }
-    }
-    found.into_iter().collect()
-}
-
-fn mandates(case: &Scenario) -> Vec<&Table> {
-    fn opened<'a>(steps: &'a [Step], found: &mut Vec<&'a Table>) {
-        for step in steps {
-            match step {
-                Step::Open { mandate, .. } => found.push(mandate),
-                Step::Repeat { steps, .. } => opened(steps, found),
-                _ => {}
-            }
-        }
-    }
-    let mut found = vec![&case.mandate];
-    opened(&case.steps, &mut found);
-    found
-}
-
-fn of_one(mandate: &Table, found: &mut BTreeSet<Limit>) {
-    for key in mandate.keys().filter(|key| !WORDS.contains(&key.as_str())) {
-        match key.as_str() {
-            "live" | "upfront" => {}
-            "approval" => drop(found.insert(Limit::Approval)),
-            key => drop(found.insert(Limit::Key(key.to_owned()))),
-        }
-    }
-    for key in ["live", "upfront"] {
-        if mandate.get(key).and_then(Value::as_bool) != Some(true) {
-            found.insert(Limit::Switch(key.to_owned()));
-        }
-    }
-    for list in ["budget", "limit"] {
-        for entry in tables(mandate, list) {
-            found.extend(text(entry, "scope").map(|scope| Limit::Scope(list.to_owned(), scope.to_owned())));
-            if list == "budget" {
-                found.insert(Limit::Window(text(entry, "window").unwrap_or("life").to_owned()));
-            }
-            let fields = entry.keys().filter(|key| ["gross", "only", "alert"].contains(&key.as_str()));
-            found.extend(fields.map(|field| Limit::Field(list.to_owned(), field.clone())));
-        }
-    }
-    for item in tables(mandate, "metered") {
-        found.extend([Limit::MeteredCount, Limit::MeteredCeiling]);
-        if item.contains_key("payee") {
-            found.insert(Limit::MeteredPayee);
-        }
-        if text(item, "resource").is_some_and(|resource| !resource.ends_with("/*")) {
-            found.insert(Limit::MeteredResource);
-        }
+        // What is bought is bought with GET then, and from whoever the seller says.
+        _ => return drop(item.remove(field)),
+    };
+    if let Some(value) = value {
+        item.insert(field.to_owned(), value);
     }
 }
 
@@ -193,10 +204,18 @@ fn each(mandate: &mut Table, list: &str, change: impl Fn(&mut Table)) {
     }
 }
 
-fn tables<'a>(mandate: &'a Table, key: &str) -> impl Iterator<Item = &'a Table> {
-    mandate.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table)
-}
-
 fn text<'a>(table: &'a Table, key: &str) -> Option<&'a str> {
     table.get(key)?.as_str()
+}
+
+/// Whether a case's own mandates pin rules: then every change of them is noticed, whatever it was.
+pub(super) fn pins(case: &Scenario) -> bool {
+    fn opened(steps: &[Step]) -> bool {
+        steps.iter().any(|step| match step {
+            Step::Open { mandate, .. } | Step::Delegate { mandate, .. } => mandate.contains_key("pinned"),
+            Step::Repeat { steps, .. } => opened(steps),
+            _ => false,
+        })
+    }
+    case.mandate.contains_key("pinned") || opened(&case.steps)
 }

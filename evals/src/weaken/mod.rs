@@ -6,5 +6,6 @@
 mod cut;
 mod mandate;
 mod run;
+mod second;
 
 pub use run::{Removed, WeakenOptions, WeakenReport, run_weakened};

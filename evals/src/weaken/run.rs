@@ -1,8 +1,9 @@
 //! Playing a suite without one check after the other.
 
-use super::cut::{CONDITION, Cut, cuts};
-use super::mandate::{Limit, limits};
-use crate::report::CaseVerdict;
+use super::cut::{CONDITION, cuts};
+use super::mandate::{LIMITS, Limit, pins};
+use super::second::{First, before};
+use crate::report::{CaseReport, CaseVerdict};
 use crate::run::run_weak;
 use crate::scenario::{Scenario, Step, Suite};
 use crate::stage::Floor;
@@ -38,6 +39,14 @@ pub struct Removed {
     pub check: String,
     /// Where it stands: a file of rules, or `mandate`.
     pub place: String,
+    /// What stands before it and says the same: it was out too, so that this check is asked at all. The case that noticed holds
+    /// without these alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+    /// The code that stands before it and that no rules can take out, with why it says the same: no scenario can miss the check.
+    /// It is counted as removed, and as noticed only if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind_code: Option<String>,
     /// The case, the one with the fewest steps first, that failed without it; `None` if all passed: it survived.
     pub noticed_by: Option<String>,
 }
@@ -56,18 +65,26 @@ pub struct WeakenReport {
     pub removed: u64,
     /// How many of them were noticed.
     pub killed: u64,
+    /// How many survived and stand behind code: among `removed`, and not among `killed`.
+    pub behind_code: u64,
     /// All of them.
     pub checks: Vec<Removed>,
 }
 
 impl WeakenReport {
     /// The form that this version writes.
-    pub const SCHEMA: &str = "bursar-eval-policy-mutation/1";
+    pub const SCHEMA: &str = "bursar-eval-policy-mutation/2";
 
     /// Killed of removed, in basis points, rounded down; 0 if nothing was removed.
     #[must_use]
     pub fn kill_rate_bp(&self) -> u64 {
-        self.killed.saturating_mul(10_000).checked_div(self.removed).unwrap_or(0)
+        rate_bp(self.killed, self.removed)
+    }
+
+    /// The same without the survivors that stand behind code.
+    #[must_use]
+    pub fn reachable_kill_rate_bp(&self) -> u64 {
+        rate_bp(self.killed, self.removed.saturating_sub(self.behind_code))
     }
 
     /// Checks that nobody missed.
@@ -76,39 +93,52 @@ impl WeakenReport {
     }
 }
 
-/// One thing to take out.
+fn rate_bp(part: u64, whole: u64) -> u64 {
+    part.saturating_mul(10_000).checked_div(whole).unwrap_or(0)
+}
+
+/// What is taken out.
+#[derive(Debug, Clone)]
 enum Weakness {
-    /// The texts that stand for the shipped ones.
-    Shipped {
-        file: String,
-        cut: Cut,
-        floor: Floor,
-    },
-    /// Each scenario's own text, where it has this rule.
+    /// Something of a file that ships. With `first` there are the rules before it, and the files without them alone.
+    Shipped { removed: Removed, first: Option<Floor>, without: Floor },
+    /// Something of a scenario's own rules.
     Own(String),
+    /// A limit of the mandate.
     Limit(Limit),
 }
 
 impl Weakness {
     fn removed(&self) -> Removed {
-        let (check, place) = match self {
-            Self::Shipped { file, cut, .. } => (cut.name.clone(), file.clone()),
-            Self::Own(name) => (name.clone(), "the scenario's rules".to_owned()),
-            Self::Limit(limit) => (limit.name(), "mandate".to_owned()),
+        let plain = |check: String, place: &str| Removed {
+            check,
+            place: place.to_owned(),
+            without: Vec::new(),
+            behind_code: None,
+            noticed_by: None,
         };
-        Removed { check, place, noticed_by: None }
+        match self {
+            Self::Shipped { removed, .. } => removed.clone(),
+            Self::Own(name) => plain(name.clone(), "the scenario's rules"),
+            Self::Limit(limit) => plain(limit.name(), "mandate"),
+        }
     }
 }
 
 /// Takes out one check after the other, plays the suite, and tells which case noticed. `each` is told every result.
 ///
 /// Cases that do not pass with every check in place are left out. A rule that is left out of a shipped file leaves a purse that
-/// pays with no asset that is worth money, whatever else is said: see [`Policy::weakened`].
+/// pays with no asset that is worth money, whatever else is said: see [`Policy::weakened`]. Whoever pins rules notices any change
+/// of them, so cases with a mandate that does say nothing about what was changed, and are not asked about rules.
 ///
 /// It makes its own threads and runtimes: call it outside of an async function, or through `spawn_blocking`.
 #[must_use]
 pub fn run_weakened(suite: &Suite, options: &WeakenOptions, each: &dyn Fn(&Removed)) -> WeakenReport {
-    let sound = sound(suite, options);
+    let sound = sound(suite, options, None);
+    let mut unpinned = sound.clone();
+    unpinned.cases.retain(|(_, case)| !pins(case));
+    let all: Floor = Arc::new(files());
+    let under_weak = self::sound(&unpinned, options, Some(&all));
     let wanted = |weakness: &Weakness| {
         options.filter.as_ref().is_none_or(|filter| weakness.removed().check.contains(filter.as_str()))
     };
@@ -116,36 +146,72 @@ pub fn run_weakened(suite: &Suite, options: &WeakenOptions, each: &dyn Fn(&Remov
     for weakness in weaknesses(&sound).into_iter().filter(wanted) {
         let mut removed = weakness.removed();
         removed.noticed_by = match &weakness {
-            Weakness::Shipped { floor, .. } => noticed(&sound, Some(floor), options),
-            Weakness::Own(name) => noticed(&without_rule(&sound, name), None, options),
-            Weakness::Limit(limit) => noticed(&limit.without(&sound), None, options),
+            Weakness::Shipped { first, without, .. } => {
+                noticed(&under_weak, first.as_ref(), Some(without), options)
+            }
+            Weakness::Own(name) => noticed(&without_rule(&unpinned, name), None, None, options),
+            Weakness::Limit(limit) => noticed(&limit.without(&sound), None, None, options),
         };
         each(&removed);
         checks.push(removed);
     }
     let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    let behind_code = |check: &&Removed| check.noticed_by.is_none() && check.behind_code.is_some();
     WeakenReport {
         schema: WeakenReport::SCHEMA.to_owned(),
         seed: options.seed,
         cases: count(sound.cases.len()),
         removed: count(checks.len()),
         killed: count(checks.iter().filter(|check| check.noticed_by.is_some()).count()),
+        behind_code: count(checks.iter().filter(behind_code).count()),
         checks,
     }
 }
 
+/// Every file of rules that ships.
+fn files() -> Vec<PolicyFile> {
+    let bundled = PolicyFile::bundled_names().filter_map(|name| PolicyFile::bundled(name).ok());
+    Policy::shipped_files().into_iter().chain(bundled).collect()
+}
+
+/// The files without these, each a name of a cut.
+fn left_out(names: &[&str]) -> Floor {
+    let mut all = files();
+    for name in names {
+        for file in &mut all {
+            if let Some(cut) = cuts(&file.text).into_iter().find(|cut| cut.name == *name) {
+                file.text = cut.text;
+            }
+        }
+    }
+    Arc::new(all)
+}
+
 fn weaknesses(suite: &Suite) -> Vec<Weakness> {
     let mut all = Vec::new();
-    let shipped: Vec<_> = Policy::shipped_files();
-    for file in &shipped {
+    for file in files() {
         // What a shipped permit asks for stands there a second time, as a forbid; without the permit's half nothing changes.
         for cut in cuts(&file.text).into_iter().filter(|cut| !cut.name.ends_with(CONDITION)) {
-            let weak = |known: &PolicyFile| match known.name == file.name {
-                true => PolicyFile::new(known.name.clone(), cut.text.clone()),
-                false => known.clone(),
+            let before = before(&cut.name);
+            let rules = match before {
+                Some(First::Rules(rules)) => rules,
+                Some(First::Code(_)) | None => &[],
             };
-            let floor: Floor = Arc::new(shipped.iter().map(weak).collect());
-            all.push(Weakness::Shipped { file: file.name.clone(), cut, floor });
+            let names: Vec<_> = rules.iter().copied().chain([cut.name.as_str()]).collect();
+            all.push(Weakness::Shipped {
+                first: (!rules.is_empty()).then(|| left_out(rules)),
+                without: left_out(&names),
+                removed: Removed {
+                    check: cut.name.clone(),
+                    place: file.name.clone(),
+                    without: rules.iter().map(|&rule| rule.to_owned()).collect(),
+                    behind_code: match before {
+                        Some(First::Code(why)) => Some(why.to_owned()),
+                        Some(First::Rules(_)) | None => None,
+                    },
+                    noticed_by: None,
+                },
+            });
         }
     }
     let own: BTreeSet<String> = suite
@@ -155,7 +221,7 @@ fn weaknesses(suite: &Suite) -> Vec<Weakness> {
         .flat_map(|text| cuts(text).into_iter().map(|cut| cut.name))
         .collect();
     all.extend(own.into_iter().map(Weakness::Own));
-    all.extend(limits(suite).into_iter().map(Weakness::Limit));
+    all.extend(LIMITS.into_iter().map(Weakness::Limit));
     all
 }
 
@@ -172,14 +238,17 @@ fn without_rule(suite: &Suite, name: &str) -> Suite {
 }
 
 /// The cases that pass as they are.
-fn sound(suite: &Suite, options: &WeakenOptions) -> Suite {
-    let all =
-        played(&suite.cases, options, |case| run_weak(case, options.seed, None).verdict == CaseVerdict::Pass);
+fn sound(suite: &Suite, options: &WeakenOptions, floor: Option<&Floor>) -> Suite {
+    let all = played(&suite.cases, options, |case| passes(&run_weak(case, options.seed, floor)));
     let passed = suite.cases.iter().zip(all).filter(|(_, passed)| *passed).map(|(case, _)| case.clone());
     let mut cases: Vec<_> = passed.collect();
     // The short ones first: most checks are missed by one of them. Those with two hundred purchases seldom see more.
     cases.sort_by_key(|(_, case)| weight(&case.steps));
     Suite { cases }
+}
+
+fn passes(report: &CaseReport) -> bool {
+    report.verdict == CaseVerdict::Pass
 }
 
 /// How many things are done in these steps, roughly.
@@ -193,19 +262,35 @@ fn weight(steps: &[Step]) -> u64 {
     steps.iter().map(one).fold(0, u64::saturating_add)
 }
 
-/// The first case that fails; those behind it are not played if they need not be.
-fn noticed(suite: &Suite, floor: Option<&Floor>, options: &WeakenOptions) -> Option<String> {
+/// The first case that fails, and holds under what stood there before; those behind it are not played if they need not be.
+fn noticed(
+    suite: &Suite,
+    before: Option<&Floor>,
+    after: Option<&Floor>,
+    options: &WeakenOptions,
+) -> Option<String> {
     let over = AtomicBool::new(false);
     let all = played(&suite.cases, options, |case| {
         if over.load(Ordering::SeqCst) {
-            return true;
+            return false;
         }
-        let passed = run_weak(case, options.seed, floor).verdict == CaseVerdict::Pass;
-        over.fetch_or(!passed, Ordering::SeqCst);
-        passed
+        let report = run_weak(case, options.seed, after);
+        let missed = !passes(&report)
+            && !broken(case, &report)
+            && before.is_none_or(|before| passes(&run_weak(case, options.seed, Some(before))));
+        over.fetch_or(missed, Ordering::SeqCst);
+        missed
     });
-    let failed = suite.cases.iter().zip(all).find(|(_, passed)| !passed);
-    failed.map(|((_, case), _)| case.id.clone())
+    let found = suite.cases.iter().zip(all).find(|(_, missed)| *missed);
+    found.map(|((_, case), _)| case.id.clone())
+}
+
+/// Whether a case failed because what is left cannot be loaded or played: that is nothing noticed.
+fn broken(case: &Scenario, report: &CaseReport) -> bool {
+    let expected = |code: &str| case.expect.codes.iter().any(|codes| codes.split('|').any(|one| one == code));
+    let unreadable = ["CONFIG_INVALID", "POLICY_INVALID"].into_iter().filter(|code| !expected(code));
+    let given = |code: &str| report.steps.iter().any(|step| step.codes.contains(code));
+    unreadable.into_iter().any(given) || report.problems.iter().any(|problem| problem.what == "scenario")
 }
 
 /// What `play` says of each case, in order.
@@ -214,7 +299,7 @@ fn played(
     options: &WeakenOptions,
     play: impl Fn(&Scenario) -> bool + Sync,
 ) -> Vec<bool> {
-    let said = Mutex::new(vec![true; cases.len()]);
+    let said = Mutex::new(vec![false; cases.len()]);
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..options.workers.max(1) {
@@ -222,9 +307,9 @@ fn played(
                 loop {
                     let at = next.fetch_add(1, Ordering::SeqCst);
                     let Some((_, case)) = cases.get(at) else { return };
-                    let passed = play(case);
+                    let held = play(case);
                     if let Some(slot) = said.lock().unwrap_or_else(PoisonError::into_inner).get_mut(at) {
-                        *slot = passed;
+                        *slot = held;
                     }
                 }
             });

@@ -112,6 +112,8 @@ pub struct OfferTemplate {
     pub pay_to: Option<Address>,
     /// The amount.
     pub amount: AmountRule,
+    /// When it says that money moves (`extra.paymentFlow`); by default it says nothing.
+    pub flow: Option<String>,
 }
 
 impl Default for OfferTemplate {
@@ -122,6 +124,7 @@ impl Default for OfferTemplate {
             asset: None,
             pay_to: None,
             amount: AmountRule::Listed,
+            flow: None,
         }
     }
 }

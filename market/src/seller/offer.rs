@@ -45,7 +45,11 @@ impl Seller {
                 .clone()
                 .unwrap_or_else(|| template.pay_to.unwrap_or(config.pay_to).to_string()),
             max_timeout_seconds: config.max_timeout_s,
-            extra: Some(wire::Domain { name: token.name.clone(), version: token.version.clone() }),
+            extra: Some(wire::Domain {
+                name: token.name.clone(),
+                version: token.version.clone(),
+                payment_flow: template.flow.clone(),
+            }),
         };
         config.accepts.iter().map(terms).collect()
     }

@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The fields of the token's EIP-712 domain that only the terms carry.
+/// The fields of the token's EIP-712 domain that only the terms carry, and when money is said to move.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Domain {
     pub(crate) name: String,
     pub(crate) version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) payment_flow: Option<String>,
 }
 
 /// A requirement as version 2 writes it. The amount is text, so that a fault can say anything.

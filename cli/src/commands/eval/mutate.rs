@@ -106,18 +106,34 @@ fn mutated(report: &MutationReport, args: &EvalArgs) -> String {
 
 fn weakened(report: &WeakenReport) -> String {
     let mut text = String::new();
+    let percent = |bp: u64| format!("{}.{:02} %", bp / 100, bp % 100);
     for survivor in report.survivors() {
-        let _ = writeln!(text, "survived: {} ({})", line(&survivor.check, 120), line(&survivor.place, 60));
+        let place = line(&survivor.place, 60);
+        let _ = writeln!(text, "survived: {} ({place})", line(&survivor.check, 120));
+        if let Some(why) = &survivor.behind_code {
+            let _ = writeln!(text, "  a second line: {}", line(why, 300));
+        }
     }
-    let rate = report.kill_rate_bp();
+    for second in report.checks.iter().filter(|check| check.noticed_by.is_some() && !check.without.is_empty())
+    {
+        let (check, first) = (line(&second.check, 120), line(&second.without.join(", "), 200));
+        let _ = writeln!(text, "a second line, tried without the first ({first}): {check}");
+    }
     let _ = writeln!(
         text,
-        "{} checks taken out, one at a time; {} noticed by {} cases: {}.{:02} %",
+        "{} checks taken out, one at a time; {} noticed by {} cases: {}",
         report.removed,
         report.killed,
         report.cases,
-        rate / 100,
-        rate % 100
+        percent(report.kill_rate_bp())
     );
+    if report.behind_code > 0 {
+        let _ = writeln!(
+            text,
+            "without the {} that survived behind code: {}",
+            report.behind_code,
+            percent(report.reachable_kill_rate_bp())
+        );
+    }
     text
 }
