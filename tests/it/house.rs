@@ -37,7 +37,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const ABSENT: &[(&str, &[&str])] = &[
     ("bursar-types", &["tokio", "reqwest", "rusqlite", "cedar-policy", "alloy", "getrandom"]),
     // An auditor reads all of it in an afternoon.
-    ("bursar-proof", &["serde", "tokio", "http", "reqwest", "rusqlite", "getrandom"]),
+    ("bursar-proof", &["serde_json", "tokio", "http", "reqwest", "rusqlite"]),
     ("bursar-ledger", &["reqwest", "cedar-policy", "alloy"]),
     ("bursar-agent-core", &["reqwest", "rusqlite", "cedar-policy", "alloy"]),
     ("bursar-market", &["cedar-policy", "rusqlite", "alloy"]),
