@@ -55,6 +55,14 @@ pub(crate) fn item_consumed() -> Reason {
     )
 }
 
+pub(crate) fn attempts_exhausted(signed: usize) -> Reason {
+    Reason::new(
+        "ATTEMPTS_EXHAUSTED",
+        format!("the vendor was shown {signed} authorizations for this purchase and took none of them"),
+        "buy from another vendor, or go on without it",
+    )
+}
+
 pub(crate) fn plan_expired(at: Timestamp) -> Reason {
     Reason::new("PLAN_EXPIRED", format!("the plan could be bought until {at}"), "propose a new plan")
 }

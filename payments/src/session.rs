@@ -319,9 +319,17 @@ impl SessionState {
     }
 
     /// The question or yes about this very thing, if one still counts at `now`.
-    pub(crate) fn about(&self, substance: Digest, now: Timestamp) -> Option<&Waiting> {
+    ///
+    /// A question about a payment is about that one payment, however like it another is.
+    pub(crate) fn about(
+        &self,
+        action: &ApprovalAction,
+        substance: Digest,
+        now: Timestamp,
+    ) -> Option<&Waiting> {
         let live = |waiting: &&Waiting| {
             waiting.question.expires_at > now
+                && waiting.question.action.payment() == action.payment()
                 && waiting.question.action.substance().is_ok_and(|known| known == substance)
         };
         let given = self.given.values().filter(|given| given.expires_at > now).map(|given| &given.waiting);

@@ -7,6 +7,7 @@ use super::wire::{
 use crate::session::Session;
 use bursar_payments::SessionPurse;
 use bursar_types::{FetchError, Gate as _};
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -154,7 +155,7 @@ async fn listen(bound: Bound, purse: Arc<SessionPurse>) {
 
 async fn turn_away(mut stream: UnixStream, why: String) -> io::Result<()> {
     tracing::warn!(why, "a caller of the purse was turned away");
-    write(&mut stream, &Welcome::Refused { why }, REPLY_BYTES_MAX).await
+    say(&mut stream, &Welcome::Refused { why }).await
 }
 
 async fn answer(mut stream: UnixStream, purse: &Arc<SessionPurse>) -> io::Result<()> {
@@ -167,12 +168,12 @@ async fn answer(mut stream: UnixStream, purse: &Arc<SessionPurse>) -> io::Result
         return turn_away(stream, why).await;
     }
     let welcome = Welcome::Welcome { protocol: PROTOCOL, principal: purse.principal().clone() };
-    write(&mut stream, &welcome, REPLY_BYTES_MAX).await?;
+    say(&mut stream, &welcome).await?;
     let call = match timeout(FRAME_TIME, read(&mut stream, CALL_BYTES_MAX)).await? {
         Ok(call) => call,
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             let failed = Reply::Failed(WireError::Request(error.to_string()));
-            return write(&mut stream, &failed, REPLY_BYTES_MAX).await;
+            return say(&mut stream, &failed).await;
         }
         Err(error) => return Err(error),
     };
@@ -183,7 +184,16 @@ async fn answer(mut stream: UnixStream, purse: &Arc<SessionPurse>) -> io::Result
             Reply::Failed(error.into())
         }
     };
-    write(&mut stream, &reply, REPLY_BYTES_MAX).await
+    say(&mut stream, &reply).await
+}
+
+/// Says one thing. A caller that does not listen is not waited for: it would keep a place from others.
+async fn say<T: Serialize>(stream: &mut UnixStream, what: &T) -> io::Result<()> {
+    say_within(FRAME_TIME, stream, what).await
+}
+
+async fn say_within<T: Serialize>(time: Duration, stream: &mut UnixStream, what: &T) -> io::Result<()> {
+    timeout(time, write(stream, what, REPLY_BYTES_MAX)).await?
 }
 
 /// Does what was asked. The outer error is the connection's.
@@ -204,7 +214,7 @@ async fn perform(
                 Ok(named) => named,
                 Err(error) => return Ok(Err(error)),
             };
-            write(stream, &Reply::Named { payment }, REPLY_BYTES_MAX).await?;
+            say(stream, &Reply::Named { payment }).await?;
             // Without this word nothing begins, and the caller knows that nothing did.
             let go: Go = timeout(FRAME_TIME, read(stream, CALL_BYTES_MAX)).await??;
             if go.payment != payment {
@@ -224,4 +234,18 @@ async fn perform(
             Err(_) => Reply::Failed(WireError::Gate),
         }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_caller_that_does_not_listen_is_not_waited_for() {
+        let (mut purse, caller) = UnixStream::pair().unwrap();
+        let much = "x".repeat(4 << 20);
+        let said = say_within(Duration::from_millis(50), &mut purse, &much).await;
+        assert_eq!(said.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(caller);
+    }
 }

@@ -28,6 +28,9 @@ pub enum DataLabel {
     Unknown,
 }
 
+/// Headers that say what kind of answer is wanted, and nothing else.
+const SAYS_NOTHING: [&str; 5] = ["accept", "accept-encoding", "accept-language", "content-type", "range"];
+
 impl DataLabel {
     /// Labels a request; an earlier label is replaced.
     #[must_use]
@@ -36,8 +39,8 @@ impl DataLabel {
         request
     }
 
-    /// The label of a request. Without one it is `Unknown` if the request has a body or a query, since a model may have
-    /// written anything there; a bare address counts as `Public`.
+    /// The label of a request. Without one it is `Unknown` if the request has a body, a query, or a header beyond those that
+    /// say what kind of answer is wanted, since a model may have written anything there; a bare address counts as `Public`.
     ///
     /// A path can carry data as well: where that matters, let only hosts be asked that the mandate lists, or label.
     #[must_use]
@@ -45,7 +48,8 @@ impl DataLabel {
         if let Some(label) = request.extensions().get::<Self>() {
             return *label;
         }
-        let says_more = !request.body().is_empty() || request.uri().query().is_some();
+        let headers = request.headers().keys().any(|name| !SAYS_NOTHING.contains(&name.as_str()));
+        let says_more = headers || !request.body().is_empty() || request.uri().query().is_some();
         if says_more { Self::Unknown } else { Self::Public }
     }
 
@@ -81,6 +85,20 @@ mod tests {
         ] {
             assert_eq!(DataLabel::of(&request(url, body)), label, "{url} {body}");
             assert_eq!(DataLabel::of(&DataLabel::Client.on(request(url, body))), DataLabel::Client);
+        }
+    }
+
+    #[test]
+    fn a_header_that_can_say_anything_is_not_public() {
+        for (name, label) in [
+            ("accept", DataLabel::Public),
+            ("range", DataLabel::Public),
+            ("x-note", DataLabel::Unknown),
+            ("cookie", DataLabel::Unknown),
+            ("user-agent", DataLabel::Unknown),
+        ] {
+            let request = http::Request::get("https://api.example/a").header(name, "ada@example.org");
+            assert_eq!(DataLabel::of(&request.body("".into()).unwrap()), label, "{name}");
         }
     }
 }

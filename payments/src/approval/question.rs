@@ -119,6 +119,14 @@ impl Question {
 }
 
 impl ApprovalAction {
+    /// The payment and its plan's item, if it is about one.
+    pub(crate) fn payment(&self) -> Option<(PaymentId, PlanItemId)> {
+        match self {
+            Self::Plan(_) => None,
+            Self::Payment(terms) => Some((terms.payment, terms.item)),
+        }
+    }
+
     /// Digest of what is bought and from whom, without ids and times: the same thing asked a second time has the same.
     ///
     /// # Errors
@@ -130,7 +138,10 @@ impl ApprovalAction {
                 items.sort();
                 canonical_bytes(&items)?
             }
-            Self::Payment(terms) => canonical_bytes(terms)?,
+            Self::Payment(terms) => {
+                let (payment, item) = (PaymentId::from_bytes([0; 16]), PlanItemId::from_bytes([0; 16]));
+                canonical_bytes(&PaymentTerms { payment, item, ..PaymentTerms::clone(terms) })?
+            }
         };
         let kind: &[u8] = match self {
             Self::Plan(_) => b"plan",

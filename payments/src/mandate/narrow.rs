@@ -189,6 +189,10 @@ impl Mandate {
                     "a budget that is shared keeps its limit; leave it out, since it holds in any case";
                 return wider(format!("budget[{index}].limit"), problem);
             }
+            if !own && (rule.gates, rule.alert) != (known.gates, known.alert) {
+                let problem = "a budget that is shared keeps its gates and alerts; leave it out, since it holds in any case";
+                return wider(format!("budget[{index}].gates"), problem);
+            }
         }
         Ok(())
     }

@@ -238,7 +238,7 @@ impl SessionPurse {
             if let Some(by) = state.refused.get(&substance) {
                 return Ok(Asked::Refused(reasons::approval_refused(by)));
             }
-            if let Some(waiting) = state.about(substance, now) {
+            if let Some(waiting) = state.about(&action, substance, now) {
                 return self.hear(waiting.clone()).await;
             }
             if state.pending.values().filter(|waiting| waiting.question.expires_at > now).count()

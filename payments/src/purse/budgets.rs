@@ -5,6 +5,7 @@
 //! cap that nothing reaches.
 
 use super::lineage::Lineage;
+use crate::hosts::normal;
 use crate::mandate::{
     AlertRule, BudgetRule, Counted, LimitRule, Mandate, Scope, family_of, matches_host, window_key,
     window_words,
@@ -12,6 +13,7 @@ use crate::mandate::{
 use crate::plan::ItemTerms;
 use bursar_ledger::{Budget, Line, Window};
 use bursar_types::{Amount, AssetId, BudgetId, PlanItemId, SessionId};
+use std::borrow::Cow;
 
 const DAY: Window = Window::Rolling { length_ms: 86_400_000 };
 /// The cap of what only counts: more micro-USD than there is money.
@@ -51,7 +53,7 @@ pub(crate) enum Part {
     Payments(Scope),
     /// Counts what a cap would have spent without refunds.
     Gross,
-    /// Counts what the session spent.
+    /// Counts what a session and its helpers spent.
     SessionSum,
     /// Counts a day's spending at the host.
     VendorDay,
@@ -125,10 +127,13 @@ pub(super) fn touched(lineage: &Lineage, purchase: Option<&Purchase>) -> Vec<Tou
         }
     }
     let own = lineage.own();
-    let session = BudgetId::derived(&[b"session sum", own.id.as_bytes()]);
-    let session = meter_of(session, "met in a session".to_owned(), Window::Life);
+    // What a helper spends is its parent's spending too, so that no sum begins anew with a helper.
+    let sessions = lineage.states().map(|state| {
+        let id = BudgetId::derived(&[b"session sum", state.id.as_bytes()]);
+        (Part::SessionSum, meter_of(id, "met in a session".to_owned(), Window::Life))
+    });
     let days = purchase.into_iter().flat_map(|purchase| day_meters(&own.mandate.user, purchase));
-    for (part, budget) in [(Part::SessionSum, session)].into_iter().chain(days) {
+    for (part, budget) in sessions.chain(days) {
         add(Touched { budget, part, gates: None, inherited: false });
     }
     all
@@ -221,8 +226,9 @@ fn limit(rule: &LimitRule, holder: Holder<'_>, purchase: Option<&Purchase>) -> O
 fn key(scope: Scope, only: Option<&str>, holder: Holder<'_>, purchase: Option<&Purchase>) -> Option<String> {
     let mandate = holder.mandate;
     let of_user = |one: &str| format!("{}\n{one}", mandate.user);
+    let only = only.map(|only| normal_only(scope, only));
     // One that is named: counted together where a pattern names several.
-    let named = |one: &str, is: fn(&str, &str) -> bool| match only {
+    let named = |one: &str, is: fn(&str, &str) -> bool| match &only {
         Some(only) => is(only, one).then(|| of_user(only)),
         None => Some(of_user(one)),
     };
@@ -239,6 +245,15 @@ fn key(scope: Scope, only: Option<&str>, holder: Holder<'_>, purchase: Option<&P
         Scope::Rail => named(&purchase?.rail, equal),
         Scope::Family => Some(of_user(&purchase?.family)),
         Scope::UnknownVendors => (!mandate.knows_vendor(&purchase?.host)).then(|| mandate.user.clone()),
+    }
+}
+
+/// A named vendor or payee in the form in which offers name it: another spelling is not another budget, and not none.
+fn normal_only(scope: Scope, only: &str) -> Cow<'_, str> {
+    match scope {
+        Scope::Vendor => normal(only),
+        Scope::Payee if only.starts_with("0x") => Cow::Owned(only.to_ascii_lowercase()),
+        _ => Cow::Borrowed(only),
     }
 }
 

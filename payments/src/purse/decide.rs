@@ -29,6 +29,9 @@ pub(super) const TRIES: usize = 3;
 /// The same for a hold. Whoever came second decides again in turn, one at a time in a process; each failure is another's
 /// success then, so this many are reached only by many processes at once.
 const HOLD_TRIES: usize = 64;
+/// How many authorizations one purchase is signed for, each after the one before was proven never to move money. A vendor that
+/// lets all of them run out does not sell.
+const SIGNATURES_MAX: usize = 5;
 /// How long a hold may wait for its signature.
 const HOLD_MS: u64 = 120_000;
 
@@ -135,6 +138,14 @@ impl SessionPurse {
                 Ok(covered) => covered,
                 Err(reasons) => return self.not_covered(offers, reasons).await,
             };
+            let loaded = Loaded::read(&self.shared.ledger, ask.payment).await?;
+            let Some(attempt) = next_attempt(loaded.payment.as_ref()) else {
+                return Ok(HoldOutcome::Overtaken);
+            };
+            if loaded.signatures >= SIGNATURES_MAX {
+                let reason = denied(reasons::attempts_exhausted(loaded.signatures));
+                return Err(self.refuse_plainly(&format!("paying for {}", ask.url), reason).await);
+            }
             let choice = self.first_allowed(&lineage, &counts, ask, request, covered, now).await?;
             let allowed = match choice {
                 Choice::Allowed(allowed) => allowed,
@@ -161,10 +172,6 @@ impl SessionPurse {
                 funded = Some(covered.offer.quote.id);
             }
             self.alert(&reached, record.decision.facts).await?;
-            let loaded = Loaded::read(&self.shared.ledger, ask.payment).await?;
-            let Some(attempt) = next_attempt(loaded.payment.as_ref()) else {
-                return Ok(HoldOutcome::Overtaken);
-            };
             let mut ask = ask.clone();
             let body = request.body();
             let body = (!body.is_empty()).then(|| Payload::seal(body.clone(), &*self.shared.entropy));

@@ -18,6 +18,8 @@ pub(super) fn open_link(request: Digest) -> String {
 #[derive(Debug, Clone)]
 pub(super) struct Loaded {
     pub(super) payment: Option<Payment>,
+    /// How many authorizations were signed for it, whatever became of them.
+    pub(super) signatures: usize,
     stream: StreamId,
     length: u64,
 }
@@ -27,11 +29,12 @@ impl Loaded {
         let stream = StreamId::of("payment", id);
         let events = ledger.events::<PaymentEvent>(&stream, 0).await.map_err(unavailable)?;
         let length = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        let signatures = events.iter().filter(|event| matches!(event, PaymentEvent::Signing { .. })).count();
         let mut payment = None;
         for event in events {
             payment = Some(Payment::apply(payment, event).map_err(|error| unavailable_event(&error))?);
         }
-        Ok(Self { payment, stream, length })
+        Ok(Self { payment, signatures, stream, length })
     }
 
     /// Its journal.

@@ -92,9 +92,7 @@ impl SessionPurse {
             if let Err(MandateError::PolicyChanged(file)) = check_session(state, &self.shared.policy) {
                 return Err(SigningRefused::Stopped(reasons::policy_changed(&file)));
             }
-            let asset = signed.held.amount().asset();
-            let live = self.shared.registry.get(asset).map_or(true, bursar_types::Asset::live);
-            if live && !self.live_enabled(state) {
+            if self.live_off(state, &signed.held) {
                 return Err(SigningRefused::Stopped(reasons::live_off()));
             }
             // The item's own plan must still be open: it has not been bought, so the session acquires then.
@@ -201,7 +199,13 @@ impl SessionPurse {
         self.fetched(owed, None).await
     }
 
-    /// Whether an authorization lives long enough to be presented once more, and nobody froze spending.
+    /// Whether it would spend what is worth something, and nobody switched that on.
+    fn live_off(&self, state: &SessionState, held: &Held) -> bool {
+        let asset = self.shared.registry.get(held.amount().asset());
+        asset.map_or(true, bursar_types::Asset::live) && !self.live_enabled(state)
+    }
+
+    /// Whether an authorization lives long enough to be presented once more, and nobody stopped spending or switched it off.
     pub(super) async fn may_present_again(&self, signed: &Signed) -> Result<bool, FetchError> {
         if self.shared.clock.now().plus_ms(PRESENT_AGAIN_MS) >= signed.prepared.expires_at {
             return Ok(false);
@@ -213,8 +217,11 @@ impl SessionPurse {
         let payer = fold_session(&self.shared.ledger, signed.held.ask.session, None).await;
         let (ledger, wallet) = (&self.shared.ledger, self.shared.wallet.address());
         let payer = Lineage::read(ledger, payer.map_err(unavailable)?, &self.ancestors, wallet).await;
+        let payer = payer.map_err(unavailable)?;
         let now = self.shared.clock.now();
-        Ok(payer.map_err(unavailable)?.stopped(now).is_none() && self.lineage().await?.stopped(now).is_none())
+        Ok(payer.stopped(now).is_none()
+            && !self.live_off(payer.own(), &signed.held)
+            && self.lineage().await?.stopped(now).is_none())
     }
 
     /// Signs, presents once, settles the answer, and asks the rail where the answer says nothing.

@@ -1,6 +1,7 @@
 //! Attempts to lose sight of money that comes back, to pay for what was given up, and to stop recovery for ever.
 
 mod giving_up;
+mod governance;
 mod held;
 mod money_back;
 mod odd_ledger;
