@@ -8,6 +8,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("bursar-types", &[]),
     ("bursar-proof", &[]),
     ("bursar-ledger", &["bursar-proof", "bursar-types"]),
+    ("bursar-audit", &["bursar-ledger", "bursar-proof", "bursar-types"]),
     ("bursar-payments", &["bursar-ledger", "bursar-types"]),
     ("bursar-agent-core", &["bursar-types"]),
     ("bursar-memory", &["bursar-ledger", "bursar-types"]),
@@ -17,6 +18,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "bursar",
         &[
             "bursar-agent-core",
+            "bursar-audit",
             "bursar-ledger",
             "bursar-memory",
             "bursar-payments",
@@ -39,6 +41,7 @@ const ABSENT: &[(&str, &[&str])] = &[
     // An auditor reads all of it in an afternoon.
     ("bursar-proof", &["serde_json", "tokio", "http", "reqwest", "rusqlite"]),
     ("bursar-ledger", &["reqwest", "cedar-policy", "alloy"]),
+    ("bursar-audit", &["reqwest", "cedar-policy", "alloy"]),
     ("bursar-agent-core", &["reqwest", "rusqlite", "cedar-policy", "alloy"]),
     ("bursar-market", &["cedar-policy", "rusqlite", "alloy"]),
 ];
