@@ -317,13 +317,8 @@ fn told(report: &SuiteReport) -> String {
         for step in &case.steps {
             let ended: Vec<_> = step.ended.iter().map(|(how, times)| format!("{how} x{times}")).collect();
             let codes: Vec<_> = step.codes.iter().map(String::as_str).collect();
-            text.push_str(&format!(
-                "\n    {:>5} {}: {} {}",
-                step.step,
-                step.action,
-                ended.join(", "),
-                codes.join(" ")
-            ));
+            let told = format!("{} {}", ended.join(", "), codes.join(" "));
+            text.push_str(&format!("\n    {:>5} {}: {}", step.step, step.action, told.trim_end()));
             if let Some(said) = &step.said {
                 let said: String = visible(said).chars().take(SAID_MAX).collect();
                 text.push_str(&format!("\n          it said: {said}"));

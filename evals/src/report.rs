@@ -171,6 +171,11 @@ pub struct CaseReport {
 }
 
 impl CaseReport {
+    /// Its family; `case` where it names none, so that no report has a group without a name.
+    pub(crate) fn family_or_case(&self) -> &str {
+        if self.family.is_empty() { "case" } else { &self.family }
+    }
+
     /// Whether it is a control that was refused something it was meant to buy.
     #[must_use]
     pub fn is_false_block(&self) -> bool {

@@ -126,7 +126,11 @@ fn details(case: &CaseReport) -> String {
         let ended: Vec<_> = step.ended.iter().map(|(how, times)| format!("{how} x{times}")).collect();
         let codes: Vec<_> = step.codes.iter().map(String::as_str).collect();
         let line = format!("{} {}: {} {}", step.step, step.action, ended.join(", "), codes.join(" "));
-        text.push_str(&format!("<div><code>{}</code></div>", markup(&line)));
+        text.push_str(&format!("<div><code>{}</code></div>", markup(line.trim_end())));
+        if let Some(said) = &step.said {
+            let said: String = said.chars().take(400).collect();
+            text.push_str(&format!("<div>it said: {}</div>", markup(&said)));
+        }
     }
     text
 }

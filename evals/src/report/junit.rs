@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 pub(super) fn junit(report: &SuiteReport) -> String {
     let mut families: BTreeMap<&str, Vec<&CaseReport>> = BTreeMap::new();
     for case in &report.cases {
-        families.entry(&case.family).or_default().push(case);
+        families.entry(case.family_or_case()).or_default().push(case);
     }
     let count = |verdict| report.cases.iter().filter(|case| case.verdict == verdict).count();
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");

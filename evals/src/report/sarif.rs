@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub(super) fn sarif(report: &SuiteReport) -> String {
     let mut families: BTreeMap<&str, Vec<&CaseReport>> = BTreeMap::new();
     for case in &report.cases {
-        families.entry(family(case)).or_default().push(case);
+        families.entry(case.family_or_case()).or_default().push(case);
     }
     let rules: Vec<_> = families.iter().map(|(family, cases)| rule(family, cases)).collect();
     let ids: Vec<&str> = families.keys().copied().collect();
@@ -16,7 +16,7 @@ pub(super) fn sarif(report: &SuiteReport) -> String {
         .cases
         .iter()
         .filter(|case| case.verdict == CaseVerdict::Fail)
-        .map(|case| result(case, ids.iter().position(|id| *id == family(case))))
+        .map(|case| result(case, ids.iter().position(|id| *id == case.family_or_case())))
         .collect();
     let run = json!({
         "tool": { "driver": {
@@ -35,10 +35,6 @@ pub(super) fn sarif(report: &SuiteReport) -> String {
     let mut text = serde_json::to_string_pretty(&log).unwrap_or_default();
     text.push('\n');
     text
-}
-
-fn family(case: &CaseReport) -> &str {
-    if case.family.is_empty() { "case" } else { &case.family }
 }
 
 fn rule(family: &str, cases: &[&CaseReport]) -> Value {
@@ -63,7 +59,7 @@ fn result(case: &CaseReport, rule: Option<usize>) -> Value {
         .collect();
     let text = format!("{} {}: {}", case.id, case.title, problems.join("; "));
     let mut result = json!({
-        "ruleId": family(case),
+        "ruleId": case.family_or_case(),
         "level": level,
         "message": { "text": super::escape::visible(&text) },
         "partialFingerprints": { "bursarCase/v1": case.id },
