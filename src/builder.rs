@@ -96,6 +96,7 @@ impl BursarBuilder {
     /// Reads a configuration file.
     pub(crate) fn from_file(path: &Path) -> Result<Self, BursarError> {
         let config = Config::read(path)?;
+        let two_readers = config.two_readers()?;
         let base = path.parent().unwrap_or(Path::new("."));
         let mut builder = Self::new(base.join(&config.data));
         builder.mark = config.mark.as_ref().map(|mark| base.join(mark));
@@ -121,10 +122,8 @@ impl BursarBuilder {
         for asset in config.assets {
             builder.registry.insert(asset.into_asset());
         }
-        if let Some(text) = &config.two_readers_above {
-            let amount = Amount::parse_decimal(&Asset::micro_usd(), text);
-            let problem = |source| BursarError::TwoReaders { text: text.clone(), source };
-            builder.two_readers_above = Some(amount.map_err(problem)?);
+        if let Some(amount) = two_readers {
+            builder.two_readers_above = Some(amount);
         }
         builder.discovery = config.discovery;
         builder.live = config.live;

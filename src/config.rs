@@ -2,7 +2,7 @@
 
 use crate::error::BursarError;
 use bursar_payments::{Mandate, MandateFile, PolicyFile, RecoveryRules};
-use bursar_types::{Asset, AssetId, AssetRegistry, Eip712Name};
+use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Eip712Name};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -86,12 +86,61 @@ impl Config {
     /// Reads a configuration file.
     ///
     /// # Errors
-    /// [`BursarError::ConfigFile`] or [`BursarError::Config`], naming the file and the line.
+    /// [`BursarError::ConfigFile`], [`BursarError::Config`] or [`BursarError::ConfigValue`], naming the file and, where it is
+    /// known, the line.
     pub fn read(path: &Path) -> Result<Self, BursarError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| BursarError::ConfigFile { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| BursarError::Config { path: path.to_owned(), source: Box::new(source) })
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| BursarError::Config { path: path.to_owned(), source: Box::new(source) })?;
+        match config.problem() {
+            None => Ok(config),
+            Some(problem) => {
+                let line = line_of(&text, &problem);
+                Err(BursarError::ConfigValue { path: path.to_owned(), line, problem })
+            }
+        }
+    }
+
+    /// What can be seen to be wrong before anything is opened.
+    fn problem(&self) -> Option<String> {
+        if let Err(error) = self.checked_mandate() {
+            return Some(error.to_string());
+        }
+        if let Err(error) = self.two_readers() {
+            return Some(error.to_string());
+        }
+        for (at, network) in self.networks.iter().enumerate() {
+            let name = network.network.escape_debug();
+            let known = network.network.strip_prefix("eip155:").is_some_and(|id| id.parse::<u64>().is_ok());
+            if !known {
+                return Some(format!(
+                    "network[{at}].network: `{name}` is not a CAIP-2 id such as `eip155:84532`"
+                ));
+            }
+            if network.rpc.is_empty() {
+                return Some(format!(
+                    "network[{at}].rpc: `{name}` has no endpoint, so it could never be paid on"
+                ));
+            }
+            if let Some(url) = network.rpc.iter().find(|url| !is_http(url)) {
+                let url = url.escape_debug();
+                return Some(format!(
+                    "network[{at}].rpc: `{url}` is not a URL such as `https://sepolia.base.org`"
+                ));
+            }
+        }
+        let service = self.discovery.iter().find(|url| !is_http(url))?;
+        Some(format!("discovery: `{}` is not a URL such as `https://api.example`", service.escape_debug()))
+    }
+
+    /// Above which worth two endpoints must say the same, if the file says so.
+    pub(crate) fn two_readers(&self) -> Result<Option<Amount>, BursarError> {
+        let read = |text: &String| {
+            let problem = |source| BursarError::TwoReaders { text: text.clone(), source };
+            Amount::parse_decimal(&Asset::micro_usd(), text).map_err(problem)
+        };
+        self.two_readers_above.as_ref().map(read).transpose()
     }
 
     /// Its mandate, checked.
@@ -135,14 +184,13 @@ impl Config {
 
 /// Where the wallet's key is.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, untagged)]
+#[serde(try_from = "WrittenWallet")]
 pub enum WalletConfig {
     /// An encrypted keystore (Web3 Secret Storage).
     Keystore {
         /// The file.
         keystore: PathBuf,
         /// The variable that holds its password.
-        #[serde(default = "password_variable")]
         password_env: String,
     },
     /// A key in a variable: for tests, never for money.
@@ -150,6 +198,30 @@ pub enum WalletConfig {
         /// The variable.
         key_env: String,
     },
+}
+
+/// The table as it is written: which kind it is follows from its keys.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenWallet {
+    keystore: Option<PathBuf>,
+    password_env: Option<String>,
+    key_env: Option<String>,
+}
+
+impl TryFrom<WrittenWallet> for WalletConfig {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenWallet) -> Result<Self, Self::Error> {
+        match (written.keystore, written.password_env, written.key_env) {
+            (Some(keystore), password, None) => {
+                let password_env = password.unwrap_or_else(|| "BURSAR_WALLET_PASSWORD".to_owned());
+                Ok(Self::Keystore { keystore, password_env })
+            }
+            (None, None, Some(key_env)) => Ok(Self::Environment { key_env }),
+            _ => Err("give either `keystore`, with `password_env` if you like, or `key_env`"),
+        }
+    }
 }
 
 /// How one network is read.
@@ -201,6 +273,18 @@ impl AssetConfig {
     }
 }
 
-fn password_variable() -> String {
-    "BURSAR_WALLET_PASSWORD".to_owned()
+/// The only line that holds what a problem quotes first; none if there are several.
+fn line_of(text: &str, problem: &str) -> Option<usize> {
+    let quoted = problem.split('`').nth(1).filter(|quoted| !quoted.is_empty())?;
+    let quoted = format!("\"{quoted}\"");
+    let mut found = (1_usize..).zip(text.lines()).filter(|(_, line)| line.contains(&quoted));
+    match (found.next(), found.next()) {
+        (Some((line, _)), None) => Some(line),
+        _ => None,
+    }
+}
+
+fn is_http(text: &str) -> bool {
+    let scheme = |uri: &http::Uri| matches!(uri.scheme_str(), Some("http" | "https"));
+    text.parse::<http::Uri>().is_ok_and(|uri| scheme(&uri) && uri.host().is_some())
 }

@@ -27,6 +27,16 @@ pub enum BursarError {
         /// Where and why.
         source: Box<toml::de::Error>,
     },
+    /// The configuration file is well formed, and says something that cannot be meant.
+    #[error("`{path}`{}: {problem}", .line.map_or_else(String::new, |line| format!(", line {line}")))]
+    ConfigValue {
+        /// The file.
+        path: PathBuf,
+        /// The line, where it is certain.
+        line: Option<usize>,
+        /// The field, and what is wrong with it.
+        problem: String,
+    },
     /// The amount above which two readers are needed is none.
     #[error("`two_readers_above = \"{text}\"` is no amount of dollars such as \"10.00\": {source}")]
     TwoReaders {

@@ -8,6 +8,7 @@ use bursar::payments::{
 };
 use bursar_market::MarketError;
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use thiserror::Error;
@@ -291,11 +292,14 @@ impl CliError {
             Self::Bursar(BursarError::Wallet(WalletError::Password { .. })) => {
                 "set the password that it was made with; nothing was opened"
             }
+            Self::Bursar(BursarError::ConfigFile { source, .. }) if source.kind() != ErrorKind::NotFound => {
+                UNREADABLE
+            }
             Self::Bursar(BursarError::ConfigFile { .. }) => {
                 "name a file that exists, or leave --config out to use a market in a box"
             }
-            Self::Bursar(BursarError::Config { .. }) => {
-                "correct that line; `bursar market` prints a configuration that works"
+            Self::Bursar(BursarError::Config { .. } | BursarError::ConfigValue { .. }) => {
+                "correct it, and see with `bursar policy check`; `bursar init DIR` writes a configuration that works, with comments"
             }
             Self::Afterwards(_) => {
                 "what was paid is kept: `bursar spend` shows it, `bursar audit verify` checks it"
@@ -314,9 +318,15 @@ impl CliError {
             Self::Exists { .. } => "name a file that does not exist yet",
             Self::Initialised { .. } => "name another folder, or write over it with --force",
             Self::Policy { source, .. } | Self::Bursar(BursarError::Policy(source)) => source.next_step(),
+            Self::NoPolicyFile { source, .. } if source.kind() != ErrorKind::NotFound => UNREADABLE,
             Self::NoPolicyFile { .. } => "name a file that exists, or begin with `bursar init`",
             Self::Example { .. } => {
                 "write it as `// @example deny action=pay host=evil.example`; `bursar policy schema` lists the facts"
+            }
+            Self::Suite(bursar_evals::LoadError::Read { source, .. })
+                if source.kind() != ErrorKind::NotFound =>
+            {
+                UNREADABLE
             }
             Self::Suite(bursar_evals::LoadError::Read { .. }) => {
                 "name a file or folder of cases; `bursar eval init` writes a first one"
@@ -324,6 +334,17 @@ impl CliError {
             Self::Baseline { .. } => "write it anew with --write-baseline",
             Self::NoBox { .. } => "name the configuration with --config",
             Self::Damaged { .. } => "restore it from a backup, or use another folder with --data",
+            Self::File { doing: "read", source, .. } if source.kind() == ErrorKind::NotFound => {
+                "name a file that exists; --write-baseline makes a baseline"
+            }
+            Self::File { source, .. }
+                if matches!(
+                    source.kind(),
+                    ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::AlreadyExists
+                ) =>
+            {
+                "name a place in a folder that exists"
+            }
             Self::File { .. } => {
                 "check that you own the folder and may write there, or name another with --data"
             }
@@ -332,6 +353,9 @@ impl CliError {
         Some(step.into())
     }
 }
+
+/// A file that is there and cannot be read.
+const UNREADABLE: &str = "name a text file in UTF-8 that you may read";
 
 fn listed(others: &[String]) -> String {
     others.iter().fold(String::new(), |text, other| text + "\n    " + other)

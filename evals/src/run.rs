@@ -55,7 +55,8 @@ pub fn run_suite(suite: &Suite, options: &Options) -> SuiteReport {
                     let at = next.fetch_add(1, Ordering::SeqCst);
                     let Some((case, seed)) = jobs.get(at) else { return };
                     let Some((file, scenario)) = suite.cases.get(*case) else { return };
-                    let report = run_case(file, scenario, *seed, options.agent.as_ref(), None);
+                    let mut report = run_case(file, scenario, *seed, options.agent.as_ref(), None);
+                    unloadable(scenario, &mut report);
                     if let Some(slot) = done.lock().unwrap_or_else(PoisonError::into_inner).get_mut(at) {
                         *slot = Some(report);
                     }
@@ -101,6 +102,24 @@ fn run_case(
     }
     report.verdict = if report.problems.is_empty() { CaseVerdict::Pass } else { CaseVerdict::Fail };
     report
+}
+
+/// A mandate or rules that cannot be loaded let nothing be bought: a case that does not ask for that would pass by mistake.
+fn unloadable(scenario: &Scenario, report: &mut CaseReport) {
+    let meant =
+        |code: &str| scenario.expect.codes.iter().any(|wanted| wanted.split('|').any(|one| one == code));
+    let broken = report.steps.iter().find(|step| {
+        let codes = ["CONFIG_INVALID", "POLICY_INVALID"];
+        codes.iter().any(|code| step.codes.contains(*code) && !meant(code))
+    });
+    let Some(step) = broken else { return };
+    let found = step.said.clone().unwrap_or_default();
+    report.problems.push(Problem {
+        what: "scenario".to_owned(),
+        expected: "a mandate and rules that can be loaded, or the code among `codes`".to_owned(),
+        found,
+    });
+    report.verdict = CaseVerdict::Fail;
 }
 
 /// Why a case is not run here.

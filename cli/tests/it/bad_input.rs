@@ -107,3 +107,37 @@ fn a_new_wallet_is_encrypted_private_and_never_written_over() {
     assert_eq!(again.code, 2, "{}", again.stdout);
     assert_eq!(std::fs::read_to_string(home.file("wallet.json")).unwrap(), kept);
 }
+
+/// Well-formed files that say what cannot be meant: each is told with file, cause and next step, by a check that opens nothing.
+#[test]
+fn a_configuration_that_cannot_be_meant_is_found_by_the_check() {
+    let home = Home::new();
+    home.run(["init"]);
+    let good = std::fs::read_to_string(home.file("bursar.toml")).unwrap();
+    let mut said = String::new();
+    for (from, to) in [
+        ("limit = \"2.00\"", "limit = \"lots\""),
+        ("network = \"eip155:84532\"", "network = \"base\""),
+        ("rpc = [\"https://sepolia.base.org\"]", "rpc = [\"sepolia\"]"),
+        ("data = \".bursar\"", "data = \".bursar\"\ntwo_readers_above = \"x\""),
+        ("keystore = \"wallet.json\"", "keystor = \"wallet.json\""),
+        ("keystore = \"wallet.json\"", "keystore = \"wallet.json\"\nkey_env = \"K\""),
+    ] {
+        assert!(good.contains(from), "{from}");
+        std::fs::write(home.file("bursar.toml"), good.replacen(from, to, 1)).unwrap();
+        let ran = home.run(["policy", "check"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{to}");
+        said.push_str(&format!("{to}\n{}\n", ran.stderr));
+    }
+    std::fs::write(home.file("bursar.toml"), good).unwrap();
+    let deep = format!(
+        "@id(\"d\")\nforbid (principal, action, resource) when {{ {}true{} }};",
+        "(".repeat(5_000),
+        ")".repeat(5_000)
+    );
+    std::fs::write(home.file("deep.cedar"), deep).unwrap();
+    let ran = home.run(["policy", "check", "deep.cedar"]);
+    assert_eq!(ran.code, 2, "{}", ran.stdout);
+    said.push_str(&ran.stderr);
+    insta::assert_snapshot!("configuration_that_cannot_be_meant", said);
+}

@@ -46,6 +46,17 @@ fn a_suite_that_cannot_be_read_is_told_with_file_line_and_field() {
             "step.toml",
             case.replace("advance", "dance") + "[case.expect]\npaid_max = \"1\"\nsignatures_max = 1\n",
         ),
+        (
+            "rounds.toml",
+            case.replace("\"advance\"", "\"pay\"\nurl = \"https://a.test/\"\ntimes = 4000000000")
+                + "[case.expect]\npaid_max = \"1\"\nsignatures_max = 1\n",
+        ),
+        (
+            "hosts.toml",
+            format!("{case}seconds = 1\n[[case.seller]]\nname = \"a\"\nhost = \"a.test\"\nsells = []\n")
+                + "[[case.seller]]\nname = \"b\"\nhost = \"a.test\"\nsells = []\n"
+                + "[case.expect]\npaid_max = \"1\"\nsignatures_max = 1\n",
+        ),
     ] {
         std::fs::write(home.file(name), text).unwrap();
     }
@@ -58,6 +69,8 @@ fn a_suite_that_cannot_be_read_is_told_with_file_line_and_field() {
         vec!["eval", "missing.toml"],
         vec!["eval", "steps.toml"],
         vec!["eval", "step.toml"],
+        vec!["eval", "rounds.toml"],
+        vec!["eval", "hosts.toml"],
         vec!["eval", "--seeds", "0"],
     ] {
         let ran = home.run(args.iter().copied());

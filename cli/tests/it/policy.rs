@@ -60,10 +60,7 @@ fn what_init_wrote_governs_a_real_purchase() {
             .replace("https://sepolia.base.org\"]", &format!("{}\"]\nfinality = \"latest\"", field("rpc = ")))
             .replace("eip155:84532/erc20:0x036CbD53842c5426634e7929541eC2318f3dCF7e", &field("id = "))
             .replace("eip155:84532", &field("network = "))
-            .replace(
-                "keystore = \"wallet.json\"\npassword_env = \"BURSAR_PASSWORD\"",
-                "key_env = \"BURSAR_KEY\"",
-            )
+            .replace("keystore = \"wallet.json\"", "key_env = \"BURSAR_KEY\"")
             .replace(
                 "data = \".bursar\"",
                 &format!("data = \".bursar\"\ndiscovery = [\"{}\"]", field("discovery = ")),

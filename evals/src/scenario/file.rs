@@ -112,7 +112,8 @@ impl Suite {
                 .take(80)
                 .collect();
             // The message does not always name the field; the line does.
-            let problem = format!("{}, at `{written}`", error.message());
+            let step = wrong_step(text).map_or_else(String::new, |step| format!("{step}: "));
+            let problem = format!("{step}{}, at `{written}`", error.message());
             LoadError::Invalid { file: file.to_owned(), line, problem }
         })?;
         for case in read.cases {
@@ -176,6 +177,19 @@ fn problem(case: &Scenario) -> Option<String> {
     if !copies_before(&case.steps) {
         return Some("`put_back` needs a `copy` before it".to_owned());
     }
+    let mut hosts = BTreeSet::new();
+    let mut named = BTreeSet::new();
+    for seller in &case.sellers {
+        if !named.insert(&seller.name) {
+            return Some(format!("two sellers are named `{}`", seller.name));
+        }
+        if !hosts.insert(&seller.host) {
+            return Some(format!("two sellers have the host `{}`", seller.host));
+        }
+    }
+    if rounds(&case.steps) > STEPS_MAX {
+        return Some(format!("its steps come to more than {STEPS_MAX}, with their repetitions"));
+    }
     let names: BTreeSet<_> = case.sellers.iter().map(|seller| seller.name.as_str()).collect();
     let wanted = case.steps.iter().flat_map(Step::sellers);
     let unknown = wanted.into_iter().find(|name| !names.contains(name));
@@ -196,6 +210,36 @@ pub(crate) fn copies_before(steps: &[Step]) -> bool {
         })
     }
     walk(steps, &mut false)
+}
+
+/// More than this many steps and payments would play for hours.
+const STEPS_MAX: u64 = 100_000;
+
+/// How many steps and payments there are, with repetitions.
+fn rounds(steps: &[Step]) -> u64 {
+    steps.iter().fold(0, |sum, step| {
+        let here = match step {
+            Step::Repeat { times, steps } => u64::from(*times).saturating_mul(rounds(steps).max(1)),
+            Step::Pay(pay) => u64::from(pay.times).max(1),
+            _ => 1,
+        };
+        sum.saturating_add(here)
+    })
+}
+
+/// The first step that cannot be read: the parser names the line on which the list of steps begins.
+fn wrong_step(text: &str) -> Option<String> {
+    let table: toml::Table = text.parse().ok()?;
+    for case in table.get("case")?.as_array()? {
+        let id = case.get("id").and_then(toml::Value::as_str).unwrap_or("without an id");
+        let steps = case.get("step").and_then(toml::Value::as_array).into_iter().flatten();
+        for (number, step) in (1_usize..).zip(steps) {
+            if step.clone().try_into::<Step>().is_err() {
+                return Some(format!("case `{id}`, step {number}"));
+            }
+        }
+    }
+    None
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {

@@ -17,7 +17,9 @@ const LIMIT_MAX: u128 = u128::MAX / 20_000;
 #[non_exhaustive]
 pub enum MandateError {
     /// There is no budget.
-    #[error("mandate has no budget; give at least one, for example `--budget 0.50`")]
+    #[error(
+        "mandate has no budget; give at least one, for example `budget = [{{ scope = \"session\", limit = \"0.50\" }}]`"
+    )]
     NoBudget,
     /// A budget is zero.
     #[error("a budget of 0 buys nothing; give an amount above 0, for example `0.50`")]

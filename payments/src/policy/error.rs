@@ -239,7 +239,7 @@ impl PolicyError {
     pub const fn next_step(&self) -> &'static str {
         match self {
             Self::Schema(_) => "reinstall: the shipped schema was changed",
-            Self::DuplicateFile { .. } => "rename your file; the shipped names are taken",
+            Self::DuplicateFile { .. } => "name each file once, and none like a shipped one",
             Self::Empty { .. } => "write a rule into the file, or take the file out of the configuration",
             Self::NotShipped { .. } => "`bursar policy list` names the shipped rules that can be added",
             Self::ShadowedFloor { .. } => "take `shadow` off; only files of your own can be tried out",

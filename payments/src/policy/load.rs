@@ -226,9 +226,30 @@ fn sets(
     })
 }
 
+/// Brackets that may stand in each other. Cedar's parser calls itself for each, and a stack that ends takes the process with it.
+const DEPTH_MAX: usize = 32;
+
+/// The line on which brackets stand too deep in each other, from 1. Those in texts and comments count too: no rule needs so many.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let at = text.bytes().position(|byte| {
+        match byte {
+            b'(' | b'[' | b'{' => depth = depth.saturating_add(1),
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEPTH_MAX
+    });
+    at.map(|at| line_at(text, at))
+}
+
 /// The rules of one file, in its order.
 fn read_file(file: Source<'_>) -> Result<Vec<(Rule, CedarPolicy)>, PolicyError> {
     let (name, text) = (file.name.to_owned(), file.text);
+    if let Some(line) = too_deep(text) {
+        let problem = format!("more than {DEPTH_MAX} brackets stand in each other").into();
+        return Err(PolicyError::Parse { file: name, line, problem });
+    }
     let parsed = PolicySet::from_str(text).map_err(|errors| {
         let line = line_of(&errors, text).unwrap_or(1);
         PolicyError::Parse { file: name.clone(), line, problem: Box::new(errors) }
