@@ -53,10 +53,10 @@ pub use system::{SystemClock, SystemEntropy};
 pub use bursar_agent_core as agent;
 pub use bursar_agent_core::{Agent, Cancel, RunReport};
 pub use bursar_ledger as ledger;
-pub use bursar_proof as proof;
 pub use bursar_memory as memory;
 pub use bursar_payments as payments;
 pub use bursar_payments::{ApprovalAnswer, Approver, Mandate, MoneyEvent, Saga, SagaOptions, Undo};
+pub use bursar_proof as proof;
 pub use bursar_types as types;
 pub use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Fetched, PurchaseKey, Purse};
 

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use thiserror::Error;
 
-/// The body of a run's entry: its content is a payload.
+/// The body of a run's entry: its content is a payload, named as every sealed event's is.
 #[derive(Debug, Serialize, Deserialize)]
 struct RunBody {
-    payload: Commitment,
+    detail: Commitment,
 }
 
 /// An entry of a run's stream is not a run's record.
@@ -44,7 +44,7 @@ impl Journal for Ledger {
         let mut length = expected;
         for record in records {
             let payload = Payload::seal(record.payload, self.entropy());
-            let body = RunBody { payload: payload.commitment() };
+            let body = RunBody { detail: payload.commitment() };
             let body = serde_json::to_value(body).map_err(|error| JournalError::Store(Box::new(error)))?;
             let kind = Cow::Owned(record.kind);
             transaction.entries.push(NewEntry { stream: stream.clone(), kind, body });
@@ -70,7 +70,7 @@ impl Journal for Ledger {
             let body: RunBody = serde_json::from_value(body)
                 .map_err(|source| JournalError::Store(Box::new(NotARecord { sequence, source })))?;
             let payload =
-                self.payload(body.payload).await.map_err(|error| JournalError::Store(Box::new(error)))?;
+                self.payload(body.detail).await.map_err(|error| JournalError::Store(Box::new(error)))?;
             records.push(StoredRecord { sequence: stream_sequence, kind, payload });
         }
         Ok(records)

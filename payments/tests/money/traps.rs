@@ -5,11 +5,11 @@ use bursar_ledger::{
     BudgetState, CommitError, Commitment, Committed, Entry, HoldState, Ledger, Store, StoreError, StreamId,
     Transaction, TreeHead, Verification,
 };
-use bursar_proof::{Hash, Node};
 use bursar_payments::{
     Authorization, AuthorizeError, Clearance, Exchange, Offer, OfferError, Order, Outcome, PaymentsParts,
     Prepared, Rail, Signable, Wallet, WalletError,
 };
+use bursar_proof::{Hash, Node};
 use bursar_types::{
     Amount, BudgetId, Entropy, HoldId, HttpRequest, HttpResponse, LedgerId, Limits, Transport, TransportError,
 };
