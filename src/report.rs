@@ -233,6 +233,8 @@ pub struct SessionReport {
     pub phase: Phase,
     /// Who is asked about plans.
     pub approval: PlanApproval,
+    /// Whether an answer counts only with an approver's signature.
+    pub signed_approvals: bool,
     /// The session's own cap, in micro-USD.
     pub budget: Option<Amount>,
     /// What was spent, in micro-USD.
@@ -458,6 +460,7 @@ async fn session(
         purpose: state.mandate.purpose.clone(),
         phase: phase(&state, &bought, SystemClock.now()),
         approval: state.mandate.approval,
+        signed_approvals: state.mandate.needs_signature(),
         budget: caps.map(|rule| rule.limit.clone()).min_by_key(Amount::atomic),
         spent: Amount::from_atomic(AssetId::micro_usd(), spent),
         paid,

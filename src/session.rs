@@ -3,7 +3,7 @@
 use crate::after::LookAfter;
 use crate::event::EventStream;
 use crate::handle::{Bursar, hooks, narrowing};
-use bursar_agent_core::{Cancel, EventSender, RunContext};
+use bursar_agent_core::{Cancel, EventSender, OnQuestion, RunContext};
 use bursar_memory::Library;
 use bursar_payments::{
     Approver, ClaimReason, ClaimStanding, DelegateError, GivenUp, Mandate, Saga, SagaError, SagaOptions,
@@ -193,6 +193,7 @@ impl Session {
             cancel: self.cancel.clone(),
             worker: format!("process {}", std::process::id()),
             after: Some(Arc::new(LookAfter { payments: inner.payments.clone(), session: self.id() })),
+            on_question: OnQuestion::Tell,
         }
     }
 

@@ -46,6 +46,17 @@ pub trait AfterRun: Send + Sync + fmt::Debug {
 
 const _: Option<&dyn AfterRun> = None;
 
+/// What follows when a call waits for an answer: see [`ToolOutput::waiting`](crate::ToolOutput::waiting).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnQuestion {
+    /// The model is told, and goes on as it can.
+    #[default]
+    Tell,
+    /// The run stands still with [`StopCause::AwaitingApproval`](crate::StopCause::AwaitingApproval). Resumed, by whatever process,
+    /// it makes the call again. The time until then is not the run's.
+    Pause,
+}
+
 /// What a run works with. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RunContext {
@@ -69,6 +80,8 @@ pub struct RunContext {
     pub worker: String,
     /// Who hears of its end.
     pub after: Option<Arc<dyn AfterRun>>,
+    /// What follows when a call waits for an answer.
+    pub on_question: OnQuestion,
 }
 
 /// What one tool call may use: a struct of real abilities.

@@ -26,7 +26,7 @@ mod tool;
 
 pub use agent::{Agent, AgentBuilder, BuildError, Limits};
 pub use cancel::Cancel;
-pub use context::{AfterRun, Progress, RunContext, ToolContext};
+pub use context::{AfterRun, OnQuestion, Progress, RunContext, ToolContext};
 pub use event::{Delta, EventSender, EventStream, RunEvent, events};
 pub use message::{Message, Part, Role};
 pub use model::{
@@ -40,5 +40,5 @@ pub use run::{ApplyError, CallState, CallView, Command, Run, UsageTotal};
 pub use stop::StopCause;
 pub use tool::{
     DuplicateTool, DynTool, Executed, IntoToolOutput, Reconciled, Tool, ToolError, ToolOutput, ToolSet,
-    ToolSpec,
+    ToolSpec, Waits,
 };

@@ -76,5 +76,5 @@ pub(crate) fn happened(outcome: &str) -> CallResult {
         Ok(object @ Value::Object(_)) => object,
         _ => Value::from(outcome),
     };
-    CallResult { content, is_error: false, executed: Executed::Yes, answer: None }
+    CallResult { content, is_error: false, executed: Executed::Yes, answer: None, waits: None }
 }

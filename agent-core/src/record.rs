@@ -4,7 +4,7 @@ use crate::agent::Limits;
 use crate::model::{ModelErrorKind, ModelTurn, Retry};
 use crate::person::PersonVerdict;
 use crate::stop::StopCause;
-use crate::tool::{Executed, ToolError, ToolOutput};
+use crate::tool::{Executed, ToolError, ToolOutput, Waits};
 use bursar_types::{
     CallId, Decision, Digest, Effect, JournalRecord, RunId, SessionId, StoredRecord, Timestamp,
 };
@@ -161,19 +161,23 @@ pub struct CallResult {
     /// The answer, if the call ends the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
+    /// What the call waits for, if it did nothing because it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
 }
 
 impl From<Result<ToolOutput, ToolError>> for CallResult {
     fn from(result: Result<ToolOutput, ToolError>) -> Self {
         match result {
-            Ok(ToolOutput { content, answer }) => {
-                Self { content, is_error: false, executed: Executed::Yes, answer }
+            Ok(ToolOutput { content, answer, waits }) => {
+                Self { content, is_error: false, executed: Executed::Yes, answer, waits }
             }
             Err(error) => Self {
                 content: Value::String(error.message().to_owned()),
                 is_error: true,
                 executed: error.executed(),
                 answer: None,
+                waits: None,
             },
         }
     }

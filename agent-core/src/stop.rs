@@ -1,7 +1,7 @@
 //! Why a run has no answer.
 
 use crate::model::ModelErrorKind;
-use bursar_types::{Amount, CallId};
+use bursar_types::{Amount, ApprovalId, CallId, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -76,13 +76,25 @@ pub enum StopCause {
         /// The tool.
         tool: String,
     },
+    /// A call waits for an answer, and nothing of what it asks about was done. It is made again when the run is resumed.
+    #[error("`{tool}` waits for an answer to question {approval}, until {until}")]
+    AwaitingApproval {
+        /// The call.
+        call: CallId,
+        /// The tool.
+        tool: String,
+        /// The question.
+        approval: ApprovalId,
+        /// After this moment no answer counts.
+        until: Timestamp,
+    },
 }
 
 impl StopCause {
     /// Whether `resume` goes on from here: the run stands still and has not ended.
     ///
     /// A limit that is used up stays used up. What may be different the next time is tried again: a cancellation is over, a model
-    /// or a purse may answer now, and a person may know what came of a call.
+    /// or a purse may answer now, somebody may have answered a question, and a person may know what came of a call.
     ///
     /// ```
     /// use bursar_agent_core::StopCause;
@@ -92,9 +104,11 @@ impl StopCause {
     #[must_use]
     pub const fn can_go_on(&self) -> bool {
         match self {
-            Self::Cancelled | Self::WriteUnknown { .. } | Self::Model { .. } | Self::SpendUnknown { .. } => {
-                true
-            }
+            Self::Cancelled
+            | Self::WriteUnknown { .. }
+            | Self::AwaitingApproval { .. }
+            | Self::Model { .. }
+            | Self::SpendUnknown { .. } => true,
             Self::Turns { .. }
             | Self::Calls { .. }
             | Self::Tokens { .. }

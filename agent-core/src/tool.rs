@@ -4,7 +4,7 @@ mod output;
 mod reconcile;
 mod set;
 
-pub use output::{Executed, IntoToolOutput, ToolError, ToolOutput};
+pub use output::{Executed, IntoToolOutput, ToolError, ToolOutput, Waits};
 pub use reconcile::Reconciled;
 pub use set::{DuplicateTool, ToolSet};
 

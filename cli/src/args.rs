@@ -30,7 +30,8 @@ Exit codes:
   0    done
   1    the run has no answer, or the journal does not verify
   2    bad input or usage: nothing was paid
-  3    something is open: it is not known whether money moved or a tool did its work, or what was paid for did not come
+  3    something is open: it waits for an answer, it is not known whether money moved or a tool did its work, or what was paid
+       for did not come
   130  interrupted: payments in flight were waited for; `bursar resume SESSION` goes on without paying twice";
 
 /// Agents that spend money: governed, durable, provable.
@@ -84,9 +85,12 @@ pub(crate) struct ResearchArgs {
     /// Most that may be spent, in US dollars [default: 0.50].
     #[arg(long, value_name = "USD", value_parser = budget, allow_negative_numbers = true, conflicts_with = "config")]
     pub(crate) budget: Option<Amount>,
-    /// Who approves plans: the rules, you at the terminal, or nobody (a dry run that only looks).
+    /// Who approves what the mandate and the rules ask about.
     #[arg(long, value_enum, default_value_t = ApproveArg::Auto)]
     pub(crate) approve: ApproveArg,
+    /// With `--approve wait`: how long an answer is waited for at most [default: as long as the question counts].
+    #[arg(long, value_name = "SECONDS", requires = "approve")]
+    pub(crate) wait: Option<u64>,
     /// The model.
     #[arg(long, value_enum, default_value_t = ModelArg::Extractive)]
     pub(crate) model: ModelArg,
@@ -120,9 +124,12 @@ pub(crate) struct ResumeArgs {
     /// Prints events as JSON, one object a line.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Who approves plans from here on; never less strict than the session [default: as the session was begun].
+    /// Who approves from here on; never less strict than the session [default: as the session was begun].
     #[arg(long, value_enum)]
     pub(crate) approve: Option<ApproveArg>,
+    /// With `--approve wait`: how long an answer is waited for at most [default: as long as the question counts].
+    #[arg(long, value_name = "SECONDS", requires = "approve")]
+    pub(crate) wait: Option<u64>,
     /// The model that the session was begun with.
     #[arg(long, value_enum, default_value_t = ModelArg::Extractive)]
     pub(crate) model: ModelArg,
@@ -145,11 +152,13 @@ pub(crate) struct ResumeArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ApproveArg {
-    /// The rules decide alone.
+    /// The rules decide alone; what they ask about stops the run until `bursar approvals` answers it and `bursar resume` goes on.
     Auto,
-    /// You are asked about every plan.
+    /// You are asked at this terminal about every plan.
     Ask,
-    /// No plan is approved; nothing is bought.
+    /// As `auto`, and the run waits for answers and goes on by itself.
+    Wait,
+    /// No plan is approved; nothing is bought: a dry run that only looks.
     Never,
 }
 
@@ -166,7 +175,8 @@ impl From<PlanApproval> for ApproveArg {
 impl From<ApproveArg> for PlanApproval {
     fn from(approve: ApproveArg) -> Self {
         match approve {
-            ApproveArg::Auto => Self::Rule,
+            // Both leave it to the mandate and the rules who is asked.
+            ApproveArg::Auto | ApproveArg::Wait => Self::Rule,
             ApproveArg::Ask => Self::Ask,
             ApproveArg::Never => Self::Never,
         }
@@ -179,6 +189,7 @@ impl ApproveArg {
         match self {
             Self::Auto => "auto",
             Self::Ask => "ask",
+            Self::Wait => "wait",
             Self::Never => "never",
         }
     }

@@ -7,7 +7,7 @@
 //! | 0 | done |
 //! | 1 | the run has no answer, the journal does not verify, an example of a policy does not hold, or another process goes on with the run |
 //! | 2 | bad input or usage: nothing was paid |
-//! | 3 | something is open: it is not known whether money moved or a tool did its work, or what was paid for did not come; `obligations` also where a person has to decide |
+//! | 3 | something is open: it waits for an answer, it is not known whether money moved or a tool did its work, or what was paid for did not come; `obligations` also where a person has to decide |
 //! | 130 | interrupted: payments in flight were waited for; `bursar resume SESSION` goes on without paying twice |
 //!
 //! # The stream of `bursar research --json` and `bursar resume --json`
@@ -18,7 +18,7 @@
 //!
 //! | line | when | fields |
 //! |---|---|---|
-//! | `"cli": "session"` | first | `form` (1), `session`, `resumed`, `question`, `place`, `budget`, `approve` (`auto`, `ask`, `never`) |
+//! | `"cli": "session"` | first | `form` (1), `session`, `resumed`, `question`, `place`, `budget`, `approve` (`auto`, `ask`, `wait`, `never`) |
 //! | `"money": "phase_changed"` | | `from`, `to`: `explore`, `acquire`, `produce` |
 //! | `"money": "quoted"` | prices came in | `quotes`: `id`, `rail`, `resource`, `method`, `host`, `payee`, `network`, `price`, `cost_micro_usd`, `description`, `media_type`, `received_at`, `expires_at`, `blocked` |
 //! | `"money": "plan_decided"` | | `outcome`: `outcome` (`approved`, `awaiting_approval`, `refused`), `plan` (`id`, `digest`, `items`, `total`), `approved_by`, `ticket`, `decision` (`verdict`, `reasons`, `rules`, `facts`) |
@@ -32,7 +32,7 @@
 //! | `"cli": "brief"` | after the run | `answered`, `answer`, `stopped`, `sources` (`number`, `title`, `heading`, `quote`, `url`, `artifact`, `bought`: `now`, `at`, `amount`, `receipt`), `uses` (`artifact`, `title`, `amount`, `used_for`) |
 //! | `"cli": "spend"` | | `session`, `budget`, `spent`, `payments` of this session and `open` ones (also of earlier sessions, where this one wanted the same): as `bursar spend --json` |
 //! | `"cli": "verification"` | | `verifies`, `entries`, `root`, `problems`, `chain` (`agrees`, `left`, `booked`; null without a market in a box) |
-//! | `"cli": "end"` | last | `exit`, `interrupted`, `go_on` (the command that goes on with the run; null once it has ended), `waiting` (`call`, `tool`, `arguments` of the call that a person has to say of; else null) |
+//! | `"cli": "end"` | last | `exit`, `interrupted`, `go_on` (the command that goes on with the run; null once it has ended), `waiting` (`call`, `tool`, `arguments` of the call that a person has to say of; else null), `asked` (`approval`, `until`, `answer_with` (a command) of the question that the run waits for; else null) |
 //!
 //! `bursar spend --json` prints a payment a line: `id`, `session`, `at`, `state` (`held`, `signing`, `unknown`,
 //! `delivered`, `undelivered`, `claimed`, `parked`, `refunded`, `closed`, `not_paid`, `unreadable`) with its `problem` or `proof`, `amount`, `micro_usd`, `host`,

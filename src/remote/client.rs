@@ -174,6 +174,14 @@ impl Buyer for RemoteSession {
         }
     }
 
+    async fn proposed(&self, proposal: PlanProposal) -> Result<Option<PlanOutcome>, FetchError> {
+        match self.ask(&Call::Proposed { proposal }).await? {
+            Reply::Plan(plan) => Ok(Some(*plan)),
+            Reply::NoPlan => Ok(None),
+            _ => Err(unexpected()),
+        }
+    }
+
     async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {
         match self.ask(&Call::WithdrawPlans).await? {
             Reply::Withdrawn(plans) => Ok(plans),

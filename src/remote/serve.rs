@@ -226,6 +226,10 @@ async fn perform(
             Ok(request) => handle.quote(request).await.map(Reply::from),
             Err(problem) => Err(FetchError::Request(problem)),
         },
+        Call::Proposed { proposal } => handle
+            .proposed(proposal)
+            .await
+            .map(|plan| plan.map_or(Reply::NoPlan, |plan| Reply::Plan(Box::new(plan)))),
         Call::Propose { proposal } => handle.propose(proposal).await.map(|plan| Reply::Plan(Box::new(plan))),
         Call::WithdrawPlans => handle.withdraw_plans().await.map(Reply::Withdrawn),
         Call::Standing => handle.standing().await.map(Reply::Standing),

@@ -3,7 +3,7 @@
 use crate::address::Address;
 use crate::show::{ReasonView, TITLE_CHARS_MAX, reasons, refused, unpaid};
 use async_trait::async_trait;
-use bursar_agent_core::{Tool, ToolContext, ToolError};
+use bursar_agent_core::{IntoToolOutput as _, Tool, ToolContext, ToolError, ToolOutput, Waits};
 use bursar_memory::{Library, OwnedArtifact, SourceId, clean_line, clean_text, extract};
 use bursar_types::{
     AssetRegistry, Delivery, Digest, Effect, Fetched, HttpResponse, PurchaseKey, Undelivered, UnknownOutcome,
@@ -66,12 +66,15 @@ pub struct FetchResult {
     /// Why it did not come, and what can be done now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<ReasonView>,
+    /// The question that has to be answered first.
+    #[serde(skip)]
+    waits: Option<Waits>,
 }
 
 #[async_trait]
 impl Tool for Fetch {
     type Args = FetchArgs;
-    type Output = FetchResult;
+    type Output = ToolOutput;
 
     fn name(&self) -> &str {
         "fetch"
@@ -87,7 +90,19 @@ impl Tool for Fetch {
         Effect::Spend
     }
 
-    async fn call(&self, context: &ToolContext, args: FetchArgs) -> Result<FetchResult, ToolError> {
+    async fn call(&self, context: &ToolContext, args: FetchArgs) -> Result<ToolOutput, ToolError> {
+        let result = self.get(context, args).await?;
+        let waits = result.waits;
+        let output = result.into_tool_output()?;
+        Ok(match waits {
+            Some(Waits { approval, until }) => output.waiting(approval, until),
+            None => output,
+        })
+    }
+}
+
+impl Fetch {
+    async fn get(&self, context: &ToolContext, args: FetchArgs) -> Result<FetchResult, ToolError> {
         let address = match Address::parse(&args.url) {
             Ok(address) => address,
             Err(error) => {
@@ -136,7 +151,8 @@ impl Tool for Fetch {
                     summary,
                     "go on without it, or fetch it again later",
                 ));
-                FetchResult::no("awaiting_approval", url, why)
+                let waits = Some(Waits { approval: ticket.id, until: ticket.expires_at });
+                FetchResult { waits, ..FetchResult::no("awaiting_approval", url, why) }
             }
             Ok(Fetched::Undelivered(undelivered)) => self.undelivered(url, &undelivered),
             Ok(Fetched::Unknown(unknown)) => self.unknown(url, &unknown),

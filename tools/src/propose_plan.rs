@@ -2,7 +2,7 @@
 
 use crate::show::{ReasonView, integer, reasons, refused, unpaid_line};
 use async_trait::async_trait;
-use bursar_agent_core::{Reconciled, Tool, ToolContext, ToolError};
+use bursar_agent_core::{IntoToolOutput as _, Reconciled, Tool, ToolContext, ToolError, ToolOutput, Waits};
 use bursar_memory::clean_line;
 use bursar_types::{
     AssetRegistry, Effect, Phase, PlanItem, PlanOutcome, PlanProposal, PlanView, Provenance, QuoteId,
@@ -81,7 +81,7 @@ pub struct PlanResult {
 #[async_trait]
 impl Tool for ProposePlan {
     type Args = PlanArgs;
-    type Output = PlanResult;
+    type Output = ToolOutput;
 
     fn name(&self) -> &str {
         "propose_plan"
@@ -97,39 +97,65 @@ impl Tool for ProposePlan {
         Effect::Write
     }
 
-    async fn call(&self, context: &ToolContext, args: PlanArgs) -> Result<PlanResult, ToolError> {
+    async fn call(&self, context: &ToolContext, args: PlanArgs) -> Result<ToolOutput, ToolError> {
         let proposal = proposal(args)?;
-        let outcome = context.purse()?.propose(proposal).await;
-        let outcome = outcome.map_err(|error| ToolError::not_executed(unpaid_line(&error)))?;
+        let purse = context.purse()?;
+        let failed = |error| ToolError::not_executed(unpaid_line(&error));
+        // A call that waited for an answer, or was cut off, is made again: its plan may be approved by now.
+        let outcome = match purse.proposed(proposal.clone()).await.map_err(failed)? {
+            Some(outcome) => outcome,
+            None => purse.propose(proposal).await.map_err(failed)?,
+        };
+        self.shown(outcome)
+    }
+
+    /// A plan of these quotes that was approved and not bought from is the one. Else, in `Explore` no plan of the session was ever
+    /// approved, so this one may be proposed anew; a question that waits is taken up by that. After that a plan of these quotes may
+    /// stand that another run has bought from. A plan pays nothing, so a worker that was overtaken while its person still thought
+    /// does no harm: what is bought is named by its document.
+    async fn reconcile(&self, context: &ToolContext, args: PlanArgs) -> Reconciled {
+        let (Ok(purse), Ok(proposal)) = (context.purse(), proposal(args)) else { return Reconciled::Unknown };
+        match purse.proposed(proposal).await {
+            Ok(Some(outcome @ PlanOutcome::Approved { .. })) => {
+                self.shown(outcome).map_or(Reconciled::Unknown, Reconciled::Done)
+            }
+            Ok(Some(PlanOutcome::AwaitingApproval { .. })) => Reconciled::NotDone,
+            Ok(Some(PlanOutcome::Refused { .. }) | None) | Err(_) => match purse.standing().await {
+                Ok(standing) if standing.phase == Phase::Explore => Reconciled::NotDone,
+                _ => Reconciled::Unknown,
+            },
+        }
+    }
+}
+
+impl ProposePlan {
+    /// What the model is told of an outcome.
+    fn shown(&self, outcome: PlanOutcome) -> Result<ToolOutput, ToolError> {
+        let mut waits = None;
         let (outcome, plan, approved_by, reasons) = match outcome {
             PlanOutcome::Approved { plan, approved_by, decision } => {
                 ("approved", Some(plan), Some(clean_line(&approved_by, 200)), reasons(&decision.reasons))
             }
             PlanOutcome::AwaitingApproval { plan, ticket } => {
+                waits = Some(Waits { approval: ticket.id, until: ticket.expires_at });
                 ("awaiting_approval", Some(plan), None, refused(&ticket.decision))
             }
             PlanOutcome::Refused { plan, decision } => ("refused", plan, None, refused(&decision)),
         };
         let total = plan.as_ref().map(|plan: &PlanView| &plan.total);
-        Ok(PlanResult {
+        let result = PlanResult {
             outcome: outcome.to_owned(),
             plan_id: plan.as_ref().map(|plan| plan.id.to_string()),
             total_micro_usd: total.and_then(integer),
             total: total.map(|total| self.assets.display(total)),
             approved_by,
             reasons,
+        };
+        let output = result.into_tool_output()?;
+        Ok(match waits {
+            Some(Waits { approval, until }) => output.waiting(approval, until),
+            None => output,
         })
-    }
-
-    /// In `Explore` no plan of the session was ever approved, so this one was not: it may be proposed, and a person asked, anew.
-    /// After that a plan stands there, and the purse does not say which quotes it was made of. A plan pays nothing, so a worker that
-    /// was overtaken while its person still thought does no harm: what is bought is named by its document.
-    async fn reconcile(&self, context: &ToolContext, _: PlanArgs) -> Reconciled {
-        let Ok(purse) = context.purse() else { return Reconciled::Unknown };
-        match purse.standing().await {
-            Ok(standing) if standing.phase == Phase::Explore => Reconciled::NotDone,
-            _ => Reconciled::Unknown,
-        }
     }
 }
 

@@ -439,6 +439,10 @@ impl Buyer for FakeBuyer {
         })
     }
 
+    async fn proposed(&self, _: PlanProposal) -> Result<Option<PlanOutcome>, FetchError> {
+        Ok(None)
+    }
+
     async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {
         self.approved.lock().unwrap().clear();
         Ok(Vec::new())

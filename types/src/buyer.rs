@@ -324,6 +324,12 @@ pub trait Buyer: Send + Sync + fmt::Debug {
     /// [`FetchError::Ledger`]; a refusal is a [`PlanOutcome`].
     async fn propose(&self, proposal: PlanProposal) -> Result<PlanOutcome, FetchError>;
 
+    /// What became of this very proposal, if it was made before: see [`Purse::proposed`].
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`].
+    async fn proposed(&self, proposal: PlanProposal) -> Result<Option<PlanOutcome>, FetchError>;
+
     /// Takes back every plan that stands; returns which.
     ///
     /// # Errors
@@ -392,6 +398,23 @@ impl Purse {
     /// Dropping the future may leave the plan approved, or its question without an answer; `standing` tells.
     pub async fn propose(&self, proposal: PlanProposal) -> Result<PlanOutcome, FetchError> {
         self.0.propose(proposal).await
+    }
+
+    /// What became of a proposal of these very quotes and counts that was made before, whoever answered it since: approved, with
+    /// nothing of it bought yet, or still waiting. `None` if there is none: it was never made, it is over, or it was used.
+    ///
+    /// For whoever goes on after a question or a crash: the same is then neither proposed nor asked about twice.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`].
+    ///
+    /// # Idempotency
+    /// A yes that was given meanwhile is used up by the first call; later ones find the approved plan.
+    ///
+    /// # Cancellation
+    /// As [`Purse::propose`].
+    pub async fn proposed(&self, proposal: PlanProposal) -> Result<Option<PlanOutcome>, FetchError> {
+        self.0.proposed(proposal).await
     }
 
     /// Takes back every plan that stands, so that the session explores again; returns which. What was signed before goes on.

@@ -2,13 +2,13 @@
 
 use super::Driver;
 use super::work::{Ended, Running};
-use crate::context::ToolContext;
+use crate::context::{OnQuestion, ToolContext};
 use crate::model::Arguments;
 use crate::record::{CallResult, Record};
 use crate::report::RunError;
 use crate::run::{CallView, Command};
 use crate::stop::StopCause;
-use crate::tool::ToolError;
+use crate::tool::{ToolError, Waits};
 use bursar_types::{Action, CallId, Decision, Digest, Reason, Verdict, canonical_digest};
 use std::sync::Arc;
 
@@ -106,13 +106,29 @@ impl Driver<'_> {
                     return self.append(vec![Record::Stopped { cause }]).await;
                 }
             };
-            let ends = result.answer.is_some();
-            self.append(vec![Record::CallFinished { call, result }]).await?;
+            let ends = result.answer.is_some() || self.pauses(&result);
+            self.finish_call(call, result).await?;
             if ends {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Records a call's result, or that the run stands still because the call waits for an answer.
+    pub(super) async fn finish_call(&mut self, call: CallId, result: CallResult) -> Result<(), RunError> {
+        let record = match result.waits {
+            Some(Waits { approval, until }) if self.pauses(&result) => {
+                let tool = self.run.call(call).map(|view| view.tool.clone()).unwrap_or_default();
+                Record::Stopped { cause: StopCause::AwaitingApproval { call, tool, approval, until } }
+            }
+            _ => Record::CallFinished { call, result },
+        };
+        self.append(vec![record]).await
+    }
+
+    fn pauses(&self, result: &CallResult) -> bool {
+        result.waits.is_some() && self.context.on_question == OnQuestion::Pause
     }
 
     fn start(&self, view: CallView) -> Pending {

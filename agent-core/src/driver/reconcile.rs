@@ -23,7 +23,7 @@ impl Driver<'_> {
         let record = match found {
             None => return Ok(()),
             Some(Reconciled::Done(output)) => {
-                Record::CallFinished { call, result: CallResult::from(Ok(output)) }
+                return self.finish_call(call, CallResult::from(Ok(output))).await;
             }
             Some(Reconciled::NotDone) => Record::CallCleared { call },
             Some(Reconciled::Unknown) => {

@@ -29,6 +29,7 @@ pub(super) struct Running {
 }
 
 /// How waiting for a tool ended.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is matched at once")]
 pub(super) enum Ended {
     /// With a result.
     With(CallResult),
@@ -152,5 +153,6 @@ fn crashed(error: JoinError) -> CallResult {
         is_error: true,
         executed: Executed::Unknown,
         answer: None,
+        waits: None,
     }
 }

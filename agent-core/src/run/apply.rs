@@ -89,6 +89,13 @@ impl Run {
         {
             return Err("the call's end is known");
         }
+        if let StopCause::AwaitingApproval { call, .. } = cause {
+            // It did nothing, so it may be made again, whatever its effect is.
+            self.with_call(*call, |view| match &view.state {
+                CallState::Started { attempts } => Ok(CallState::Cleared { attempts: *attempts }),
+                _ => Err("the call is not at work"),
+            })?;
+        }
         let outcome = RunOutcome::Stopped { cause: cause.clone() };
         let before = std::mem::replace(&mut self.step, Step::Empty);
         self.step = if cause.can_go_on() {

@@ -147,7 +147,8 @@ fn side_by_side(call: &CallView) -> bool {
 fn next_of_call(view: &CallView) -> Option<Command> {
     let call = view.id;
     let settle = |content: Value, executed| {
-        Some(Command::Settle { call, result: CallResult { content, is_error: true, executed, answer: None } })
+        let result = CallResult { content, is_error: true, executed, answer: None, waits: None };
+        Some(Command::Settle { call, result })
     };
     let Some(effect) = view.effect else {
         let message = format!("there is no tool `{}`; use one of those offered", shown(&view.tool));

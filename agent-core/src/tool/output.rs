@@ -1,6 +1,7 @@
 //! What a tool gives back.
 
 use crate::record::Answer;
+use bursar_types::{ApprovalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -64,6 +65,15 @@ impl ToolError {
     }
 }
 
+/// What a call waits for: a question that somebody has to answer first. Nothing of what was asked about was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// The question.
+    pub approval: ApprovalId,
+    /// After this moment no answer counts.
+    pub until: Timestamp,
+}
+
 /// A tool's result; it may end the run.
 ///
 /// # Example
@@ -76,20 +86,21 @@ impl ToolError {
 pub struct ToolOutput {
     pub(crate) content: Value,
     pub(crate) answer: Option<Answer>,
+    pub(crate) waits: Option<Waits>,
 }
 
 impl ToolOutput {
     /// A result for the model; the run goes on.
     #[must_use]
     pub const fn value(content: Value) -> Self {
-        Self { content, answer: None }
+        Self { content, answer: None, waits: None }
     }
 
     /// Ends the run with this answer. Calls of the same turn that come after it are not made.
     #[must_use]
     pub fn finish(answer: impl Into<String>) -> Self {
         let answer = Answer { text: answer.into(), details: Value::Null };
-        Self { content: Value::String("the run is finished".into()), answer: Some(answer) }
+        Self { content: Value::String("the run is finished".into()), answer: Some(answer), waits: None }
     }
 
     /// The same, with details of the answer such as citations; without an answer, it becomes the content.
@@ -102,10 +113,24 @@ impl ToolOutput {
         self
     }
 
+    /// The same of a call that did nothing because it waits for an answer. The model is told the content, or the run stands still
+    /// until it is resumed and then makes the call again: see [`OnQuestion`](crate::OnQuestion).
+    #[must_use]
+    pub const fn waiting(mut self, approval: ApprovalId, until: Timestamp) -> Self {
+        self.waits = Some(Waits { approval, until });
+        self
+    }
+
     /// What the model is told.
     #[must_use]
     pub const fn content(&self) -> &Value {
         &self.content
+    }
+
+    /// What it waits for, if it does.
+    #[must_use]
+    pub const fn waits(&self) -> Option<Waits> {
+        self.waits
     }
 
     /// The answer that ends the run, if it does.

@@ -5,6 +5,8 @@ mod extractive;
 #[cfg(test)]
 mod market;
 #[cfg(test)]
+mod questions;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod resume;

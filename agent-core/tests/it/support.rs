@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use bursar_agent_core::{
-    AfterRun, Cancel, EventSender, Reconciled, Record, RecordEntry, RunContext, Tool, ToolContext, ToolError,
+    AfterRun, Cancel, EventSender, OnQuestion, Reconciled, Record, RecordEntry, RunContext, Tool,
+    ToolContext, ToolError,
 };
 use bursar_types::{
     Action, AgentId, Buyer, CallId, Decision, Digest, Effect, FetchError, Fetched, Gate, GateError,
@@ -156,6 +157,9 @@ impl Buyer for EmptyBuyer {
     async fn propose(&self, _: PlanProposal) -> Result<PlanOutcome, FetchError> {
         Err(FetchError::Closing)
     }
+    async fn proposed(&self, _: PlanProposal) -> Result<Option<PlanOutcome>, FetchError> {
+        Err(FetchError::Closing)
+    }
     async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {
         Err(FetchError::Closing)
     }
@@ -181,6 +185,7 @@ pub(crate) struct World {
     pub(crate) cancel: Cancel,
     pub(crate) worker: &'static str,
     pub(crate) after: Option<Arc<dyn AfterRun>>,
+    pub(crate) on_question: OnQuestion,
 }
 
 impl World {
@@ -198,6 +203,7 @@ impl World {
             cancel: Cancel::new(),
             worker: "worker 1",
             after: None,
+            on_question: OnQuestion::Tell,
         }
     }
 
@@ -223,6 +229,7 @@ impl World {
             cancel: self.cancel.clone(),
             worker: self.worker.into(),
             after: self.after.clone(),
+            on_question: self.on_question,
         }
     }
 }

@@ -6,9 +6,9 @@ mod open;
 mod outcome;
 
 pub(crate) use ask::asking;
-pub(crate) use drive::{Watch, agent, interrupt, screen, to_the_end};
+pub(crate) use drive::{Watch, Work, agent, interrupt, screen, to_the_end};
 pub(crate) use open::{data_of, in_a_box, in_a_box_as, with_config, with_config_as};
-pub(crate) use outcome::{Bought, Chain, Outcome, Source, Waiting};
+pub(crate) use outcome::{AwaitedAnswer, Bought, Chain, Outcome, Source, Waiting};
 
 use crate::args::{ApproveArg, ResearchArgs, default_budget};
 use crate::exit::{CliError, Exit};
@@ -17,6 +17,7 @@ use crate::screen::Notes;
 use bursar::Mandate;
 use bursar::types::{Amount, SessionId};
 use open::Open;
+use std::time::Duration;
 
 /// What a run begins with.
 #[derive(Debug)]
@@ -60,9 +61,9 @@ pub(crate) async fn run(args: ResearchArgs) -> Result<Exit, CliError> {
         approve: args.approve,
     });
     let agent = agent(args.model, &session)?;
-    let context = session.run_context();
-    let watch = Watch { screen, asked, interrupt, approve: args.approve };
-    to_the_end(open, session, agent.run(context, &args.question), watch).await
+    let wait = args.wait.map(Duration::from_secs);
+    let watch = Watch { screen, asked, interrupt, approve: args.approve, wait };
+    to_the_end(open, session, agent, Work::Ask(args.question), watch).await
 }
 
 /// Says so if the same was asked before and did not come to its end: going on is cheaper than beginning anew.

@@ -1,6 +1,6 @@
 //! `bursar resume`: goes on with a session from its last record.
 
-use super::research::{self, Setting, Waiting, Watch};
+use super::research::{self, Setting, Waiting, Watch, Work};
 use crate::args::{ApproveArg, ResumeArgs};
 use crate::data;
 use crate::exit::{CliError, Exit};
@@ -13,6 +13,7 @@ use bursar::report::{self, RunBrief, SessionReport};
 use bursar::types::CallId;
 use bursar_market::{MarketError, StateFileError};
 use std::path::Path;
+use std::time::Duration;
 
 /// What is gone on with.
 struct Chosen {
@@ -57,9 +58,7 @@ pub(crate) async fn run(args: ResumeArgs) -> Result<Exit, CliError> {
         );
     }
     let Chosen { session: known, run, .. } = chosen;
-    // Who is asked only narrows, here as in the session.
-    let asked_for = args.approve.map_or(known.approval, PlanApproval::from);
-    let approve = ApproveArg::from(known.approval.strictest(asked_for));
+    let approve = who_is_asked(args.approve, &known);
     let (approver, asked) = research::asking(approve);
     let session = open.bursar.resume(known.id, approver).await?;
     let mut screen = research::screen(args.json, &open.bursar);
@@ -72,9 +71,21 @@ pub(crate) async fn run(args: ResumeArgs) -> Result<Exit, CliError> {
         approve,
     });
     let agent = research::agent(args.model, &session)?;
-    let context = session.run_context();
-    let watch = Watch { screen, asked, interrupt, approve };
-    research::to_the_end(open, session, agent.resume_with(context, run.run, answers), watch).await
+    let wait = args.wait.map(Duration::from_secs);
+    let watch = Watch { screen, asked, interrupt, approve, wait };
+    research::to_the_end(open, session, agent, Work::Resume(run.run, answers), watch).await
+}
+
+/// Who is asked from here on. It only narrows; and where answers are signed, nobody at a terminal is asked for one without.
+fn who_is_asked(given: Option<ApproveArg>, known: &SessionReport) -> ApproveArg {
+    let strictest = known.approval.strictest(given.map_or(known.approval, PlanApproval::from));
+    match (strictest, given) {
+        (PlanApproval::Never, _) => ApproveArg::Never,
+        (_, Some(ApproveArg::Wait)) => ApproveArg::Wait,
+        // What the mandate asks about is asked about whoever sits here.
+        (PlanApproval::Ask, None | Some(ApproveArg::Auto)) if known.signed_approvals => ApproveArg::Auto,
+        (strictest, _) => ApproveArg::from(strictest),
+    }
 }
 
 /// Finds the session and its run: the oldest that can go on, else the last one, which gives its answer again.

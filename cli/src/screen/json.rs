@@ -67,6 +67,7 @@ impl Screen for JsonScreen {
             "interrupted": outcome.interrupted,
             "go_on": outcome.go_on,
             "waiting": outcome.waiting,
+            "asked": outcome.asked,
         }));
     }
 }

@@ -197,6 +197,7 @@ impl Screen for TextScreen {
             .map_or_else(|| "as the mandate says".to_owned(), |budget| self.amounts.show(budget));
         let who = match setting.approve {
             ApproveArg::Auto => "plans are approved by the rules",
+            ApproveArg::Wait => "plans are approved by the rules, and answers are waited for",
             ApproveArg::Ask => "you are asked about every plan",
             ApproveArg::Never => "a dry run: no plan is approved",
         };

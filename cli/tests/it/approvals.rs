@@ -1,7 +1,7 @@
 //! `bursar approvals`, `bursar freeze` and `bursar thaw`.
 
 use crate::interrupt::Outside;
-use crate::support::{Ran, ran};
+use crate::support::{Ran, line, ran, started};
 use std::io::{Read as _, Write as _};
 use tempfile::TempDir;
 
@@ -66,6 +66,102 @@ fn a_plan_that_waits_is_listed_and_answered_once_with_a_key_from_outside() {
     assert!(code == 2 && told.contains("no question"), "{code} {told}");
     assert_eq!(outside.home.run(["approvals", "list"]).code, 0);
     assert_eq!(outside.home.run(["audit", "verify"]).code, 0);
+}
+
+/// The session that a run waits in.
+fn session(run: &Ran) -> String {
+    line(&run.json(), "cli", "session")["session"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_run_that_waits_for_an_answer_says_how_to_go_on_and_another_process_goes_on_with_it() {
+    let (outside, _keys, key) = asking();
+    let first = ran(outside.with_config(&["research", QUESTION, "--json"]));
+    assert_eq!(first.code, 3, "{}\n{}", first.stdout, first.stderr);
+    let (session, id) = (session(&first), question(&outside));
+    let lines = first.json();
+    let end = line(&lines, "cli", "end");
+    assert_eq!(end["asked"]["approval"], id.as_str(), "{end}");
+    assert_eq!(end["asked"]["answer_with"], format!("bursar approvals approve {id} --key FILE"));
+    assert_eq!(end["go_on"], format!("bursar resume {session} --config bursar.toml"));
+    let resume = || ran(outside.with_config(&["resume", &session]));
+
+    let early = resume();
+    assert_eq!(early.code, 3, "{}\n{}", early.stdout, early.stderr);
+    assert!(
+        early.stdout.contains(&format!("answer with `bursar approvals approve {id}")),
+        "{}",
+        early.stdout
+    );
+    assert_eq!(question(&outside), id, "nobody is asked twice");
+
+    assert_eq!(answered(&outside, &["approve", &id, "--key", &key]).0, 0);
+    let resumed = resume();
+    assert_eq!(resumed.code, 0, "{}\n{}", resumed.stdout, resumed.stderr);
+    assert!(resumed.stdout.contains("approved  by ada"), "{}", resumed.stdout);
+    outside.agrees();
+    assert_eq!(outside.home.transfers("chain.jsonl").len(), 1);
+
+    assert_eq!(resume().code, 0, "what is finished is shown again");
+    assert_eq!(outside.home.transfers("chain.jsonl").len(), 1, "the yes was used once");
+    assert_eq!(outside.home.run(["approvals", "list"]).code, 0);
+    assert_eq!(outside.home.run(["audit", "verify"]).code, 0);
+}
+
+#[test]
+fn a_run_that_is_told_no_goes_on_without_and_is_not_asked_again() {
+    let (outside, _keys, key) = asking();
+    let first = ran(outside.with_config(&["research", QUESTION, "--json"]));
+    let (session, id) = (session(&first), question(&outside));
+    assert_eq!(answered(&outside, &["deny", &id, "--key", &key, "--reason", "too dear"]).0, 0);
+    let resumed = ran(outside.with_config(&["resume", &session]));
+    assert!(
+        resumed.stdout.contains("APPROVAL_REFUSED") || resumed.stdout.contains("said no"),
+        "{}",
+        resumed.stdout
+    );
+    assert_eq!(outside.home.run(["approvals", "list"]).code, 0, "nothing waits");
+    assert!(outside.home.transfers("chain.jsonl").is_empty());
+}
+
+#[test]
+fn a_run_that_waits_goes_on_by_itself_once_it_is_answered_from_another_process() {
+    let (outside, _keys, key) = asking();
+    let mut waiting = started(outside.with_config(&["research", QUESTION, "--approve", "wait"]));
+    waiting.until_stderr("waiting for an answer to question apr_");
+    let id = question(&outside);
+    assert_eq!(answered(&outside, &["approve", &id, "--key", &key]).0, 0);
+    let ran = waiting.end();
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("approved  by ada"), "{}", ran.stdout);
+    outside.agrees();
+    assert_eq!(outside.home.transfers("chain.jsonl").len(), 1);
+}
+
+#[test]
+fn a_run_that_is_killed_while_it_waits_goes_on_with_the_answer_that_came_meanwhile() {
+    let (outside, _keys, key) = asking();
+    let mut waiting = started(outside.with_config(&["research", QUESTION, "--json", "--approve", "wait"]));
+    let first = waiting.until(r#""cli":"session""#);
+    let session = serde_json::from_str::<serde_json::Value>(&first).unwrap()["session"].clone();
+    waiting.until_stderr("waiting for an answer");
+    let id = question(&outside);
+    waiting.signal("KILL");
+    waiting.end();
+    assert_eq!(answered(&outside, &["approve", &id, "--key", &key]).0, 0);
+    let resumed = ran(outside.with_config(&["resume", session.as_str().unwrap()]));
+    assert_eq!(resumed.code, 0, "{}\n{}", resumed.stdout, resumed.stderr);
+    outside.agrees();
+    assert_eq!(outside.home.transfers("chain.jsonl").len(), 1);
+}
+
+#[test]
+fn an_answer_that_does_not_come_in_time_leaves_the_run_where_it_is() {
+    let (outside, ..) = asking();
+    let ran = ran(outside.with_config(&["research", QUESTION, "--approve", "wait", "--wait", "0"]));
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("waiting   for an answer to question apr_"), "{}", ran.stdout);
+    assert!(outside.home.transfers("chain.jsonl").is_empty());
 }
 
 /// Sends a request to the server and gives the whole answer.

@@ -313,7 +313,7 @@ impl SessionPurse {
     }
 
     /// Asks whoever sits in this process, and waits for an answer from elsewhere as long as the session's hooks say.
-    async fn hear(&self, waiting: Waiting) -> Result<Asked, FetchError> {
+    pub(super) async fn hear(&self, waiting: Waiting) -> Result<Asked, FetchError> {
         let id = waiting.question.id;
         if let Some(approver) = &self.hooks.approver
             && self.state().await?.pending.contains_key(&id)

@@ -23,6 +23,7 @@ mod offline;
 mod open;
 mod pay;
 mod propose;
+mod proposed;
 mod recover;
 mod redirect;
 mod remedy;
@@ -287,6 +288,12 @@ impl Buyer for TaskBuyer {
         self.0.tell(&MoneyEvent::PlanDecided { outcome: outcome.clone() });
         self.0.note_phase().await;
         Ok(outcome)
+    }
+
+    async fn proposed(&self, proposal: PlanProposal) -> Result<Option<PlanOutcome>, FetchError> {
+        let outcome = self.0.proposed(&proposal).await;
+        self.0.note_phase().await;
+        outcome
     }
 
     async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {

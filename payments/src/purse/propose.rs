@@ -12,7 +12,7 @@ use crate::plan::{ItemTerms, Plan};
 use crate::policy::{Facts, PlanFacts, Weighed};
 use crate::rail::Offer;
 use crate::reasons;
-use crate::session::{Given, SessionEvent, SessionState};
+use crate::session::{Given, SessionEvent, SessionState, Waiting};
 use bursar_ledger::{AccountOp, CommitError, Payload, Refusal, StreamId, Transaction};
 use bursar_types::{
     Amount, ApprovalId, AssetId, Decision, FetchError, PlanId, PlanOutcome, PlanProposal, PlanView, Quote,
@@ -25,9 +25,9 @@ const ITEMS_MAX: usize = 64;
 const COUNT_MAX: u32 = 1_000;
 
 /// A plan made from a proposal.
-struct Drafted {
+pub(super) struct Drafted {
     plan: Plan,
-    view: PlanView,
+    pub(super) view: PlanView,
     offers: Vec<Offer>,
     /// Why it was proposed, where that is not kept yet.
     purpose: Option<Payload>,
@@ -243,17 +243,22 @@ impl SessionPurse {
             Asked::Waits(waiting) => {
                 let ticket = self.ticket(&waiting)?;
                 // It may be the question about the same purchases that was asked before, perhaps by another process.
-                let plan = match &waiting.question.action {
-                    ApprovalAction::Plan(plan) => self.redraft(plan).await?.map(|drafted| drafted.view),
-                    ApprovalAction::Payment(_) => None,
-                };
+                let plan = self.plan_asked_about(&waiting).await?;
                 Ok(PlanOutcome::AwaitingApproval { plan: plan.unwrap_or(drafted.view), ticket })
             }
         }
     }
 
+    /// The plan that a question is about.
+    pub(super) async fn plan_asked_about(&self, waiting: &Waiting) -> Result<Option<PlanView>, FetchError> {
+        match &waiting.question.action {
+            ApprovalAction::Plan(plan) => Ok(self.redraft(plan).await?.map(|drafted| drafted.view)),
+            ApprovalAction::Payment(_) => Ok(None),
+        }
+    }
+
     /// Uses a yes: the rules are asked again, and it lifts exactly those that had asked. A new one asks anew.
-    async fn use_plan(&self, given: &Given) -> Result<PlanOutcome, FetchError> {
+    pub(super) async fn use_plan(&self, given: &Given) -> Result<PlanOutcome, FetchError> {
         let question = &given.waiting.question;
         let drafted = match &question.action {
             ApprovalAction::Plan(plan) => self.redraft(plan).await?,
@@ -305,7 +310,7 @@ impl SessionPurse {
     }
 
     /// A plan as it was drafted, from what is stored; `None` if a quote or its reasons are gone.
-    async fn redraft(&self, plan: &Plan) -> Result<Option<Drafted>, FetchError> {
+    pub(super) async fn redraft(&self, plan: &Plan) -> Result<Option<Drafted>, FetchError> {
         let mut offers = Vec::with_capacity(plan.items.len());
         for item in &plan.items {
             let Some(quote) = item.quote else { return Ok(None) };

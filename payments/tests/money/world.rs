@@ -351,10 +351,15 @@ pub(crate) async fn quotes(purse: &Purse, url: &str) -> Vec<Quote> {
 }
 
 pub(crate) async fn propose(purse: &Purse, quotes: &[&Quote], count: u32) -> PlanOutcome {
+    purse.propose(proposal(quotes, count)).await.unwrap()
+}
+
+/// What an agent would propose.
+pub(crate) fn proposal(quotes: &[&Quote], count: u32) -> PlanProposal {
     let says = |text: &str| Untrusted::new(text.to_owned(), Provenance::Model);
     let items =
         quotes.iter().map(|quote| PlanItem { quote: quote.id, count, purpose: says("to read") }).collect();
-    purse.propose(PlanProposal { purpose: says("tests"), items }).await.unwrap()
+    PlanProposal { purpose: says("tests"), items }
 }
 
 /// Quotes, plans and buys one document.

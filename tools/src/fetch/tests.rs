@@ -132,6 +132,9 @@ impl Buyer for Keys {
     async fn propose(&self, _: PlanProposal) -> Result<PlanOutcome, FetchError> {
         Err(FetchError::Closing)
     }
+    async fn proposed(&self, _: PlanProposal) -> Result<Option<PlanOutcome>, FetchError> {
+        Err(FetchError::Closing)
+    }
     async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {
         Err(FetchError::Closing)
     }

@@ -2,7 +2,9 @@ use super::*;
 use crate::Brief;
 use crate::testkit::{Stock, World, assets, standing};
 use async_trait::async_trait;
-use bursar_agent_core::{Agent, Cancel, EventSender, RunContext, RunOutcome, RunReport, models::Extractive};
+use bursar_agent_core::{
+    Agent, Cancel, EventSender, OnQuestion, RunContext, RunOutcome, RunReport, models::Extractive,
+};
 use bursar_types::{
     Action, AgentId, Decision, Digest, Effect, Gate, GateError, Principal, Purse, SeededEntropy, SessionId,
     Verdict,
@@ -63,6 +65,7 @@ async fn run(world: &World, seed: u64, question: &str) -> RunReport {
         cancel: Cancel::new(),
         worker: "test".into(),
         after: None,
+        on_question: OnQuestion::Tell,
     };
     agent.run(context, question).await.unwrap()
 }

@@ -23,7 +23,8 @@ pub(super) struct Question {
 pub(crate) fn asking(approve: ApproveArg) -> (Approve, Asking) {
     let (questions, asked) = mpsc::channel(1);
     let approve = match approve {
-        ApproveArg::Auto => Approve::Rule,
+        // Whoever waits does so between two parts of the run, so that waiting is not the run's time.
+        ApproveArg::Auto | ApproveArg::Wait => Approve::Rule,
         ApproveArg::Never => Approve::Never,
         ApproveArg::Ask => Approve::Ask(Arc::new(Terminal { questions })),
     };

@@ -2,18 +2,21 @@
 
 use super::ask::Asking;
 use super::open::Open;
-use super::outcome::{self, Asked};
+use super::outcome::{self, Asked, AwaitedAnswer};
 use crate::args::{ApproveArg, ModelArg};
 use crate::exit::{CliError, Exit};
 use crate::interrupt::Interrupt;
 use crate::screen::{Amounts, JsonScreen, Notes, Screen, TextScreen};
-use bursar::agent::RunError;
-use bursar::types::PlanOutcome;
+use bursar::agent::{OnQuestion, PersonAnswer, RunError, RunOutcome, StopCause};
+use bursar::types::{ApprovalId, PlanOutcome, RunId, Timestamp};
 use bursar::{Agent, Bursar, Event, EventStream, MoneyEvent, RunReport, Session, models, tools};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
+use std::time::Duration;
 
+/// How often an answer is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 const STOPPING: &str = "\nstopping: payments in flight go on to their end; Ctrl-C again leaves at once";
 
 /// Who watches a run: the person at the terminal.
@@ -22,6 +25,16 @@ pub(crate) struct Watch {
     pub(crate) asked: Asking,
     pub(crate) interrupt: Interrupt,
     pub(crate) approve: ApproveArg,
+    /// How long an answer is waited for, with [`ApproveArg::Wait`]; `None` as long as its question counts.
+    pub(crate) wait: Option<Duration>,
+}
+
+/// What a run is to do.
+pub(crate) enum Work {
+    /// A new question.
+    Ask(String),
+    /// A run goes on, first with what a person says of its calls.
+    Resume(RunId, Vec<PersonAnswer>),
 }
 
 /// Begins to listen for Ctrl-C.
@@ -50,12 +63,14 @@ pub(crate) fn agent(model: ModelArg, session: &Session) -> Result<Agent, CliErro
 pub(crate) async fn to_the_end(
     open: Open,
     session: Session,
-    run: impl Future<Output = Result<RunReport, RunError>>,
+    agent: Agent,
+    work: Work,
     mut watch: Watch,
 ) -> Result<Exit, CliError> {
     let id = session.id();
+    let signed = session.mandate().await.is_ok_and(|mandate| mandate.needs_signature());
     let mut events = session.events().map(Heard::new);
-    let result = drive(run, &session, events.as_mut(), &mut watch).await;
+    let result = drive_on(&open, &session, &agent, work, events.as_mut(), &mut watch).await;
     drop(session);
     // From here on only payments in flight are waited for. What is told afterwards is read from what is durable.
     open.bursar.close().await.map_err(CliError::Afterwards)?;
@@ -69,7 +84,17 @@ pub(crate) async fn to_the_end(
         Ok(report) => (Some(report), None),
         Err(source) => (None, Some(CliError::Run { source, go_on: command.clone() })),
     };
+    let question = report.as_ref().and_then(|report| waits_for(&report.outcome));
     let asked = Asked {
+        question: question.map(|(approval, until)| AwaitedAnswer {
+            approval,
+            until,
+            answer_with: match signed {
+                true => open.answer(approval),
+                false => format!("{command} --approve ask"),
+            },
+            signed,
+        }),
         session: id,
         wanted: events.map(|heard| heard.wanted).unwrap_or_default(),
         approve: watch.approve,
@@ -82,6 +107,78 @@ pub(crate) async fn to_the_end(
         market.market.stop().await;
     }
     failure.map_or(Ok(outcome.exit), Err)
+}
+
+/// Drives a run, and goes on with it after each answer that was waited for.
+async fn drive_on(
+    open: &Open,
+    session: &Session,
+    agent: &Agent,
+    work: Work,
+    mut events: Option<&mut Heard>,
+    watch: &mut Watch,
+) -> Result<RunReport, RunError> {
+    let mut context = session.run_context();
+    context.on_question = OnQuestion::Pause;
+    let began = context.clone();
+    let first = async {
+        match work {
+            Work::Ask(question) => agent.run(began, &question).await,
+            Work::Resume(run, answers) => agent.resume_with(began, run, answers).await,
+        }
+    };
+    let mut report = drive(first, session, events.as_deref_mut(), watch).await?;
+    while let Some((approval, until)) = waits_for(&report.outcome) {
+        if watch.approve != ApproveArg::Wait || !answered(open, approval, until, watch).await {
+            break;
+        }
+        let goes_on = agent.resume(context.clone(), report.run);
+        report = drive(goes_on, session, events.as_deref_mut(), watch).await?;
+    }
+    Ok(report)
+}
+
+/// The question that a run waits for, and until when it counts.
+const fn waits_for(outcome: &RunOutcome) -> Option<(ApprovalId, Timestamp)> {
+    match outcome {
+        RunOutcome::Stopped { cause: StopCause::AwaitingApproval { approval, until, .. } } => {
+            Some((*approval, *until))
+        }
+        RunOutcome::Stopped { .. } | RunOutcome::Answered { .. } => None,
+    }
+}
+
+/// Waits for the answer to a question. False if it did not come in time, or if nobody waits any more.
+async fn answered(open: &Open, approval: ApprovalId, until: Timestamp, watch: &Watch) -> bool {
+    let command = open.answer(approval);
+    Notes.say(format!("waiting for an answer to question {approval} until {until}: `{command}`"));
+    let over = async {
+        match watch.wait {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut over = pin!(over);
+    loop {
+        let pending = open.bursar.desk().approvals().await;
+        let pending = pending
+            .map(|waits| waits.iter().any(|waits| waits.question.id == approval && waits.given_by.is_none()));
+        match pending {
+            // It was answered, or counts no longer: the run finds out which.
+            Ok(false) => return true,
+            Ok(true) => {}
+            Err(error) => {
+                Notes.say(format!("note: the answers cannot be read: {error}"));
+                return false;
+            }
+        }
+        tokio::select! {
+            biased;
+            () = watch.interrupt.wait() => return false,
+            () = &mut over => return false,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
 }
 
 /// A session's events, and what its plans were to buy.

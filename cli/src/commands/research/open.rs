@@ -5,7 +5,7 @@ use crate::data;
 use crate::exit::CliError;
 use crate::market_box::{self, MarketBox};
 use crate::screen::Notes;
-use bursar::types::{AssetId, SessionId};
+use bursar::types::{ApprovalId, AssetId, SessionId};
 use bursar::{Bursar, BursarBuilder, Config};
 use bursar_market::Address;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,19 @@ pub(crate) struct Open {
     pub(crate) place: String,
     /// What a command needs to open the same, as words of a command line.
     flags: String,
+    /// What a command needs to find the data folder alone.
+    data_flag: String,
 }
 
 impl Open {
     /// The command that goes on with a session.
     pub(crate) fn go_on(&self, session: SessionId) -> String {
         format!("bursar resume {session}{}", self.flags)
+    }
+
+    /// The command that says yes to a question with an approver's key.
+    pub(super) fn answer(&self, approval: ApprovalId) -> String {
+        format!("bursar approvals approve {approval} --key FILE{}", self.data_flag)
     }
 }
 
@@ -67,9 +74,16 @@ pub(crate) async fn in_a_box_as(
         market.market.sellers().len(),
         market.market.network()
     );
-    let flags = given.filter(|given| *given != Path::new(DEFAULT_DATA));
-    let flags = flags.map_or_else(String::new, |given| format!(" --data {}", word(given)));
-    Ok(Open { bursar, data, market: Some((market, buyer)), token: Some(token.id().clone()), place, flags })
+    let flags = given.map(data_flag).unwrap_or_default();
+    Ok(Open {
+        bursar,
+        data,
+        market: Some((market, buyer)),
+        token: Some(token.id().clone()),
+        place,
+        data_flag: flags.clone(),
+        flags,
+    })
 }
 
 /// Opens what a configuration file describes.
@@ -86,7 +100,8 @@ pub(crate) async fn with_config_as(
     let data = data_of(path)?;
     let place = format!("as `{}` says", path.display());
     let flags = format!(" --config {}", word(path));
-    Ok(Open { bursar, data, market: None, token: None, place, flags })
+    let data_flag = data_flag(&data);
+    Ok(Open { bursar, data, market: None, token: None, place, flags, data_flag })
 }
 
 /// The data folder that a configuration names.
@@ -99,6 +114,11 @@ pub(crate) fn data_of(path: &Path) -> Result<PathBuf, CliError> {
     let config: Config = toml::from_str(&text)
         .map_err(|error| CliError::Damaged { path: path.to_owned(), problem: error.to_string() })?;
     Ok(path.parent().unwrap_or(Path::new(".")).join(config.data))
+}
+
+/// What names a data folder to a command; nothing for the one that it takes anyway.
+fn data_flag(data: &Path) -> String {
+    if data == Path::new(DEFAULT_DATA) { String::new() } else { format!(" --data {}", word(data)) }
 }
 
 /// A path as one word of a command line.

@@ -10,7 +10,7 @@ use bursar::ledger::Verification;
 use bursar::memory::{OwnedArtifact, SourceId};
 use bursar::report::{self, PaymentReport, SessionReport};
 use bursar::tools::Brief;
-use bursar::types::{Amount, ArtifactId, CallId, ReceiptView, SessionId, Timestamp};
+use bursar::types::{Amount, ApprovalId, ArtifactId, CallId, ReceiptView, SessionId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -35,6 +35,7 @@ pub(crate) struct Outcome {
     /// The command that goes on with the run; `None` once it has ended.
     pub(crate) go_on: Option<String>,
     pub(crate) waiting: Option<Waiting>,
+    pub(crate) asked: Option<AwaitedAnswer>,
     pub(crate) exit: Exit,
 }
 
@@ -44,6 +45,19 @@ pub(crate) struct Waiting {
     pub(crate) call: CallId,
     pub(crate) tool: String,
     pub(crate) arguments: Value,
+}
+
+/// A question that the run waits for.
+#[derive(Debug, Serialize)]
+pub(crate) struct AwaitedAnswer {
+    pub(crate) approval: ApprovalId,
+    /// After this moment no answer counts.
+    pub(crate) until: Timestamp,
+    /// The command that answers it.
+    pub(crate) answer_with: String,
+    /// Whether it is answered elsewhere, with a signature, and not by whoever goes on.
+    #[serde(skip)]
+    pub(crate) signed: bool,
 }
 
 impl Waiting {
@@ -113,6 +127,7 @@ pub(super) struct Asked {
     pub(super) approve: ApproveArg,
     pub(super) interrupted: bool,
     pub(super) go_on: Option<String>,
+    pub(super) question: Option<AwaitedAnswer>,
 }
 
 /// Reads the closed data folder again.
@@ -137,7 +152,7 @@ pub(super) async fn gather(
         Ok((payments, sessions, verification, waiting))
     };
     let (all, sessions, verification, waiting) = read.await.map_err(CliError::Afterwards)?;
-    let Asked { session, wanted, approve, interrupted, go_on } = asked;
+    let Asked { session, wanted, approve, interrupted, go_on, question: asked } = asked;
     let session = sessions
         .into_iter()
         .find(|known| known.id == session)
@@ -191,7 +206,7 @@ pub(super) async fn gather(
     let proven = verification.problems.is_empty() && chain.as_ref().is_none_or(Chain::agrees);
     let exit = if interrupted {
         Exit::Interrupted
-    } else if !unfinished.is_empty() || waiting.is_some() {
+    } else if !unfinished.is_empty() || waiting.is_some() || asked.is_some() {
         Exit::Open
     } else if !proven || brief.is_none() {
         Exit::Failed
@@ -212,6 +227,7 @@ pub(super) async fn gather(
         interrupted,
         go_on,
         waiting,
+        asked,
         exit,
     })
 }

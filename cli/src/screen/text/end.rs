@@ -2,7 +2,7 @@
 
 use super::{BAD, DIM, GOOD, HEAD, line};
 use crate::args::ApproveArg;
-use crate::commands::research::{Bought, Chain, Outcome, Source, Waiting};
+use crate::commands::research::{AwaitedAnswer, Bought, Chain, Outcome, Source, Waiting};
 use crate::screen::{Amounts, short};
 use bursar::memory::clean_text;
 use bursar::report::PaymentState;
@@ -167,6 +167,9 @@ fn closing(outcome: &Outcome, amounts: &Amounts) -> String {
     if let (Some(waiting), Some(command)) = (&outcome.waiting, &outcome.go_on) {
         return waits(waiting, command);
     }
+    if let (Some(asked), Some(command)) = (&outcome.asked, &outcome.go_on) {
+        return asks(asked, command);
+    }
     if let Some(command) = &outcome.go_on {
         return format!("\nto go on: `{command}`; nothing is paid twice");
     }
@@ -174,6 +177,16 @@ fn closing(outcome: &Outcome, amounts: &Amounts) -> String {
         return "\ndry run: nothing was bought; run it again without `--approve never` to buy what the plan lists".to_owned();
     }
     String::new()
+}
+
+/// Which question waits, and how to answer it and go on.
+fn asks(asked: &AwaitedAnswer, command: &str) -> String {
+    let AwaitedAnswer { approval, until, answer_with, signed } = asked;
+    let then = if *signed { format!(", then `{command}`") } else { " at a terminal".to_owned() };
+    format!(
+        "\nwaiting   for an answer to question {approval}, until {until}; nothing is bought of it before\n          \
+         answer with `{answer_with}`{then}; nothing is asked or paid twice"
+    )
 }
 
 /// What a person is asked, and how to answer.

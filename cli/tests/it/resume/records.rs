@@ -5,8 +5,10 @@ use bursar::agent::{PersonAnswer, Record, RecordEntry, RunError, RunOutcome, Sto
 use bursar::ledger::Ledger;
 use bursar::payments::{LocalWallet, Wallet};
 use bursar::report::{PaymentReport, PaymentState};
-use bursar::types::{CallId, Journal, JournalError, JournalRecord, RunId, SessionId, StoredRecord};
-use bursar::{Agent, Approve, Asset, Bursar, Mandate, RunReport, Session, models, tools};
+use bursar::types::{CallId, Digest, Journal, JournalError, JournalRecord, RunId, SessionId, StoredRecord};
+use bursar::{
+    Agent, Approve, Asset, Bursar, Fetched, Mandate, PurchaseKey, RunReport, Session, models, tools,
+};
 use bursar_market::{Address, Market, SourceDocument};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -346,6 +348,16 @@ async fn the_command_asks_a_person_about_a_plan_that_may_have_been_approved_and_
     let buyer = lab.buyer();
     let bursar = buyer.open().await;
     let (session, _) = begin(&bursar, run(), At::Dies(at)).await;
+    bursar.close().await.unwrap();
+    // Somebody has bought from the plan meanwhile, so nobody can say whether it is the one that this call proposed.
+    let bursar = buyer.open().await;
+    let purse = bursar.resume(session, Approve::Rule).await.unwrap().purse();
+    let url = purse.standing().await.unwrap().open_items[0].resource.clone();
+    let key = PurchaseKey::new(format!("document/{}", Digest::of(url.as_bytes()))).unwrap();
+    let mut request = bursar::types::HttpRequest::default();
+    *request.uri_mut() = url.parse().unwrap();
+    let bought = purse.fetch(request, key).await.unwrap();
+    assert!(matches!(bought, Fetched::Delivered(_)), "{bought:?}");
     bursar.close().await.unwrap();
     let session = session.to_string();
 

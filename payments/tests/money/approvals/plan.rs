@@ -1,7 +1,7 @@
 //! Plans that wait for an approver.
 
 use super::{answers, asking, mallory, signed, under, waiting};
-use crate::world::{World, get, key, propose, quotes};
+use crate::world::{World, get, key, proposal, propose, quotes};
 use bursar_payments::{
     Answer, ApprovalAnswer, ApproveWith, ApproverKey, MandateError, OpenError, SessionHooks,
 };
@@ -230,4 +230,43 @@ async fn a_mandate_that_expired_is_neither_planned_nor_bought_under() {
     let PlanOutcome::Refused { decision, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(decision.reasons[0].code, "MANDATE_EXPIRED");
     assert_eq!(world.authorizations(), 0);
+}
+
+#[tokio::test]
+async fn what_became_of_a_proposal_is_told_and_uses_its_yes_once() {
+    let world = World::new().await;
+    let session = world.session_under(asking(&world), None).await;
+    let purse = session.handle();
+    let found = quotes(&purse, &world.url("alpha")).await;
+    let (one, two) = (proposal(&[&found[0]], 1), proposal(&[&found[0]], 2));
+    assert_eq!(purse.proposed(one.clone()).await.unwrap(), None, "it was not proposed yet");
+    let PlanOutcome::AwaitingApproval { ticket, .. } = propose(&purse, &[&found[0]], 1).await else {
+        panic!("not asked")
+    };
+    for _ in 0..2 {
+        let waits = purse.proposed(one.clone()).await.unwrap();
+        assert!(
+            matches!(&waits, Some(PlanOutcome::AwaitingApproval { ticket: found, .. }) if found.id == ticket.id),
+            "{waits:?}"
+        );
+    }
+    assert_eq!(purse.proposed(two).await.unwrap(), None, "another count is another proposal");
+
+    answers(&world, 2, Answer::Approve).await;
+    drop((purse, session));
+    let purse = world.reopened(3).resume_session(ticket.session, Default::default()).await.unwrap().handle();
+    // Its quotes may be old by now: what was approved is the plan.
+    world.advance_s(20 * 60);
+    for _ in 0..2 {
+        let approved = purse.proposed(one.clone()).await.unwrap();
+        assert!(
+            matches!(&approved, Some(PlanOutcome::Approved { approved_by, .. }) if approved_by == "ada"),
+            "{approved:?}"
+        );
+    }
+    assert_eq!(purse.standing().await.unwrap().open_items[0].left, 1, "it was approved once");
+    let fetched = purse.fetch(get(&world.url("alpha")), key("alpha")).await.unwrap();
+    assert!(matches!(fetched, Fetched::Delivered(_)), "{fetched:?}");
+    assert_eq!(purse.proposed(one).await.unwrap(), None, "it was used");
+    assert_eq!(world.outflow(), 1_000);
 }
