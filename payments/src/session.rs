@@ -97,6 +97,8 @@ pub enum SessionEvent {
     },
     /// Spending stopped.
     Frozen {
+        /// Who said so.
+        by: String,
         /// Why.
         reason: String,
     },
@@ -243,7 +245,7 @@ impl SessionState {
                 state.policies = policies;
                 state
             }
-            (Some(mut state), E::Frozen { reason }) => {
+            (Some(mut state), E::Frozen { reason, .. }) => {
                 state.frozen = Some(reason);
                 state
             }

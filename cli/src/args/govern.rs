@@ -100,6 +100,9 @@ pub(crate) struct FreezeArgs {
     /// Why, for the journal.
     #[arg(long, value_name = "TEXT", value_parser = word)]
     pub(crate) reason: Option<String>,
+    /// Lists what stands still, as without a scope.
+    #[arg(long, conflicts_with_all = ["scope", "by", "reason"])]
+    pub(crate) list: bool,
     #[command(flatten)]
     pub(crate) data: DataArg,
 }

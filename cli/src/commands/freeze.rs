@@ -15,6 +15,7 @@ pub(crate) async fn freeze(args: FreezeArgs) -> Result<Exit, CliError> {
             desk.freeze(scope, by, reason).await.map_err(BursarError::from)?;
             format!("frozen: {scope}, as {} says; `bursar thaw {scope}` lets it go on\n", line(by, 80))
         }
+        // `--list` says the same as nothing.
         _ => {
             let freezes = desk.freezes().await.map_err(BursarError::from)?;
             let lines = freezes.iter().map(|freeze| {
@@ -22,11 +23,7 @@ pub(crate) async fn freeze(args: FreezeArgs) -> Result<Exit, CliError> {
                 format!("{}  since {}, {by}: {reason}\n", line(&freeze.scope.to_string(), 120), freeze.at)
             });
             let listed: String = lines.collect();
-            if listed.is_empty() {
-                "nothing is frozen but what sessions say themselves\n".to_owned()
-            } else {
-                listed
-            }
+            if listed.is_empty() { "nothing is frozen\n".to_owned() } else { listed }
         }
     };
     desk.ledger().close().await.map_err(BursarError::from)?;

@@ -229,6 +229,15 @@ fn a_freeze_holds_for_the_next_process_until_it_is_thawed() {
     assert!(say(&["freeze"]).starts_with("nothing is frozen"));
     ask(&outside);
     assert_eq!(outside.home.transfers("chain.jsonl").len(), 1);
+    let session = outside.home.payments()[0]["session"].as_str().unwrap().to_owned();
+    say(&["freeze", &format!("session:{session}"), "--by", "bob", "--reason", "this one alone"]);
+    let listed = say(&["freeze", "--list"]);
+    assert!(
+        listed.contains(&format!("session:{session}")) && listed.contains("bob: this one alone"),
+        "{listed}"
+    );
+    say(&["thaw", &format!("session:{session}"), "--by", "bob", "--reason", "looked"]);
+    assert!(say(&["freeze"]).starts_with("nothing is frozen"));
     assert_eq!(outside.home.run(["freeze", "host:x", "--by", "a", "--reason", "b"]).code, 2);
     assert_eq!(outside.home.run(["freeze", "all"]).code, 2);
 }

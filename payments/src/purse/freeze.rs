@@ -4,9 +4,12 @@ use super::open::{add_session_event, fold_session};
 use super::{OpenError, Payments};
 use crate::freeze::{FREEZES, FROZEN, Freeze, FreezeRecord, FreezeScope, THAWED};
 use crate::session::SessionEvent;
-use bursar_ledger::{CommitError, Ledger, Require, SealedEvent, StoreError, StreamId, Transaction};
+use bursar_ledger::{CommitError, Entry, Ledger, Require, SealedEvent, StoreError, StreamId, Transaction};
 use bursar_types::SessionId;
 use serde_json::json;
+
+/// Where sessions' events are.
+const SESSIONS: &str = "session/";
 
 /// A stream of freezes as it was read.
 #[derive(Debug, Clone)]
@@ -52,7 +55,7 @@ impl Payments {
     /// # Idempotency
     /// A second freeze is another record, and changes nothing.
     pub async fn freeze(&self, scope: &FreezeScope, by: &str, reason: &str) -> Result<(), OpenError> {
-        let event = |_: SessionId| SessionEvent::Frozen { reason: format!("{reason} ({by})") };
+        let event = |_: SessionId| SessionEvent::Frozen { by: by.to_owned(), reason: reason.to_owned() };
         self.record_freeze(scope, FROZEN, by, reason, event).await
     }
 
@@ -96,17 +99,42 @@ impl Payments {
         Ok(())
     }
 
-    /// What stands still, but sessions on their own: those say it themselves.
+    /// What stands still: sessions that were frozen on their own, too. What a frozen session delegated stands still with it and is
+    /// not listed.
     ///
     /// # Errors
     /// [`OpenError`].
     pub async fn freezes(&self) -> Result<Vec<Freeze>, OpenError> {
-        let mut found = Vec::new();
+        let mut found = self.frozen_sessions().await?;
         for (stream, length) in self.0.ledger.streams(FREEZES).await? {
             let last = self.0.ledger.stream(&stream, length.saturating_sub(1)).await?;
             let Some(entry) = last.first().filter(|entry| entry.kind != THAWED) else { continue };
             let record: FreezeRecord = self.0.ledger.event(entry).await?;
             found.push(Freeze { scope: record.scope, by: record.by, reason: record.reason, at: entry.at });
+        }
+        found.sort_by_key(|freeze| freeze.at);
+        Ok(found)
+    }
+
+    /// Sessions whose last word on it is a freeze.
+    async fn frozen_sessions(&self) -> Result<Vec<Freeze>, OpenError> {
+        let mut found = Vec::new();
+        for (stream, _) in self.0.ledger.streams(SESSIONS).await? {
+            let Some(session) =
+                stream.as_str().strip_prefix(SESSIONS).and_then(|id| SessionId::parse(id).ok())
+            else {
+                continue;
+            };
+            let entries = self.0.ledger.stream(&stream, 0).await?;
+            let said = |entry: &&Entry| ["session.frozen", "session.thawed"].contains(&entry.kind.as_str());
+            let Some(entry) = entries.iter().rfind(said).filter(|entry| entry.kind == "session.frozen")
+            else {
+                continue;
+            };
+            let event: SessionEvent = self.0.ledger.event(entry).await?;
+            if let SessionEvent::Frozen { by, reason } = event {
+                found.push(Freeze { scope: FreezeScope::Session { session }, by, reason, at: entry.at });
+            }
         }
         Ok(found)
     }

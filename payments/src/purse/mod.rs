@@ -147,7 +147,8 @@ impl SessionPurse {
     /// # Errors
     /// [`FetchError::Ledger`]: it may or may not be frozen; call again.
     pub async fn freeze(&self, reason: impl Into<String>) -> Result<(), FetchError> {
-        self.append_session_event(&SessionEvent::Frozen { reason: reason.into() }).await
+        let by = "its own program".to_owned();
+        self.append_session_event(&SessionEvent::Frozen { by, reason: reason.into() }).await
     }
 
     /// Lets a frozen session spend again.

@@ -44,19 +44,11 @@ impl SessionPurse {
             }
         };
         let state = self.state().await?;
-        let (decision, facts) = self.decide_plan(&state, &drafted, &[]).await?;
-        match decision.verdict {
-            Verdict::Allow => self.approve(drafted, decision, "rule", None).await,
-            Verdict::Deny => {
-                let what = format!("plan {}", drafted.plan.id);
-                match self.refuse(&what, decision, &facts).await {
-                    FetchError::Denied(decision) => {
-                        Ok(PlanOutcome::Refused { plan: Some(drafted.view), decision })
-                    }
-                    error => Err(error),
-                }
-            }
-            Verdict::Escalate => self.ask_about(drafted, &decision).await,
+        let record = self.decide_plan(&state, &drafted, &[]).await?;
+        match record.decision.verdict {
+            Verdict::Allow => self.approve(drafted, record.decision, "rule", None).await,
+            Verdict::Deny => self.denied_by_rule(drafted, record).await,
+            Verdict::Escalate => self.ask_about(drafted, &record.decision).await,
         }
     }
 
@@ -121,21 +113,29 @@ impl SessionPurse {
         state: &SessionState,
         drafted: &Drafted,
         approved: &[String],
-    ) -> Result<(Decision, Facts), FetchError> {
+    ) -> Result<DecisionRecord, FetchError> {
         let facts = Facts::Plan(self.plan_facts(state, drafted).await?);
         let Weighed { decision, shadow } = self.weigh(state, &facts, approved);
+        let what = format!("plan {}", drafted.plan.id);
+        let approved = approved.to_vec();
+        let record = DecisionRecord { approved, shadow, ..DecisionRecord::of(what, decision).over(&facts) };
         // A denial is journaled where it is told.
-        if decision.verdict != Verdict::Deny {
-            let what = format!("plan {}", drafted.plan.id);
-            let approved = approved.to_vec();
-            let record = DecisionRecord {
-                approved,
-                shadow,
-                ..DecisionRecord::of(what, decision.clone()).over(&facts)
-            };
+        if record.decision.verdict != Verdict::Deny {
             self.record_decision(&record).await?;
         }
-        Ok((decision, facts))
+        Ok(record)
+    }
+
+    /// Tells of a denial, with what rules would have decided that are only tried out.
+    async fn denied_by_rule(
+        &self,
+        drafted: Drafted,
+        record: DecisionRecord,
+    ) -> Result<PlanOutcome, FetchError> {
+        match self.refuse_recorded(record).await {
+            FetchError::Denied(decision) => Ok(PlanOutcome::Refused { plan: Some(drafted.view), decision }),
+            error => Err(error),
+        }
     }
 
     async fn plan_facts(&self, state: &SessionState, drafted: &Drafted) -> Result<PlanFacts, FetchError> {
@@ -273,22 +273,17 @@ impl SessionPurse {
             self.withdraw(question.id, "it ran out, or is not signed as the mandate wants").await?;
             return self.plan_refused(Some(drafted.view), denied(reasons::approval_expired())).await;
         }
-        let (again, facts) = self.decide_plan(&state, &drafted, &question.rules).await?;
-        match again.verdict {
-            Verdict::Allow => self.approve(drafted, again, given.by.name(), Some(question.id)).await,
+        let again = self.decide_plan(&state, &drafted, &question.rules).await?;
+        match again.decision.verdict {
+            Verdict::Allow => self.approve(drafted, again.decision, given.by.name(), Some(question.id)).await,
             Verdict::Escalate => {
                 self.withdraw(question.id, "the rules ask about more than was answered").await?;
-                let (all, _) = self.decide_plan(&state, &drafted, &[]).await?;
-                Box::pin(self.ask_about(drafted, &all)).await
+                let all = self.decide_plan(&state, &drafted, &[]).await?;
+                Box::pin(self.ask_about(drafted, &all.decision)).await
             }
             Verdict::Deny => {
                 self.withdraw(question.id, "the rules refuse it now").await?;
-                match self.refuse(&format!("plan {}", drafted.plan.id), again, &facts).await {
-                    FetchError::Denied(decision) => {
-                        Ok(PlanOutcome::Refused { plan: Some(drafted.view), decision })
-                    }
-                    error => Err(error),
-                }
+                self.denied_by_rule(drafted, again).await
             }
         }
     }

@@ -207,7 +207,7 @@ async fn a_worker_that_dies_while_taking_a_payment_up_says_unknown() {
 /// Stops a session's spending, as a person would.
 async fn freeze(world: &World, session: SessionId) {
     let stream = StreamId::of("session", session);
-    let event = SessionEvent::Frozen { reason: "stop".to_owned() };
+    let event = SessionEvent::Frozen { by: "ada".to_owned(), reason: "stop".to_owned() };
     let mut transaction = Transaction::default();
     SealedEvent::new(stream, "session.frozen", [], &event, &SeededEntropy::new(99))
         .unwrap()

@@ -217,6 +217,21 @@ async fn a_rule_that_is_tried_out_is_journaled_and_stops_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_rule_that_is_tried_out_would_say_of_a_refused_plan_is_journaled_with_the_refusal() {
+    let world = World::new().await;
+    let trial = r#"@id("mine.plans") forbid (principal, action == Action::"plan", resource);"#;
+    let rules = policy(&[PolicyFile::new("mine.cedar", trial).shadow()]);
+    let mandate = Mandate { payment_max: Some(usd("0.000001")), ..world.mandate() };
+    let session = open(&under(&world, 2, &rules), mandate).await;
+    refused(&proposed(&world, &session.handle(), "alpha").await, "PER_PAYMENT_CAP");
+    let records = decisions(&world, session.session(), DecisionRecord::REFUSALS).await;
+    let [refusal] = records.as_slice() else { panic!("{records:?}") };
+    let shadow = refusal.shadow.as_ref().unwrap();
+    assert!(shadow.rules.iter().any(|rule| rule == "mine.plans"), "{shadow:?}");
+    assert!(refusal.decision.rules.iter().all(|rule| rule != "mine.plans") && refusal.facts.is_some());
+}
+
+#[tokio::test]
 async fn a_mandate_in_shadow_enforces_the_shipped_rules_alone() {
     let world = World::new().await;
     let payments = under(&world, 2, &policy(&[mine(SMALL)]));
