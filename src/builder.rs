@@ -3,6 +3,7 @@
 use crate::config::{Config, FinalityConfig};
 use crate::error::BursarError;
 use crate::handle::{Bursar, Inner};
+use crate::mandate_file::{self, Issued};
 use crate::mark;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::wallet_file;
@@ -10,8 +11,8 @@ use bursar_ledger::{Ledger, SqliteOptions, SqliteStore};
 use bursar_memory::Library;
 use bursar_payments::x402::{Finality, NetworkReader, Safeguards, X402, X402Options};
 use bursar_payments::{
-    Compensator, Compensators, Egress, HttpTransport, Mandate, NoObserver, Observer, Payments, PaymentsParts,
-    Policy, PolicyFile, Rail, Recovered, RecoveryRules, Wallet,
+    Alerts, Compensator, Compensators, Egress, HttpTransport, Mandate, NoObserver, Observer, Payments,
+    PaymentsParts, PinnedKey, Policy, PolicyFile, Rail, Recovered, RecoveryRules, Wallet,
 };
 use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Clock, Entropy, FetchError, Limits, Transport};
 use std::collections::BTreeMap;
@@ -49,6 +50,9 @@ pub struct BursarBuilder {
     loaded: Option<Arc<Policy>>,
     discovery: Vec<String>,
     mandate: Option<Mandate>,
+    issued: Option<Issued>,
+    issuers: Vec<PinnedKey>,
+    alerts: Option<Arc<dyn Alerts>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     transport: Option<Arc<dyn Transport>>,
@@ -77,6 +81,9 @@ impl BursarBuilder {
             loaded: None,
             discovery: Vec::new(),
             mandate: None,
+            issued: None,
+            issuers: Vec::new(),
+            alerts: None,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             transport: None,
@@ -105,7 +112,7 @@ impl BursarBuilder {
             builder.wallet = Some((Arc::new(wallet), binding));
         }
         builder.policies = config.read_policies(base)?;
-        for network in config.networks {
+        for network in config.networks.clone() {
             let finality = match network.finality {
                 FinalityConfig::Finalized => Finality::Finalized,
                 FinalityConfig::Latest => Finality::Latest,
@@ -119,20 +126,23 @@ impl BursarBuilder {
                 finality,
             });
         }
-        for asset in config.assets {
+        for asset in config.assets.clone() {
             builder.registry.insert(asset.into_asset());
         }
         if let Some(amount) = two_readers {
             builder.two_readers_above = Some(amount);
         }
-        builder.discovery = config.discovery;
+        builder.discovery = config.discovery.clone();
         builder.live = config.live;
         if config.network_access.loopback {
             builder = builder.reach_loopback();
         }
-        builder.recovery = config.recovery;
-        builder.mandate =
-            config.mandate.map(|mandate| mandate.into_mandate(&builder.registry)).transpose()?;
+        builder.recovery = config.recovery.clone();
+        if let Some(read) = mandate_file::read(&config, base, &builder.registry, builder.clock.now())? {
+            builder.mandate = Some(read.mandate);
+            builder.issued = read.issued;
+        }
+        builder.issuers = config.issuers;
         Ok(builder)
     }
 
@@ -218,9 +228,17 @@ impl BursarBuilder {
         self
     }
 
-    /// The mandate of sessions that bring none.
+    /// The mandate of sessions that bring none. Where the configuration names issuers, one that is not signed is refused.
     pub fn mandate(mut self, mandate: Mandate) -> Self {
         self.mandate = Some(mandate);
+        self.issued = None;
+        self
+    }
+
+    /// Who takes the alerts that budgets require, in every session; without it, whoever holds the session's event stream does. See
+    /// [`SessionBuilder::alerts`](crate::SessionBuilder::alerts) for one session.
+    pub fn alerts(mut self, alerts: Arc<dyn Alerts>) -> Self {
+        self.alerts = Some(alerts);
         self
     }
 
@@ -293,6 +311,11 @@ impl BursarBuilder {
     /// [`BursarError`], with the file and what to do.
     pub async fn open(self) -> Result<Bursar, BursarError> {
         let (wallet, binding) = self.wallet.ok_or(BursarError::NoWallet)?;
+        mandate_file::check_issuers(
+            &self.issuers,
+            self.mandate.is_some() && self.issued.is_none(),
+            &*wallet,
+        )?;
         let policy = match (&self.weakened, self.loaded) {
             (Some(floor), _) => Arc::new(Policy::weakened(floor, &self.policies)?),
             (None, Some(rules)) => rules,
@@ -314,6 +337,9 @@ impl BursarBuilder {
         };
         if let Some(binding) = binding {
             wallet_file::bind(&binding, ledger.id())?;
+        }
+        if let Some(issued) = &self.issued {
+            issued.record(&ledger, &*self.entropy).await?;
         }
         let library = Library::open(self.data.join("library.sqlite"), ledger.clone()).await?;
         let (readers, vendors): (Arc<dyn Transport>, Arc<dyn Transport>) = match self.transport {
@@ -362,6 +388,8 @@ impl BursarBuilder {
             entropy: self.entropy,
             discovery: self.discovery,
             mandate: self.mandate,
+            issued_only: !self.issuers.is_empty(),
+            alerts: self.alerts,
             recovered,
             watch: Mutex::new(watch),
         })))

@@ -1,8 +1,9 @@
 //! `bursar.toml`.
 
 use crate::error::BursarError;
-use bursar_payments::{Mandate, MandateFile, PolicyFile, RecoveryRules};
-use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Eip712Name};
+use crate::mandate_file;
+use bursar_payments::{Mandate, MandateFile, PinnedKey, PolicyFile, RecoveryRules};
+use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Eip712Name, Timestamp};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,11 @@ pub struct Config {
     pub live: bool,
     /// What the user authorised.
     pub mandate: Option<MandateFile>,
+    /// The same in a file of its own, which can be signed: its signature lies beside it, with `.sig` after the name.
+    pub mandate_file: Option<PathBuf>,
+    /// Who may issue mandates. If anybody is named here, only `mandate_file` counts, with a signature of theirs.
+    #[serde(default, rename = "issuer")]
+    pub issuers: Vec<PinnedKey>,
 }
 
 /// Which addresses agents may reach beside the public internet. RPC endpoints are not meant: they may be anywhere.
@@ -104,8 +110,9 @@ impl Config {
 
     /// What can be seen to be wrong before anything is opened.
     fn problem(&self) -> Option<String> {
-        if let Err(error) = self.checked_mandate() {
-            return Some(error.to_string());
+        // One in a file of its own is checked where it is read, with its signature.
+        if let Some(Err(error)) = self.mandate.clone().map(|mandate| mandate.into_mandate(&self.registry())) {
+            return Some(BursarError::from(error).to_string());
         }
         if let Err(error) = self.two_readers() {
             return Some(error.to_string());
@@ -143,16 +150,22 @@ impl Config {
         self.two_readers_above.as_ref().map(read).transpose()
     }
 
-    /// Its mandate, checked.
-    ///
-    /// # Errors
-    /// [`BursarError::Mandate`], naming the field.
-    pub fn checked_mandate(&self) -> Result<Option<Mandate>, BursarError> {
+    /// The pinned assets with those that it adds.
+    fn registry(&self) -> AssetRegistry {
         let mut registry = AssetRegistry::pinned();
         for asset in &self.assets {
             registry.insert(asset.clone().into_asset());
         }
-        Ok(self.mandate.clone().map(|mandate| mandate.into_mandate(&registry)).transpose()?)
+        registry
+    }
+
+    /// Its mandate, checked: also its signature at `now`, where issuers are named. Names are relative to `base`, the folder of the
+    /// configuration.
+    ///
+    /// # Errors
+    /// [`BursarError::Mandate`], naming the field; [`BursarError::MandateSignature`].
+    pub fn checked_mandate(&self, base: &Path, now: Timestamp) -> Result<Option<Mandate>, BursarError> {
+        Ok(mandate_file::read(self, base, &self.registry(), now)?.map(|read| read.mandate))
     }
 
     /// The policy files it names, in order, and whether each is only tried out.

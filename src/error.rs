@@ -2,7 +2,9 @@
 
 use bursar_ledger::{CommitError, StoreError};
 use bursar_memory::LibraryError;
-use bursar_payments::{HttpTransportError, MandateFileError, OpenError, PolicyError, WalletError};
+use bursar_payments::{
+    HttpTransportError, MandateFileError, MandateSignatureError, OpenError, PolicyError, WalletError,
+};
 use bursar_types::{FetchError, LedgerId, ParseAmountError};
 use std::path::PathBuf;
 use thiserror::Error;
@@ -48,6 +50,20 @@ pub enum BursarError {
     /// The mandate in the configuration cannot be used.
     #[error("mandate: {0}")]
     Mandate(#[from] MandateFileError),
+    /// Two mandates were given.
+    #[error("the configuration has `mandate_file` and `[mandate]`; leave one of them out")]
+    TwoMandates,
+    /// The mandate is not signed as the configuration's issuers want it.
+    #[error("`{}`: {}: {source}", path.display(), source.code())]
+    MandateSignature {
+        /// The mandate.
+        path: PathBuf,
+        /// Why it does not count.
+        source: MandateSignatureError,
+    },
+    /// The wallet's key is one of an issuer: whoever pays must not say what may be paid.
+    #[error("MANDATE_ISSUER_IS_AGENT: the wallet's key is that of issuer `{0}`; who pays issues no mandates")]
+    IssuerIsAgent(String),
     /// No mandate was given.
     #[error("no mandate: give one in the configuration's `[mandate]` or with `SessionBuilder::mandate`")]
     NoMandate,

@@ -3,10 +3,13 @@
 use crate::builder::BursarBuilder;
 use crate::error::BursarError;
 use crate::event::{EventStream, Tap};
+use crate::mandate_file;
 use crate::session::{Approve, Session};
 use bursar_ledger::Ledger;
 use bursar_memory::Library;
-use bursar_payments::{Mandate, OpenObligation, Payments, PlanApproval, Recovered, SessionHooks, Watch};
+use bursar_payments::{
+    Alerts, Mandate, OpenObligation, Payments, PlanApproval, Recovered, SessionHooks, Watch,
+};
 use bursar_types::{AssetRegistry, Clock, Entropy, FetchError, SessionId};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +25,9 @@ pub(crate) struct Inner {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) discovery: Vec<String>,
     pub(crate) mandate: Option<Mandate>,
+    /// Whether only a mandate that an issuer signed counts.
+    pub(crate) issued_only: bool,
+    pub(crate) alerts: Option<Arc<dyn Alerts>>,
     pub(crate) recovered: Recovered,
     pub(crate) watch: Mutex<Option<Watch>>,
 }
@@ -59,6 +65,7 @@ impl Bursar {
             purpose: purpose.into(),
             mandate: None,
             approve: Approve::Rule,
+            alerts: None,
         }
     }
 
@@ -83,7 +90,7 @@ impl Bursar {
     /// # }
     /// ```
     pub async fn resume(&self, session: SessionId, approve: Approve) -> Result<Session, BursarError> {
-        let (hooks, events, sender) = hooks(approve);
+        let (hooks, events, sender) = hooks(approve, self.0.alerts.clone());
         let purse = self.0.payments.resume_session(session, hooks).await?;
         Ok(Session::new(self.clone(), purse, events, sender))
     }
@@ -168,10 +175,12 @@ pub struct SessionBuilder {
     purpose: String,
     mandate: Option<Mandate>,
     approve: Approve,
+    alerts: Option<Arc<dyn Alerts>>,
 }
 
 impl SessionBuilder {
-    /// The mandate, instead of the configured one.
+    /// The mandate, instead of the configured one. Where the configuration names issuers, it is refused: delegate from the signed
+    /// one instead.
     pub fn mandate(mut self, mandate: Mandate) -> Self {
         self.mandate = Some(mandate);
         self
@@ -183,17 +192,50 @@ impl SessionBuilder {
         self
     }
 
+    /// Who takes the alerts that a budget with `alert = "required"` asks for. Until it has taken one, no payment reaches that gate.
+    /// Without it [`BursarBuilder::alerts`](crate::BursarBuilder::alerts) counts, and else that somebody holds the event stream.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example(bursar: bursar::Bursar) -> Result<(), Box<dyn std::error::Error>> {
+    /// use bursar::payments::{AlertError, Alerts, GateReached};
+    /// use std::sync::Arc;
+    ///
+    /// #[derive(Debug)]
+    /// struct Pager;
+    ///
+    /// #[async_trait::async_trait]
+    /// impl Alerts for Pager {
+    ///     async fn deliver(&self, gate: &GateReached) -> Result<(), AlertError> {
+    ///         println!("{} has reached {}", gate.name, gate.level);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let session = bursar.session("research").alerts(Arc::new(Pager)).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn alerts(mut self, alerts: Arc<dyn Alerts>) -> Self {
+        self.alerts = Some(alerts);
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
-    /// [`BursarError::NoMandate`], or what is wrong with the mandate.
+    /// [`BursarError::NoMandate`], [`BursarError::MandateSignature`], or what is wrong with the mandate.
     pub async fn start(self) -> Result<Session, BursarError> {
+        if self.mandate.is_some() && self.bursar.0.issued_only {
+            return Err(mandate_file::unsigned("a mandate in code"));
+        }
         let mandate = self.mandate.or_else(|| self.bursar.0.mandate.clone());
         let mut mandate = mandate.ok_or(BursarError::NoMandate)?;
         mandate.purpose = self.purpose;
         // Who is asked only narrows: a mandate that asks or forbids is not loosened by a session.
         mandate.approval = mandate.approval.strictest(narrowing(&self.approve));
-        let (hooks, events, sender) = hooks(self.approve);
+        let alerts = self.alerts.or_else(|| self.bursar.0.alerts.clone());
+        let (hooks, events, sender) = hooks(self.approve, alerts);
         let purse = self.bursar.0.payments.open_session(mandate, hooks).await?;
         Ok(Session::new(self.bursar, purse, events, sender))
     }
@@ -207,7 +249,10 @@ pub(crate) const fn narrowing(approve: &Approve) -> PlanApproval {
     }
 }
 
-pub(crate) fn hooks(approve: Approve) -> (SessionHooks, EventStream, bursar_agent_core::EventSender) {
+pub(crate) fn hooks(
+    approve: Approve,
+    alerts: Option<Arc<dyn Alerts>>,
+) -> (SessionHooks, EventStream, bursar_agent_core::EventSender) {
     let (money, money_events) = tokio::sync::mpsc::unbounded_channel();
     let (sender, runs) = bursar_agent_core::events();
     let approval = narrowing(&approve);
@@ -217,7 +262,12 @@ pub(crate) fn hooks(approve: Approve) -> (SessionHooks, EventStream, bursar_agen
         Approve::Rule | Approve::Never => (None, Duration::ZERO),
     };
     let tap = Arc::new(Tap(money));
-    let hooks =
-        SessionHooks { approver, wait_for_answer, approval, observer: tap.clone(), alerts: Some(tap) };
+    let hooks = SessionHooks {
+        approver,
+        wait_for_answer,
+        approval,
+        alerts: Some(alerts.unwrap_or_else(|| tap.clone())),
+        observer: tap,
+    };
     (hooks, EventStream::new(money_events, runs), sender)
 }

@@ -28,6 +28,7 @@ mod config;
 mod error;
 mod event;
 mod handle;
+mod mandate_file;
 mod mark;
 pub mod models;
 #[cfg(unix)]
@@ -45,6 +46,7 @@ pub use config::{
 pub use error::BursarError;
 pub use event::{Event, EventStream};
 pub use handle::{Bursar, SessionBuilder};
+pub use mandate_file::mandate_signature_file;
 #[cfg(unix)]
 pub use remote::{PurseServer, PurseSocket, RemoteError, RemoteSession};
 pub use session::{Approve, Session};

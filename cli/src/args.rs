@@ -3,7 +3,10 @@
 mod desk;
 mod eval;
 mod govern;
+mod mandate;
 mod policy;
+#[cfg(unix)]
+mod remote;
 
 pub(crate) use desk::{
     CreditArgs, DismissArgs, ExtendArgs, ObligationAction, ObligationsArgs, SayArgs, SettleStepArgs,
@@ -14,9 +17,13 @@ pub(crate) use eval::{EvalAction, EvalArgs, EvalInitArgs, ReportFile};
 pub(crate) use govern::{
     AnswerArgs, ApprovalAction, ApprovalsArgs, FreezeArgs, KeyArgs, ServeArgs, ThawArgs,
 };
+pub(crate) use mandate::{MandateAction, MandateArgs, SignArgs, VerifyMandateArgs};
 pub(crate) use policy::{
     AcceptArgs, CheckArgs, ExplainArgs, InitArgs, ListArgs, PolicyCommand, ReplayArgs, ShowPolicyArgs,
 };
+
+#[cfg(unix)]
+pub(crate) use remote::{FetchArgs, PurseArgs};
 
 use bursar::payments::PlanApproval;
 use bursar::types::{Amount, Asset};
@@ -59,6 +66,9 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     #[cfg(unix)]
     Purse(PurseArgs),
+    #[cfg(unix)]
+    Fetch(FetchArgs),
+    Mandate(MandateArgs),
     Approvals(ApprovalsArgs),
     Freeze(FreezeArgs),
     Thaw(ThawArgs),
@@ -254,34 +264,6 @@ impl From<WireArg> for WireVersion {
             WireArg::Both => Self::Both,
         }
     }
-}
-
-/// Lets agents in other processes, or of other users, use a purse over a Unix socket.
-///
-/// Key, ledger, mandate and rules stay with this process; the mandate is the configuration's. Prints one line when it listens, with
-/// the session. Without --uid only this process's own user is let in.
-#[cfg(unix)]
-#[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
-pub(crate) struct PurseArgs {
-    /// The socket: a path that does not exist, in a folder that agents can read.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) socket: PathBuf,
-    /// The wallet, networks, rules and mandate.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
-    /// Goes on with this session instead of beginning one.
-    #[arg(long, value_name = "SESSION", value_parser = bursar::types::SessionId::parse)]
-    pub(crate) session: Option<bursar::types::SessionId>,
-    /// What the session is for.
-    #[arg(long, value_name = "TEXT", default_value = "served over a socket", conflicts_with = "session")]
-    pub(crate) purpose: String,
-    /// Lets this user in, by number; may be given several times.
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) uid: Vec<u32>,
-    /// Lets the socket's group connect (mode 0660); who connects must be let in with --uid as well.
-    #[arg(long, requires = "uid")]
-    pub(crate) group: bool,
 }
 
 /// Lists the sessions of a data folder.

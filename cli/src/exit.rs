@@ -189,7 +189,21 @@ pub(crate) enum CliError {
         /// The folder.
         path: PathBuf,
     },
-    /// The purse cannot be served.
+    /// The configuration has no mandate that could be signed.
+    #[error("`{}` names no `mandate_file`, and only a file of its own can be signed", path.display())]
+    NoMandateFile {
+        /// The configuration.
+        path: PathBuf,
+    },
+    /// What cannot be asked for.
+    #[error("cannot get `{url}`: {problem}")]
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The purse cannot be served or reached.
     #[cfg(unix)]
     #[error(transparent)]
     Purse(bursar::RemoteError),
@@ -258,6 +272,8 @@ impl CliError {
             | Self::Initialised { .. }
             | Self::Policy { .. }
             | Self::NoPolicyFile { .. }
+            | Self::NoMandateFile { .. }
+            | Self::Url { .. }
             | Self::Example { .. }
             | Self::NoBox { .. }
             | Self::Suite(_)
@@ -301,6 +317,13 @@ impl CliError {
             Self::Bursar(BursarError::Config { .. } | BursarError::ConfigValue { .. }) => {
                 "correct it, and see with `bursar policy check`; `bursar init DIR` writes a configuration that works, with comments"
             }
+            Self::Bursar(BursarError::MandateSignature { .. }) => {
+                "nothing was paid: have an issuer sign the mandate's file with `bursar mandate sign FILE --key KEY`"
+            }
+            Self::Bursar(BursarError::IssuerIsAgent(_)) => {
+                "make a key for the issuer with `bursar approvals key`, and sign the mandate with it"
+            }
+            Self::NoMandateFile { .. } => "move what stands under [mandate] into a file, and name it",
             Self::Afterwards(_) => {
                 "what was paid is kept: `bursar spend` shows it, `bursar audit verify` checks it"
             }

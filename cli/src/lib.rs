@@ -84,6 +84,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Eval(args) => commands::eval::run(args).await,
                 #[cfg(unix)]
                 Command::Purse(args) => commands::purse::run(args).await,
+                #[cfg(unix)]
+                Command::Fetch(args) => commands::fetch::run(args).await,
+                Command::Mandate(args) => commands::mandate::run(args),
                 Command::Approvals(args) => commands::approvals::run(args).await,
                 Command::Freeze(args) => commands::freeze::freeze(args).await,
                 Command::Thaw(args) => commands::freeze::thaw(args).await,

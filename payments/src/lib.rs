@@ -35,7 +35,8 @@ pub use events::{AlertError, Alerts, GateReached, MoneyEvent, NoObserver, Observ
 pub use freeze::{Freeze, FreezeScope, ParseScopeError};
 pub use mandate::{
     AlertRule, BudgetRule, CategoryRule, Counted, Gates, LimitRule, Mandate, MandateError, MandateFile,
-    MandateFileError, MeteredItem, OTHER, PlanApproval, Scope, Widened, family_of,
+    MandateFileError, MandateSignatureError, MandateStatement, MeteredItem, OTHER, PlanApproval, Scope,
+    SignedMandate, Widened, family_of,
 };
 pub use obligation::{
     Claim, Next, Obligation, ObligationEvent, ObligationState, Refund, Remedy, Step, StepResult,

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on says where"
 )]
 
+mod alerts;
 mod claims;
 mod examples;
 mod house;

@@ -44,7 +44,7 @@ fn make_key(args: &KeyArgs) -> Result<String, CliError> {
 }
 
 /// The folders in which no approver's key may lie: the data folder, and where an agent would work.
-fn outside(data: &Path) -> Result<Outside, CliError> {
+pub(super) fn outside(data: &Path) -> Result<Outside, CliError> {
     let data = data::folder(Some(data))?;
     let here = std::env::current_dir().map_err(|source| CliError::File {
         doing: "read",
@@ -55,6 +55,6 @@ fn outside(data: &Path) -> Result<Outside, CliError> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
-fn password() -> Option<String> {
+pub(super) fn password() -> Option<String> {
     std::env::var("BURSAR_APPROVER_PASSWORD").ok().filter(|password| !password.is_empty())
 }

@@ -3,8 +3,11 @@
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod eval;
+#[cfg(unix)]
+pub(crate) mod fetch;
 pub(crate) mod freeze;
 pub(crate) mod init;
+pub(crate) mod mandate;
 pub(crate) mod market;
 pub(crate) mod obligations;
 pub(crate) mod policy;

@@ -54,6 +54,11 @@ impl Outside {
         Self { home, _market: market, admin, reseller }
     }
 
+    /// The address of a document at the main seller.
+    pub(crate) fn document(&self, name: &str) -> String {
+        format!("http://{}/documents/{name}", self.admin)
+    }
+
     pub(crate) fn command(&self) -> Command {
         self.with_config(&["research", QUESTION, "--json"])
     }

@@ -15,11 +15,15 @@ mod interrupt;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod mandate;
+#[cfg(test)]
 mod market;
 #[cfg(test)]
 mod obligations;
 #[cfg(test)]
 mod policy;
+#[cfg(test)]
+mod purse;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]

@@ -154,6 +154,12 @@ pub enum MandateFileError {
 }
 
 impl MandateFile {
+    /// What the money is for.
+    #[must_use]
+    pub fn purpose(&self) -> &str {
+        &self.purpose
+    }
+
     /// Turns the file's table into a checked mandate.
     ///
     /// # Errors

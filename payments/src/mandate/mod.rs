@@ -6,6 +6,7 @@ mod check;
 mod family;
 mod file;
 mod narrow;
+mod signed;
 
 pub(crate) use budget::window_words;
 pub use budget::{AlertRule, BudgetRule, Counted, Gates, LimitRule, Scope};
@@ -15,6 +16,7 @@ pub(crate) use check::window_key;
 pub use family::family_of;
 pub use file::{MandateFile, MandateFileError};
 pub use narrow::Widened;
+pub use signed::{MandateSignatureError, MandateStatement, SignedMandate};
 
 use crate::approval::{PinnedKey, PublicKey};
 use crate::hosts;

@@ -4,8 +4,10 @@ use super::{config, configured, file, folder_of};
 use crate::args::CheckArgs;
 use crate::exit::{CliError, Exit};
 use crate::screen::line;
+use bursar::SystemClock;
 use bursar::payments::{Example, Policy, PolicyFile};
 use bursar::report::verdict_name;
+use bursar::types::Clock as _;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -14,7 +16,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(String, Exit), CliError> {
     let mut text = String::new();
     let files = if args.files.is_empty() {
         let path = args.config.as_deref().unwrap_or(Path::new("bursar.toml"));
-        let mandate = config(path)?.checked_mandate()?;
+        let mandate = config(path)?.checked_mandate(folder_of(path), SystemClock.now())?;
         let files = configured(Some(path))?;
         let mandated = if mandate.is_some() { "its mandate holds together" } else { "it has no mandate" };
         let _ = writeln!(
