@@ -29,10 +29,24 @@ impl Outside {
 
     /// A market of one document, so that what a model prefers does not show.
     pub(crate) fn selling(text: &str) -> Self {
+        Self::selling_with(text, &[])
+    }
+
+    fn selling_with(text: &str, more: &[&str]) -> Self {
         let home = Home::new();
         std::fs::create_dir(home.file("notes")).unwrap();
         std::fs::write(home.file("notes/note.md"), text).unwrap();
-        Self::start(home, WALLET, &["--sources", "notes"])
+        Self::start(home, WALLET, &[&["--sources", "notes"], more].concat())
+    }
+
+    /// The same with prices in the body, as version 1 of x402 has them.
+    pub(crate) fn selling_v1(text: &str) -> Self {
+        Self::selling_with(text, &["--wire", "v1"])
+    }
+
+    /// The main seller, without TLS.
+    pub(crate) fn seller(&self) -> String {
+        self.admin.clone()
     }
 
     fn start(home: Home, address: &str, more: &[&str]) -> Self {

@@ -36,4 +36,6 @@ mod starter;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod watch;
