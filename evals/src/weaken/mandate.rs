@@ -107,7 +107,13 @@ impl Limit {
     /// The mandate without it.
     fn taken_out(self, mandate: &mut Table) {
         match self {
-            Self::Key(key) => drop(mandate.remove(key)),
+            Self::Key(key) => {
+                mandate.remove(key);
+                // Who is named to sign is asked to.
+                if key == "signed_approvals" {
+                    mandate.remove("approvers");
+                }
+            }
             Self::Scope(list, scope) => entries(mandate, list, |entry| text(entry, "scope") != Some(scope)),
             Self::Window(window) => {
                 entries(mandate, "budget", |entry| text(entry, "window").unwrap_or("life") != window);

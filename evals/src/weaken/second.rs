@@ -13,14 +13,24 @@ pub(super) enum First {
     Code(&'static str),
 }
 
+const ONE_RAIL: &str = "no rail but x402 is there, so that nothing can be offered on another";
+
 /// The rules that are second lines, with what stands before them.
-const SECOND: [(&str, First); 9] = [
+const SECOND: [(&str, First); 11] = [
     ("quote.insecure", First::Rules(&["quote.allow: its condition"])),
     ("pay.insecure", First::Rules(&["quote.allow: its condition", "quote.insecure"])),
     ("plan.vendor-unlisted", First::Rules(&["quote.vendor-unlisted"])),
     ("pay.vendor-unlisted", First::Rules(&["quote.vendor-unlisted", "plan.vendor-unlisted"])),
     ("pay.asset-unlisted", First::Rules(&["plan.asset-unlisted"])),
     ("plan.never", First::Rules(&["plan.allow: its condition"])),
+    (
+        "rails.pay: only if [\"eip155:8453\", \"eip155:84532\"].contains(context.network)",
+        First::Code(ONE_RAIL),
+    ),
+    (
+        "rails.plan: only if [\"eip155:8453\", \"eip155:84532\"].containsAll(context.networks)",
+        First::Code(ONE_RAIL),
+    ),
     (
         "pay.not-covered",
         First::Code(
@@ -52,11 +62,12 @@ pub(super) fn before(rule: &str) -> Option<First> {
 mod tests {
     use super::super::cut::cuts;
     use super::*;
-    use bursar::payments::Policy;
+    use bursar::payments::{Policy, PolicyFile};
 
     #[test]
     fn every_rule_that_is_named_is_there() {
-        let files = Policy::shipped_files();
+        let bundled = PolicyFile::bundled_names().filter_map(|name| PolicyFile::bundled(name).ok());
+        let files: Vec<_> = Policy::shipped_files().into_iter().chain(bundled).collect();
         let names: Vec<_> = files.iter().flat_map(|file| cuts(&file.text)).map(|cut| cut.name).collect();
         for (rule, first) in SECOND {
             assert!(names.iter().any(|name| name == rule), "{rule}");
