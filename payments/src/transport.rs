@@ -47,6 +47,15 @@ impl HttpTransport {
         Self::build(reqwest::Client::builder().no_proxy(), None)
     }
 
+    /// The same, for plain HTTP only: it knows no certificate, so that no TLS connection comes about. Reading the machine's
+    /// certificates takes longer than a short scenario does.
+    ///
+    /// # Errors
+    /// [`HttpTransportError`] if TLS cannot be set up.
+    pub fn without_tls() -> Result<Self, HttpTransportError> {
+        Self::build(reqwest::Client::builder().no_proxy().tls_certs_only([]), None)
+    }
+
     /// Connects directly, and only to addresses that `egress` lets it reach: for addresses that agents and vendors chose.
     ///
     /// A name is resolved once for a connection, every address it stands for is checked, and one of the checked addresses is

@@ -133,8 +133,10 @@ impl Walk<'_> {
                 self.begins(label, session, rights);
             }
             Step::Agent { session, .. } => self.session(session).agent = true,
-            Step::Freeze { session } | Step::Revoke { session } => self.session(session).frozen = true,
-            Step::Thaw { session } => self.session(session).frozen = false,
+            Step::Freeze { session, scope: None } | Step::Revoke { session } => {
+                self.session(session).frozen = true
+            }
+            Step::Thaw { session, scope: None } => self.session(session).frozen = false,
             Step::Advance { seconds } => self.span_s = self.span_s.saturating_add(*seconds),
             Step::Clock { .. } => self.span_s = self.span_s.saturating_add(86_400),
             Step::Reprice { seller, path, price } => self.reprice(seller, path, *price),

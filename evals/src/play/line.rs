@@ -78,8 +78,8 @@ pub(super) fn action(step: &Step) -> String {
         Step::Copy { .. } => "the data file is copied".to_owned(),
         Step::PutBack { .. } => "the old data file is put back".to_owned(),
         Step::Recover { process } => format!("recover by {process}"),
-        Step::Freeze { session } => format!("freeze {session}"),
+        Step::Freeze { session, scope } => format!("freeze {}", scope.as_ref().unwrap_or(session)),
         Step::Revoke { session } => format!("revoke {session}"),
-        Step::Thaw { session } => format!("thaw {session}"),
+        Step::Thaw { session, scope } => format!("thaw {}", scope.as_ref().unwrap_or(session)),
     }
 }

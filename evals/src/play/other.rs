@@ -3,7 +3,8 @@
 use super::{Memory, Tally};
 use crate::scenario::{Step, Usd};
 use crate::stage::{Stage, StageError};
-use bursar::payments::{ClaimReason, ClaimStanding};
+use bursar::BursarError;
+use bursar::payments::{ClaimReason, ClaimStanding, FreezeScope};
 use bursar::types::{Amount, AssetId, FetchError};
 use bursar_market::{Authorization, Signature};
 use std::sync::{Arc, PoisonError};
@@ -52,14 +53,29 @@ pub(super) async fn step(
             stage.copy(process, true).await?;
             stage.bursar(process).await?;
         }
-        Step::Refund { seller, amount } => refund(stage, seller, *amount)?,
+        Step::Refund { seller, amount } => {
+            if !refund(stage, seller, *amount)? {
+                tally.ended("nothing_paid");
+                return Ok(());
+            }
+        }
         Step::Claim { key, amount, session } => {
             return claim(stage, (key, *amount), session, tally, memory).await;
         }
         Step::Recover { process } => return recover(stage, process, tally).await,
-        Step::Freeze { session } => {
+        Step::Freeze { session, scope: None } => {
             let (session, _) = stage.session_named(session, "main").await?;
             return told(session.freeze("the scenario says so").await, tally);
+        }
+        Step::Freeze { scope: Some(scope), .. } => {
+            let (bursar, _) = stage.bursar("main").await?;
+            let frozen = bursar.desk().freeze(&scope_of(stage, scope)?, "ada", "the scenario says so").await;
+            frozen.map_err(BursarError::from).map_err(|error| StageError::Open(Box::new(error)))?;
+        }
+        Step::Thaw { scope: Some(scope), .. } => {
+            let (bursar, _) = stage.bursar("main").await?;
+            let thawed = bursar.desk().thaw(&scope_of(stage, scope)?, "ada", "the scenario says so").await;
+            thawed.map_err(BursarError::from).map_err(|error| StageError::Open(Box::new(error)))?;
         }
         Step::Withdraw { session } => {
             let (session, _) = stage.session_named(session, "main").await?;
@@ -69,7 +85,7 @@ pub(super) async fn step(
             let (session, _) = stage.session_named(session, "main").await?;
             return told(session.revoke("ada").await, tally);
         }
-        Step::Thaw { session } => {
+        Step::Thaw { session, scope: None } => {
             let (session, _) = stage.session_named(session, "main").await?;
             return told(session.thaw("ada").await, tally);
         }
@@ -82,6 +98,14 @@ pub(super) async fn step(
     }
     tally.ended("done");
     Ok(())
+}
+
+/// What an operator freezes besides single sessions.
+fn scope_of(stage: &Stage, text: &str) -> Result<FreezeScope, StageError> {
+    if text == "wallet" {
+        return Ok(FreezeScope::wallet(stage.wallet_address()));
+    }
+    FreezeScope::parse(text).map_err(|error| StageError::Scenario(error.to_string()))
 }
 
 fn told(result: Result<(), FetchError>, tally: &mut Tally) -> Result<(), StageError> {
@@ -120,17 +144,15 @@ fn until(at: &str, now_s: u64) -> Result<u64, StageError> {
     Ok(if wanted >= today { wanted - today } else { DAY_S - today + wanted })
 }
 
-/// The seller's last payment goes back.
-fn refund(stage: &Stage, name: &str, amount: Option<Usd>) -> Result<(), StageError> {
+/// The seller's last payment goes back; `false` if it never had one.
+fn refund(stage: &Stage, name: &str, amount: Option<Usd>) -> Result<bool, StageError> {
     let seller = stage.seller(name)?;
     let transfers = stage.market.chain().transfers();
     let last = transfers.iter().rev().find(|transfer| transfer.to == seller.pay_to());
-    let Some(last) = last else {
-        return Err(StageError::Scenario(format!("`{name}` was never paid, so it has nothing to give back")));
-    };
+    let Some(last) = last else { return Ok(false) };
     let amount = amount.map_or(last.value, Usd::micro);
     seller.refund_now(last.nonce, amount).map_err(|error| StageError::Scenario(error.to_string()))?;
-    Ok(())
+    Ok(true)
 }
 
 /// The seller takes what it was shown and never settled; what is worthless by now stays worthless.

@@ -308,6 +308,9 @@ pub enum Step {
         /// Which.
         #[serde(default = "main")]
         session: String,
+        /// Instead of a session: `all`, `wallet` for the buyer's, or `agent:USER/NAME`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<String>,
     },
     /// The user takes a session's mandate back, for good.
     Revoke {
@@ -320,6 +323,9 @@ pub enum Step {
         /// Which.
         #[serde(default = "main")]
         session: String,
+        /// Instead of a session: `all`, `wallet` for the buyer's, or `agent:USER/NAME`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<String>,
     },
 }
 

@@ -171,7 +171,7 @@ impl Stage {
             wallet: Arc::new(wallet),
             signed: Arc::default(),
             seen: Arc::default(),
-            data: tempfile::tempdir()?,
+            data: folder()?,
             processes: tokio::sync::Mutex::default(),
             lives: Mutex::default(),
             ids: Mutex::default(),
@@ -479,4 +479,23 @@ fn collect_codes(value: &serde_json::Value, codes: &mut BTreeSet<String>) {
 fn host_of(resource: &str) -> Option<String> {
     let url = url::Url::parse(resource.strip_suffix('*').unwrap_or(resource)).ok()?;
     Some(url.host_str()?.to_owned())
+}
+
+/// A folder that lives as long as the stage, in memory where the system has a place for that with enough room: every commit
+/// waits for the disk otherwise, and nothing of this is to be kept.
+fn folder() -> std::io::Result<TempDir> {
+    let memory = std::path::Path::new("/dev/shm");
+    let in_memory = has_room(memory).then(|| tempfile::tempdir_in(memory).ok()).flatten();
+    in_memory.map_or_else(tempfile::tempdir, Ok)
+}
+
+#[cfg(unix)]
+fn has_room(folder: &std::path::Path) -> bool {
+    const ROOM: u64 = 1 << 30;
+    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= ROOM)
+}
+
+#[cfg(not(unix))]
+fn has_room(_: &std::path::Path) -> bool {
+    false
 }

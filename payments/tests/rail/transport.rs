@@ -200,3 +200,18 @@ async fn a_body_in_many_pieces_comes_whole() {
     let response = HttpTransport::new().unwrap().send(get(&server.url), Limits::default()).await.unwrap();
     assert_eq!(response.body(), body.as_bytes());
 }
+
+#[tokio::test]
+async fn a_transport_without_tls_speaks_plain_http_only() {
+    let server = Server::start(|mut connection: Connection| async move {
+        while connection.request().await.is_some() {
+            connection.answer("200 OK", "plain").await;
+        }
+    })
+    .await;
+    let transport = HttpTransport::without_tls().unwrap();
+    let plain = transport.send(get(&server.url), Limits::default()).await.unwrap();
+    assert_eq!(plain.body().as_ref(), b"plain");
+    let secure = transport.send(get(&server.url.replace("http:", "https:")), Limits::default()).await;
+    assert_eq!(kind(&secure), "not sent", "{secure:?}");
+}
