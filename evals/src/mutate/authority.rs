@@ -254,7 +254,8 @@ impl Walk<'_> {
                 _ => {}
             }
         }
-        let cheapest = amounts.iter().min().copied().unwrap_or(0);
+        // Where it leads, another price may be asked.
+        let cheapest = if redirects { 0 } else { amounts.iter().min().copied().unwrap_or(0) };
         let dearest = if redirects { u128::MAX } else { amounts.iter().max().copied().unwrap_or(0) };
         let mut addresses: BTreeSet<_> =
             seller.offers.iter().filter_map(|offer| offer.pay_to.clone()).collect();

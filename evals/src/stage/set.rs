@@ -269,6 +269,8 @@ impl Stage {
         let child = match parent.delegate(self.mandate(&cut)?, approve(self)).await {
             Ok(child) => Arc::new(child),
             Err(error) => {
+                // Whoever had the name before has it no more.
+                self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
                 self.none.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
                 return Err(StageError::Delegate(error));
             }
