@@ -399,6 +399,10 @@ fn text(scenario: &mut Scenario, dice: &mut Dice) -> Option<String> {
 }
 
 fn shared_payee(scenario: &mut Scenario, dice: &mut Dice) -> Option<String> {
+    // Two that share one already could come to have two: their caps would count apart.
+    if scenario.sellers.iter().any(|seller| seller.paid_as.is_some()) {
+        return None;
+    }
     let name = dice.pick(&scenario.sellers)?.name.clone();
     let (name, other) = (name, dice.pick_mut(&mut scenario.sellers)?);
     if other.name == name || other.host.contains('{') {
