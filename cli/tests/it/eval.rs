@@ -166,7 +166,7 @@ fn a_baseline_tells_what_broke_and_what_costs_more() {
     let worse = home.run(["eval", "own.toml", "--baseline", "base.json", "--report", "markdown=a.md"]);
     assert_eq!(worse.code, 1);
     let told = worse.stdout.split_once("against the baseline:\n").unwrap().1;
-    assert!(told.contains("! too-much broke:") && told.contains("0.01 -> 0.02"), "{told}");
+    assert!(told.contains("! too-much broke:") && told.contains("$0.01 -> $0.02"), "{told}");
     assert!(std::fs::read_to_string(home.file("a.md")).unwrap().contains("too-much"));
     for (file, text) in [("none.json", None), ("bad.json", Some("{}"))] {
         if let Some(text) = text {
