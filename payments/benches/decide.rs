@@ -191,6 +191,7 @@ fn pay(change: impl FnOnce(&mut PayFacts)) -> Facts {
         data: DataLabel::Public,
         recurring: false,
         recurring_approved: false,
+        client_data_approved: false,
         approval: ApprovedBy::Rule,
         sums: Sums { session_micro_usd: 50_000, vendor_day_micro_usd: 15_000, family_day_micro_usd: 10_000 },
         thresholds: thresholds(),

@@ -37,6 +37,8 @@ pub struct ItemTerms {
     pub count: u32,
     /// Whether it was approved as a purchase that renews itself; never so for a metered item.
     pub recurring: bool,
+    /// Whether it was approved with a request that carries, or may carry, data of clients; never so for a metered item.
+    pub client_data: bool,
 }
 
 /// A plan as stored.
@@ -72,6 +74,7 @@ impl ItemTerms {
             ceiling_micro_usd: cost,
             count,
             recurring: offer.recurring,
+            client_data: offer.data.may_be_client(),
         }
     }
 
@@ -95,6 +98,7 @@ impl ItemTerms {
             ceiling_micro_usd,
             count: item.count,
             recurring: false,
+            client_data: false,
         }
     }
 

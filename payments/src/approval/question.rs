@@ -151,7 +151,7 @@ impl ApprovalAction {
     }
 }
 
-/// What money depends on in a plan's item.
+/// What an approval depends on in a plan's item.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Substance<'a> {
     resource: &'a str,
@@ -163,6 +163,7 @@ struct Substance<'a> {
     ceiling: String,
     count: u32,
     recurring: bool,
+    client_data: bool,
 }
 
 impl<'a> Substance<'a> {
@@ -177,6 +178,7 @@ impl<'a> Substance<'a> {
             ceiling: item.ceiling.atomic().to_string(),
             count: item.count,
             recurring: item.recurring,
+            client_data: item.client_data,
         }
     }
 }

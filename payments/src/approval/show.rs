@@ -25,14 +25,25 @@ impl Question {
                 let mut text = format!("Buy {items} for at most {}:", registry.display(&plan.total));
                 for item in &plan.items {
                     let times = if item.count > 1 { format!("{} times ", item.count) } else { String::new() };
-                    let ItemTerms { payee, host, resource, method, ceiling, recurring, asset, .. } = item;
+                    let ItemTerms {
+                        payee,
+                        host,
+                        resource,
+                        method,
+                        ceiling,
+                        recurring,
+                        client_data,
+                        asset,
+                        ..
+                    } = item;
                     let renews = if *recurring { ", renews itself" } else { "" };
+                    let data = if *client_data { ", with what may be a client's data" } else { "" };
                     let price = registry.display(ceiling);
                     let (payee, host, resource) = (field(payee), field(host), field(resource));
                     // Writing to a string cannot fail.
                     let _ = write!(
                         text,
-                        "\n  {times}{price} to {payee} at {host} for {} {resource}{renews}, on {}",
+                        "\n  {times}{price} to {payee} at {host} for {} {resource}{renews}{data}, on {}",
                         field(method),
                         field(asset.network())
                     );

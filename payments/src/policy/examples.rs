@@ -243,6 +243,7 @@ fn pay() -> PayFacts {
         data: DataLabel::Public,
         recurring: false,
         recurring_approved: false,
+        client_data_approved: false,
         approval: ApprovedBy::Rule,
         sums: sums(),
         thresholds: Thresholds::default(),

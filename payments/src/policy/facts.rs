@@ -220,6 +220,8 @@ pub struct PayFacts {
     pub recurring: bool,
     /// Whether the plan's item was approved as one that renews itself.
     pub recurring_approved: bool,
+    /// Whether the plan's item was approved with a request that carries, or may carry, data of clients.
+    pub client_data_approved: bool,
     /// Whose word approved the plan.
     pub approval: ApprovedBy,
     /// What was spent before, this payment included.

@@ -344,6 +344,7 @@ fn pay_context(facts: &PayFacts) -> Result<Fields, QuestionError> {
         data,
         recurring,
         recurring_approved,
+        client_data_approved,
         approval,
         sums,
         thresholds,
@@ -377,6 +378,7 @@ fn pay_context(facts: &PayFacts) -> Result<Fields, QuestionError> {
         .flag("client_data", data.may_be_client())
         .flag("recurring", *recurring)
         .flag("recurring_approved", *recurring_approved)
+        .flag("client_data_approved", *client_data_approved)
         .text("approval", approval.as_str())
         .sums(sums)?
         .thresholds(thresholds)?

@@ -97,6 +97,7 @@ fn pay(change: impl FnOnce(&mut PayFacts)) -> Facts {
         data: DataLabel::Public,
         recurring: false,
         recurring_approved: false,
+        client_data_approved: false,
         approval: ApprovedBy::Rule,
         sums: sums(10_000),
         thresholds: Thresholds::default(),

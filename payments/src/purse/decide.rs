@@ -425,6 +425,7 @@ impl SessionPurse {
             data: DataLabel::of(request),
             recurring: covered.offer.recurring,
             recurring_approved: covered.item.recurring,
+            client_data_approved: covered.item.client_data,
             approval: covered.approval,
             sums: spending.sums,
             thresholds: sums::thresholds(&state.mandate),

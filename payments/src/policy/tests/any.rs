@@ -133,14 +133,14 @@ fn payments() -> impl Strategy<Value = Facts> {
     let approval = prop_oneof![2 => Just(ApprovedBy::Rule), 1 => Just(ApprovedBy::Mandate), 1 => Just(ApprovedBy::Person)];
     let texts = [".{0,20}", ".{0,20}", ".{0,20}"];
     let about = (category(), data(), approval, phase(), number(), small());
-    (who(), texts, flow, about, flags::<14>(), spending()).prop_map(
+    (who(), texts, flow, about, flags::<15>(), spending()).prop_map(
         |(actor, texts, flow, about, flags, spent)| {
             let [host, payee, resource] = texts;
             let (category, data, approval, phase, micro_usd, budget_basis_points) = about;
             let (sums, thresholds, gate) = spent;
             let [covered, secure, vendor_listed, asset_listed, new, known, live, live_enabled, rest @ ..] =
                 flags;
-            let [upfront_allowed, current, get, vendor_approved, once, recurring_approved] = rest;
+            let [upfront_allowed, current, get, vendor_approved, once, recurring_approved, seen] = rest;
             Facts::Pay(PayFacts {
                 actor,
                 host,
@@ -161,6 +161,7 @@ fn payments() -> impl Strategy<Value = Facts> {
                 data,
                 recurring: !once,
                 recurring_approved,
+                client_data_approved: seen,
                 approval,
                 sums,
                 thresholds,

@@ -9,7 +9,7 @@ use bursar_payments::{
     AlertRule, ApprovalAnswer, ApproveWith, BudgetRule, DelegateError, Gates, Mandate, Payments,
     PaymentsParts, PlanApproval, Policy, PolicyFile, Scope, SessionHooks,
 };
-use bursar_types::{FetchError, Fetched, PlanOutcome, Purse};
+use bursar_types::{DataLabel, FetchError, Fetched, PlanOutcome, Purse, QuoteOutcome};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -192,4 +192,33 @@ async fn whoever_is_asked_about_a_plan_sees_on_which_network_it_is_paid() {
         panic!("nobody was asked")
     };
     assert!(ticket.summary.contains(&format!(", on {}\n", world.market.network())), "{}", ticket.summary);
+}
+
+#[tokio::test]
+async fn a_yes_to_a_plan_is_no_yes_to_the_clients_data_that_nobody_spoke_of() {
+    let world = World::new().await;
+    let policy = Arc::new(Policy::load(&[PolicyFile::bundled("bursar:review").unwrap()]).unwrap());
+    let payments = Payments::new(PaymentsParts { policy, ..world.parts(2) });
+    // Says yes to what is new, and no to what shows a client's data.
+    let approver = ApproveWith::new("ada", |ticket| match ticket.summary.contains("a client's data") {
+        true => ApprovalAnswer::Refused,
+        false => ApprovalAnswer::Approved,
+    });
+    let hooks = SessionHooks { approver: Some(Arc::new(approver)), ..SessionHooks::default() };
+    let purse = payments.open_session(world.mandate(), hooks).await.unwrap().handle();
+    plan(&world, &purse, "alpha").await;
+    let labelled = DataLabel::Client.on(get(&world.url("alpha")));
+    match purse.fetch(labelled.clone(), key("alpha")).await {
+        Err(FetchError::Denied(decision)) => assert_eq!(decision.reasons[0].code, "APPROVAL_REFUSED"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((world.authorizations(), world.outflow()), (0, 0));
+    // Where it was spoken of, the plan itself is asked about with it.
+    let QuoteOutcome::Quotes(found) = purse.quote(labelled).await.unwrap() else { panic!("it is free") };
+    match propose(&purse, &[&found[0]], 1).await {
+        PlanOutcome::Refused { decision, .. } => assert_eq!(decision.reasons[0].code, "APPROVAL_REFUSED"),
+        other => panic!("{other:?}"),
+    }
+    // What was approved without is bought without.
+    assert_eq!(code_of(&purse, &world.url("alpha"), "alpha").await, None);
 }
