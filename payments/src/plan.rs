@@ -105,7 +105,9 @@ impl ItemTerms {
     /// Whether the item is about this resource at all.
     #[must_use]
     pub fn names(&self, method: &str, resource: &str) -> bool {
-        let same = match self.resource.strip_suffix('*') {
+        // What was quoted is one address, also if it ends with a star: only the mandate writes patterns.
+        let pattern = self.resource.strip_suffix('*').filter(|_| self.quote.is_none());
+        let same = match pattern {
             // Dot segments were resolved when the request's URL was parsed, so a prefix is a prefix.
             Some(prefix) => resource.starts_with(prefix),
             None => self.resource == resource,

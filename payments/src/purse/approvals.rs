@@ -362,8 +362,10 @@ impl SessionPurse {
             ApprovalAnswer::Approved => true,
             ApprovalAnswer::Refused => false,
         };
-        let mandate = &self.state().await?.mandate;
-        if approves && (mandate.needs_signature() || mandate.is_agent(name)) {
+        let lineage = self.lineage().await?;
+        // Neither the agent that asks nor one that delegated to it.
+        let asks = lineage.states().any(|state| state.mandate.is_agent(name));
+        if approves && (lineage.own().mandate.needs_signature() || asks) {
             let reason = reasons::approval_unsigned();
             return match self.refuse_plainly("an unsigned approval", denied(reason)).await {
                 FetchError::Denied(_) => Ok(()),

@@ -222,3 +222,33 @@ async fn a_yes_to_a_plan_is_no_yes_to_the_clients_data_that_nobody_spoke_of() {
     // What was approved without is bought without.
     assert_eq!(code_of(&purse, &world.url("alpha"), "alpha").await, None);
 }
+
+#[tokio::test]
+async fn a_quoted_address_with_a_star_is_no_pattern() {
+    let world = World::new().await;
+    let purse = world.session().await.handle();
+    let star = format!("{}?*", world.url("alpha"));
+    let found = quotes(&purse, &star).await;
+    let outcome = propose(&purse, &[&found[0]], 9).await;
+    assert!(matches!(outcome, PlanOutcome::Approved { .. }), "{outcome:?}");
+    let other = format!("{}?of-another-kind", world.url("alpha"));
+    let fetched = purse.fetch(get(&other), key("other")).await.unwrap();
+    let Fetched::Quotes { reasons, .. } = fetched else { panic!("{fetched:?}") };
+    assert_eq!((reasons[0].code.as_ref(), world.authorizations()), ("NOT_IN_PLAN", 0));
+    assert_eq!(code_of(&purse, &star, "star").await, None);
+}
+
+#[tokio::test]
+async fn an_agent_does_not_answer_for_its_helper() {
+    let world = World::new().await;
+    let mandate = world.mandate().agent("planner").approval(PlanApproval::Ask);
+    let parent = world.session_under(mandate.clone(), None).await;
+    for (name, approved) in [("planner", false), ("Planner ", false), ("scout", false), ("ada", true)] {
+        let approver = Arc::new(ApproveWith::new(name, |_| ApprovalAnswer::Approved));
+        let hooks = SessionHooks { approver: Some(approver), ..SessionHooks::default() };
+        let child = parent.delegate(mandate.child("scout"), hooks).await.unwrap().handle();
+        let found = quotes(&child, &world.url("alpha")).await;
+        let outcome = propose(&child, &[&found[0]], 1).await;
+        assert_eq!(matches!(outcome, PlanOutcome::Approved { .. }), approved, "{name}: {outcome:?}");
+    }
+}
