@@ -6,7 +6,6 @@ use bursar_ledger::{CommitError, Ledger, LinkWrite, Refusal, SealedEvent, Stream
 use bursar_payments::{Mandate, MandateFile, MandateSignatureError, PinnedKey, SignedMandate, Wallet};
 use bursar_types::{AssetRegistry, Digest, Entropy, Timestamp};
 use serde::Serialize;
-use serde_json::json;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +29,6 @@ impl Issued {
     /// Journals it, once for each file and signature.
     pub(crate) async fn record(&self, ledger: &Ledger, entropy: &dyn Entropy) -> Result<(), BursarError> {
         let digest = self.signed.statement.digest;
-        let fields = [("digest", json!(digest)), ("key", json!(self.signed.key))];
         let mut transaction = Transaction::default();
         let text = self.signed.signature.to_string();
         let key = format!("mandate/{}", Digest::of_parts("bursar/issued/v1", &[text.as_bytes()]));
@@ -38,7 +36,9 @@ impl Issued {
             return Ok(());
         }
         transaction.links.push(LinkWrite { key, expected: None, value: Some(digest.to_string()) });
-        SealedEvent::new(StreamId::of("mandates", digest), "mandate.issued", fields, self, entropy)
+        // Digest, key and text are in the payload: a leaf would lead to whoever can guess at the file.
+        let stream = StreamId::of("mandates", "issued");
+        SealedEvent::new(stream, "mandate.issued", [], self, entropy)
             .map_err(|error| Refusal::NotCanonical(error.to_string()))
             .map_err(CommitError::from)?
             .add_to(&mut transaction);

@@ -1,7 +1,6 @@
 //! Freezes: spending stands still for an agent, a session, a wallet or everybody, in every process.
 
-use bursar_ledger::StreamId;
-use bursar_types::{AgentId, Digest, SessionId, Timestamp};
+use bursar_types::{AgentId, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use thiserror::Error;
@@ -96,17 +95,6 @@ impl FreezeScope {
             }
             ("wallet", None) if !name.is_empty() => Ok(Self::wallet(name)),
             _ => Err(fail()),
-        }
-    }
-
-    /// The stream of its freezes and thaws.
-    pub(crate) fn stream(&self) -> StreamId {
-        match self {
-            Self::All => StreamId::of("freeze", "all"),
-            // The journal keeps the name for ever, so it is blinded.
-            Self::Wallet { address } => StreamId::of("freeze/wallet", Digest::of(address.as_bytes())),
-            Self::Agent { agent } => StreamId::of("freeze/agent", agent),
-            Self::Session { session } => StreamId::of("session", session),
         }
     }
 }

@@ -50,7 +50,7 @@ pub use policy::{
 pub use purse::{
     ApprovalError, ClaimStanding, Clearance, DecisionRecord, DelegateError, DeskError, GivenUp, OpenApproval,
     OpenError, OpenObligation, Payments, PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable,
-    Stray, VoidClearance, Watch,
+    Stray, VoidClearance, Watch, principal_links,
 };
 pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,

@@ -503,6 +503,20 @@ impl PaymentEvent {
         }
     }
 
+    /// Whether money moved, as far as this event says anything about it: `yes`, `no` or `unknown`.
+    pub(crate) const fn moved(&self) -> Option<&'static str> {
+        match self {
+            Self::Answered { outcome, .. } | Self::Observed { outcome } => Some(match outcome {
+                Outcome::Moved { .. } => "yes",
+                Outcome::DidNotMove { .. } => "no",
+                Outcome::Unknown { .. } => "unknown",
+            }),
+            Self::LetGo { .. } => Some("no"),
+            Self::Presumed { .. } => Some("yes"),
+            _ => None,
+        }
+    }
+
     /// The kind of its journal entry.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

@@ -80,9 +80,16 @@ impl ItemTerms {
 
     /// The terms of a metered item of a mandate.
     #[must_use]
-    pub fn from_metered(plan: PlanId, item: &MeteredItem, host: String, ceiling_micro_usd: Amount) -> Self {
+    pub fn from_metered(
+        plan: PlanId,
+        index: u64,
+        item: &MeteredItem,
+        host: String,
+        ceiling_micro_usd: Amount,
+    ) -> Self {
         Self {
-            id: PlanItemId::derived(&[plan.as_bytes(), item.name.as_bytes()]),
+            // By its place: ids are in leaves for ever, and a name may say something.
+            id: PlanItemId::derived(&[plan.as_bytes(), &index.to_be_bytes()]),
             quote: None,
             resource: item.resource.clone(),
             method: item.method.clone(),

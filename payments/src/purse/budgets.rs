@@ -3,8 +3,11 @@
 //! Everything that is limited is a budget of the ledger, and a purchase sets aside a line in each that it touches, or in
 //! none: nothing is checked first and counted later. What only tells rules how much there was is a budget too, with a
 //! cap that nothing reaches.
+//!
+//! Ids are in the tree for ever. Whatever they are derived from holds a pseudonym, or the random id of a session.
 
 use super::lineage::Lineage;
+use super::pseudonym::Pseudonyms;
 use crate::hosts::normal;
 use crate::mandate::{
     AlertRule, BudgetRule, Counted, LimitRule, Mandate, Scope, family_of, matches_host, window_key,
@@ -126,20 +129,20 @@ pub(super) fn touched(lineage: &Lineage, purchase: Option<&Purchase>) -> Vec<Tou
             add(Touched { budget, part, gates: None, inherited });
         }
     }
-    let own = lineage.own();
     // What a helper spends is its parent's spending too, so that no sum begins anew with a helper.
     let sessions = lineage.states().map(|state| {
         let id = BudgetId::derived(&[b"session sum", state.id.as_bytes()]);
         (Part::SessionSum, meter_of(id, "met in a session".to_owned(), Window::Life))
     });
-    let days = purchase.into_iter().flat_map(|purchase| day_meters(&own.mandate.user, purchase));
+    let user = lineage.names().map(|names| names.user.as_str());
+    let days = user.zip(purchase).into_iter().flat_map(|(user, purchase)| day_meters(user, purchase));
     for (part, budget) in sessions.chain(days) {
         add(Touched { budget, part, gates: None, inherited: false });
     }
     all
 }
 
-/// What counts a day's spending of a user on what a purchase is.
+/// What counts a day's spending of a user, named by pseudonym, on what a purchase is.
 pub(super) fn day_meters(user: &str, purchase: &Purchase) -> [(Part, Budget); 3] {
     let meter = |part, what: &str, key: &str| {
         let id = BudgetId::derived(&[what.as_bytes(), user.as_bytes(), key.as_bytes()]);
@@ -169,6 +172,7 @@ pub(super) fn session_limits(lineage: &Lineage) -> Vec<Budget> {
 pub(super) struct Holder<'a> {
     pub(super) session: SessionId,
     pub(super) mandate: &'a Mandate,
+    pub(super) names: &'a Pseudonyms,
 }
 
 /// A mandate's cap as a budget of the ledger.
@@ -224,8 +228,8 @@ fn limit(rule: &LimitRule, holder: Holder<'_>, purchase: Option<&Purchase>) -> O
 
 /// Which of the budgets of one rule is meant; `None` if the purchase is none of the rule's.
 fn key(scope: Scope, only: Option<&str>, holder: Holder<'_>, purchase: Option<&Purchase>) -> Option<String> {
-    let mandate = holder.mandate;
-    let of_user = |one: &str| format!("{}\n{one}", mandate.user);
+    let Holder { mandate, names, .. } = holder;
+    let of_user = |one: &str| format!("{}\n{one}", names.user);
     let only = only.map(|only| normal_only(scope, only));
     // One that is named: counted together where a pattern names several.
     let named = |one: &str, is: fn(&str, &str) -> bool| match &only {
@@ -235,16 +239,16 @@ fn key(scope: Scope, only: Option<&str>, holder: Holder<'_>, purchase: Option<&P
     let equal = |only: &str, one: &str| only == one;
     match scope {
         Scope::Session => Some(holder.session.to_string()),
-        Scope::Agent => Some(of_user(&mandate.agent)),
-        Scope::User => Some(mandate.user.clone()),
-        Scope::Project => Some(mandate.project.clone()),
+        Scope::Agent => Some(of_user(&names.agent)),
+        Scope::User => Some(names.user.clone()),
+        Scope::Project => Some(names.project.clone()),
         Scope::All => Some(String::new()),
         Scope::Vendor => named(&purchase?.host, matches_host),
         Scope::Payee => named(&purchase?.payee, equal),
         Scope::Category => named(mandate.category_of(&purchase?.host), equal),
         Scope::Rail => named(&purchase?.rail, equal),
         Scope::Family => Some(of_user(&purchase?.family)),
-        Scope::UnknownVendors => (!mandate.knows_vendor(&purchase?.host)).then(|| mandate.user.clone()),
+        Scope::UnknownVendors => (!mandate.knows_vendor(&purchase?.host)).then(|| names.user.clone()),
     }
 }
 

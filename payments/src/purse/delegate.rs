@@ -1,9 +1,11 @@
 //! Delegation: a session under a mandate that is cut from another session's.
 
+use super::open::{add_session_event, fold_session};
 use super::{OpenError, Payments, SessionHooks, SessionPurse};
 use crate::mandate::{Mandate, Widened};
 use crate::session::SessionEvent;
-use bursar_types::{FetchError, Reason};
+use bursar_ledger::{StreamId, Transaction};
+use bursar_types::{FetchError, Reason, SessionId};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -22,6 +24,27 @@ pub enum DelegateError {
     /// The new session could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+}
+
+impl Payments {
+    /// Takes a session's mandate back, as [`SessionPurse::revoke`] does: for a person, who needs no wallet for it.
+    ///
+    /// # Errors
+    /// [`OpenError`] if there is no such session, or the ledger failed: it may or may not be revoked; call again.
+    ///
+    /// # Idempotency
+    /// Revoking again changes nothing.
+    pub async fn revoke(&self, session: SessionId, by: &str) -> Result<(), OpenError> {
+        let state = fold_session(&self.0.ledger, session, None).await?;
+        if state.revoked.is_some() {
+            return Ok(());
+        }
+        let mut transaction = Transaction::default();
+        let event = SessionEvent::Revoked { by: by.to_owned() };
+        add_session_event(&mut transaction, &self.0, &StreamId::of("session", session), &event)?;
+        self.0.ledger.commit(transaction).await?;
+        Ok(())
+    }
 }
 
 impl SessionPurse {

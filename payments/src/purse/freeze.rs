@@ -1,10 +1,10 @@
 //! Freezing and thawing, and reading what stands still.
 
 use super::open::{add_session_event, fold_session};
-use super::{OpenError, Payments};
+use super::{OpenError, Payments, Shared};
 use crate::freeze::{FREEZES, FROZEN, Freeze, FreezeRecord, FreezeScope, THAWED};
 use crate::session::SessionEvent;
-use bursar_ledger::{CommitError, Entry, Ledger, Require, SealedEvent, StoreError, StreamId, Transaction};
+use bursar_ledger::{CommitError, Entry, EventError, Require, SealedEvent, StreamId, Transaction};
 use bursar_types::SessionId;
 use serde_json::json;
 
@@ -27,11 +27,12 @@ impl Stop {
 }
 
 /// Reads the freezes of these scopes.
-pub(super) async fn stops(ledger: &Ledger, scopes: &[FreezeScope]) -> Result<Vec<Stop>, StoreError> {
+pub(super) async fn stops(shared: &Shared, scopes: &[FreezeScope]) -> Result<Vec<Stop>, CommitError> {
+    let ledger = &shared.ledger;
     let known = ledger.streams(FREEZES).await?;
     let mut stops = Vec::with_capacity(scopes.len());
     for scope in scopes {
-        let stream = scope.stream();
+        let stream = shared.freezes_of(scope).await?;
         let length = known.iter().find(|(name, _)| *name == stream).map_or(0, |(_, length)| *length);
         let frozen = match length.checked_sub(1) {
             None => false,
@@ -80,7 +81,7 @@ impl Payments {
         event: impl Fn(SessionId) -> SessionEvent,
     ) -> Result<(), OpenError> {
         let mut transaction = Transaction::default();
-        let stream = scope.stream();
+        let stream = self.0.freezes_of(scope).await?;
         match scope {
             FreezeScope::Session { session } => {
                 fold_session(&self.0.ledger, *session, None).await?;
@@ -131,7 +132,11 @@ impl Payments {
             else {
                 continue;
             };
-            let event: SessionEvent = self.0.ledger.event(entry).await?;
+            let event = match self.0.ledger.event::<SessionEvent>(entry).await {
+                // What was erased is over: nothing of it is spent any more.
+                Err(EventError::Unreadable { .. }) => continue,
+                event => event?,
+            };
             if let SessionEvent::Frozen { by, reason } = event {
                 found.push(Freeze { scope: FreezeScope::Session { session }, by, reason, at: entry.at });
             }

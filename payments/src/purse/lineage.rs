@@ -3,11 +3,12 @@
 use super::budgets::Holder;
 use super::freeze::{Stop, stops};
 use super::open::{OpenError, fold_session};
-use super::{SessionPurse, unavailable};
+use super::pseudonym::Pseudonyms;
+use super::{SessionPurse, Shared, unavailable};
 use crate::freeze::FreezeScope;
 use crate::reasons;
 use crate::session::SessionState;
-use bursar_ledger::{Ledger, Refusal, Require, StreamId};
+use bursar_ledger::{CommitError, Refusal, Require, StreamId};
 use bursar_types::{FetchError, Reason, SessionId, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,24 +21,31 @@ pub(super) const DEPTH_MAX: usize = 8;
 pub(super) struct Lineage {
     own: Arc<SessionState>,
     above: Vec<Arc<SessionState>>,
+    /// Under which names the budgets of each are, its own first.
+    names: Vec<Pseudonyms>,
     /// Freezes of everybody, of the wallet, and of the agents.
     stops: Vec<Stop>,
 }
 
 impl Lineage {
     /// A session that begins below the sessions of `above`.
-    pub(super) fn new(own: Arc<SessionState>, above: Option<&Self>) -> Self {
+    pub(super) async fn new(
+        shared: &Shared,
+        own: Arc<SessionState>,
+        above: Option<&Self>,
+    ) -> Result<Self, CommitError> {
+        let mut names = vec![shared.pseudonyms_now(&own).await?];
+        names.extend(above.into_iter().flat_map(|above| above.names.iter().cloned()));
         let above = above.into_iter().flat_map(Self::states).cloned().collect();
         // Whatever it does later reads the freezes.
-        Self { own, above, stops: Vec::new() }
+        Ok(Self { own, above, names, stops: Vec::new() })
     }
 
     /// Folds every session above `own`, going on from what is known.
     pub(super) async fn read(
-        ledger: &Ledger,
+        shared: &Shared,
         own: Arc<SessionState>,
         known: &Ancestors,
-        wallet: &str,
     ) -> Result<Self, OpenError> {
         let mut above: Vec<Arc<SessionState>> = Vec::new();
         let mut parent = own.parent;
@@ -45,25 +53,32 @@ impl Lineage {
             if above.len() >= DEPTH_MAX {
                 return Err(OpenError::TooDeep);
             }
-            let state = fold_session(ledger, id, known.get(id)).await?;
+            let state = fold_session(&shared.ledger, id, known.get(id)).await?;
             known.put(&state);
             parent = state.parent;
             above.push(state);
         }
-        let mut scopes = vec![FreezeScope::All, FreezeScope::wallet(wallet)];
+        let mut scopes = vec![FreezeScope::All, FreezeScope::wallet(shared.wallet.address())];
+        let mut names = Vec::with_capacity(above.len().saturating_add(1));
         for state in std::iter::once(&own).chain(&above) {
+            names.push(shared.pseudonyms_of(state).await?);
             let agent = FreezeScope::agent_of(&state.mandate.user, &state.mandate.agent);
             if !scopes.contains(&agent) {
                 scopes.push(agent);
             }
         }
-        let stops = stops(ledger, &scopes).await?;
-        Ok(Self { own, above, stops })
+        let stops = stops(shared, &scopes).await?;
+        Ok(Self { own, above, names, stops })
     }
 
     /// The session itself.
     pub(super) const fn own(&self) -> &Arc<SessionState> {
         &self.own
+    }
+
+    /// Under which names its own budgets are.
+    pub(super) fn names(&self) -> Option<&Pseudonyms> {
+        self.names.first()
     }
 
     /// How many sessions it has.
@@ -78,7 +93,8 @@ impl Lineage {
 
     /// Whose rules count, its own first.
     pub(super) fn holders(&self) -> impl Iterator<Item = Holder<'_>> {
-        self.states().map(|state| Holder { session: state.id, mandate: &state.mandate })
+        let named = self.states().zip(&self.names);
+        named.map(|(state, names)| Holder { session: state.id, mandate: &state.mandate, names })
     }
 
     /// Why nothing of it may be spent, if one of its sessions stands still.
@@ -135,8 +151,6 @@ impl SessionPurse {
     /// The session and those above it, as they are now.
     pub(super) async fn lineage(&self) -> Result<Lineage, FetchError> {
         let own = self.state().await?;
-        Lineage::read(&self.shared.ledger, own, &self.ancestors, self.shared.wallet.address())
-            .await
-            .map_err(unavailable)
+        Lineage::read(&self.shared, own, &self.ancestors).await.map_err(unavailable)
     }
 }

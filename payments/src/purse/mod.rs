@@ -24,6 +24,7 @@ mod open;
 mod pay;
 mod propose;
 mod proposed;
+mod pseudonym;
 mod recover;
 mod redirect;
 mod remedy;
@@ -43,6 +44,7 @@ pub use delegate::DelegateError;
 pub use desk::{DeskError, OpenObligation};
 pub use inflow::Stray;
 pub use open::{OpenError, PaymentsParts, SessionHooks};
+pub use pseudonym::principal_links;
 pub use recover::Recovered;
 pub use remedy::{ClaimStanding, GivenUp};
 pub(crate) use sagas::SagaParts;
@@ -91,6 +93,7 @@ struct Shared {
     voids: tokio::sync::Mutex<()>,
     compensators: crate::saga::Compensators,
     flights: Flights,
+    pseudonyms: pseudonym::KnownPseudonyms,
     /// Held by whoever decides again because others were first, so that this ends.
     turns: tokio::sync::Mutex<()>,
     tasks: TaskTracker,

@@ -3,6 +3,7 @@
 use super::budgets::{item_budgets, session_limits, touched};
 use super::flight::Flights;
 use super::lineage::{Ancestors, DEPTH_MAX, Lineage};
+use super::pseudonym::agent_of;
 use super::{Payments, SessionPurse, Shared};
 use crate::approval::Approver;
 use crate::egress::Egress;
@@ -20,9 +21,9 @@ use bursar_ledger::{
     Transaction,
 };
 use bursar_types::{
-    AgentId, Amount, AmountError, AssetId, AssetRegistry, CanonicalError, Clock, Decision, Digest, Entropy,
-    HoldId, Limits, Phase, PlanId, PlanItemId, Principal, Reason, SessionId, Transport, UnknownAsset,
-    Verdict, canonical_digest,
+    Amount, AmountError, AssetId, AssetRegistry, CanonicalError, Clock, Decision, Digest, Entropy, HoldId,
+    Limits, Phase, PlanId, PlanItemId, Principal, Reason, SessionId, Transport, UnknownAsset, Verdict,
+    canonical_digest,
 };
 use serde_json::json;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -196,6 +197,7 @@ impl Payments {
             voids: tokio::sync::Mutex::default(),
             compensators: crate::saga::Compensators::default(),
             flights: Flights::default(),
+            pseudonyms: super::pseudonym::KnownPseudonyms::default(),
             turns: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
         }))
@@ -244,7 +246,7 @@ impl Payments {
             salt: Digest::from_bytes(salt),
         };
         let own = Arc::new(SessionState::apply(session, None, opened.clone())?);
-        let lineage = Lineage::new(own, above);
+        let lineage = Lineage::new(&self.0, own, above).await?;
         let mut transaction = Transaction {
             require: vec![Require::StreamAt { stream: stream.clone(), length: 0 }],
             ..Transaction::default()
@@ -255,8 +257,8 @@ impl Payments {
         transaction.accounts.extend(count_session(&lineage, self.0.clock.now()));
         let mut events = vec![opened];
         if let Some(plan) = self.metered_plan(&mandate, session)? {
-            for item in &plan.items {
-                let cut_from = above.and_then(|above| cut_from(above, item, &plan));
+            for (item, metered) in plan.items.iter().zip(&mandate.metered) {
+                let cut_from = above.and_then(|above| cut_from(above, metered));
                 transaction.accounts.extend(item_budgets(item, cut_from)?.map(AccountOp::Open));
             }
             let decision = Decision {
@@ -305,6 +307,7 @@ impl Payments {
         let state = fold_session(&self.0.ledger, session, None).await?;
         check_session(&state, &self.0.policy)?;
         self.check_apart(&state.mandate)?;
+        self.0.pseudonyms_now(&state).await?;
         let purse = self.purse_of(state, hooks, true);
         purse.note_phase().await;
         Ok(purse)
@@ -349,7 +352,7 @@ impl Payments {
         hooks: SessionHooks,
         follows_phase: bool,
     ) -> Arc<SessionPurse> {
-        let agent = AgentId::derived(&[state.mandate.user.as_bytes(), state.mandate.agent.as_bytes()]);
+        let agent = agent_of(&state);
         let actor = Actor {
             agent: agent.to_string(),
             user: state.mandate.user.clone(),
@@ -451,7 +454,7 @@ impl Payments {
         let id = PlanId::derived(&[session.as_bytes(), b"metered"]);
         let mut total = Amount::from_atomic(AssetId::micro_usd(), 0);
         let mut items = Vec::with_capacity(mandate.metered.len());
-        for item in &mandate.metered {
+        for (index, item) in (0..).zip(&mandate.metered) {
             self.0.registry.get(&item.asset)?;
             let micro = self.0.registry.to_micro_usd(&item.ceiling);
             let micro = micro.ok_or_else(|| OpenError::NoPeg(item.asset.clone()))?;
@@ -459,7 +462,7 @@ impl Payments {
             let fixed = item.resource.strip_suffix('*').unwrap_or(&item.resource);
             let host =
                 url::Url::parse(fixed).ok().and_then(|url| super::ask::host_of(&url)).unwrap_or_default();
-            items.push(ItemTerms::from_metered(id, item, host, micro));
+            items.push(ItemTerms::from_metered(id, index, item, host, micro));
         }
         let far = bursar_types::Timestamp::from_unix_ms(9_007_199_254_740_991);
         Ok(Some(Plan { id, items, total, expires_at: mandate.expires_at.unwrap_or(far), purpose: None }))
@@ -483,13 +486,12 @@ fn count_session(lineage: &Lineage, now: bursar_types::Timestamp) -> Vec<Account
 }
 
 /// The standing item of the session above that a delegated one is cut from.
-fn cut_from(above: &Lineage, item: &ItemTerms, plan: &Plan) -> Option<PlanItemId> {
+fn cut_from(above: &Lineage, item: &MeteredItem) -> Option<PlanItemId> {
     let parent = above.own();
-    let named =
-        |other: &&MeteredItem| item.id == PlanItemId::derived(&[plan.id.as_bytes(), other.name.as_bytes()]);
-    let from = parent.mandate.metered.iter().find(named)?;
+    let mut items = (0_u64..).zip(&parent.mandate.metered);
+    let (index, _) = items.find(|(_, other)| other.name == item.name)?;
     let standing = PlanId::derived(&[parent.id.as_bytes(), b"metered"]);
-    Some(PlanItemId::derived(&[standing.as_bytes(), from.name.as_bytes()]))
+    Some(PlanItemId::derived(&[standing.as_bytes(), &index.to_be_bytes()]))
 }
 
 /// Tells what happens to money. A purse made for recovery does not know the phase before, so that is not told.
@@ -560,7 +562,6 @@ pub(super) fn add_session_event(
             "approval.asked",
             vec![
                 ("approval", json!(question.id)),
-                ("action", json!(question.digest()?)),
                 ("rules", json!(question.rules)),
                 ("expires_at", json!(question.expires_at)),
             ],

@@ -215,8 +215,7 @@ impl SessionPurse {
             return Ok(false);
         }
         let payer = fold_session(&self.shared.ledger, signed.held.ask.session, None).await;
-        let (ledger, wallet) = (&self.shared.ledger, self.shared.wallet.address());
-        let payer = Lineage::read(ledger, payer.map_err(unavailable)?, &self.ancestors, wallet).await;
+        let payer = Lineage::read(&self.shared, payer.map_err(unavailable)?, &self.ancestors).await;
         let payer = payer.map_err(unavailable)?;
         let now = self.shared.clock.now();
         Ok(payer.stopped(now).is_none()
@@ -360,8 +359,12 @@ impl SessionPurse {
     ) -> Result<(), CommitError> {
         let stream = StreamId::of("payment", held.ask.payment);
         let quote = &held.offer.quote;
+        let micro_usd = quote.cost_micro_usd.as_ref().map(|cost| cost.atomic().to_string());
+        // What books need when the payload is gone: amounts, and whether money moved.
         let fields = [
             ("attempt", json!(held.attempt)),
+            ("micro_usd", json!(micro_usd)),
+            ("moved", json!(event.moved())),
             ("atomic", json!(quote.price.atomic().to_string())),
             ("asset", json!(quote.price.asset())),
             ("payee", json!(quote.payee)),

@@ -50,10 +50,11 @@ impl SessionPurse {
     pub(super) async fn sums_of_plan(&self, budgets: &[BudgetUse], plan: &Plan) -> Result<Sums, FetchError> {
         let mut sums = of_payment(budgets, &plan.total).0;
         let mut added: BTreeMap<BudgetId, (Part, u128)> = BTreeMap::new();
+        let user = self.shared.pseudonym_of_user(&self.actor.user).await.map_err(unavailable)?;
         for item in &plan.items {
             let cost = item.ceiling_micro_usd.checked_mul(u64::from(item.count)).map_err(unavailable)?;
             let purchase = Purchase::of(&item.host, &item.payee, "", &item.resource);
-            for (part, meter) in day_meters(&self.actor.user, &purchase) {
+            for (part, meter) in day_meters(&user, &purchase) {
                 let (_, sum) = added.entry(meter.id).or_insert((part, 0));
                 *sum = sum.saturating_add(cost.atomic());
             }

@@ -20,6 +20,7 @@ mod hostile;
 mod limits;
 mod machine;
 mod processes;
+mod pseudonyms;
 mod rails;
 mod rules;
 #[path = "../rail/server.rs"]

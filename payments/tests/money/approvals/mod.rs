@@ -34,7 +34,7 @@ fn mallory() -> ApproverKey {
 }
 
 /// A mandate that asks about every plan, and pins ada.
-fn asking(world: &World) -> Mandate {
+pub(crate) fn asking(world: &World) -> Mandate {
     world.mandate().approval(PlanApproval::Ask).approver("ada", ada().public())
 }
 
@@ -63,7 +63,7 @@ fn signed(question: &Question, answer: Answer, at: Timestamp, key: &ApproverKey)
 }
 
 /// Ada answers the one question that waits, from a process of her own.
-async fn answers(world: &World, seed: u64, answer: Answer) -> SignedAnswer {
+pub(crate) async fn answers(world: &World, seed: u64, answer: Answer) -> SignedAnswer {
     let desk = world.reopened(seed);
     let said = signed(&waiting(&desk).await.question, answer, world.now(), &ada());
     desk.answer_approval(&said).await.unwrap();
