@@ -55,6 +55,8 @@ fn in_the_source() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
     for path in SOURCES.iter().flat_map(|folder| files(&root().join(folder), ".rs")) {
         for (before, text) in literals(&std::fs::read_to_string(path).unwrap()) {
+            // An error that begins with its code says it too.
+            let text = text.split_once(": ").map_or(text.clone(), |(code, _)| code.to_owned());
             // One word in capitals may be anything; where a reason is made it is a code.
             let makes_a_reason = ["Reason::new(", "ReasonView::new(", "=> (", "changed("]
                 .iter()
