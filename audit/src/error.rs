@@ -60,4 +60,15 @@ impl PublishError {
     pub const fn is_alarm(&self) -> bool {
         matches!(self, Self::RolledBack { .. } | Self::Rewritten { .. } | Self::NotOurs { .. })
     }
+
+    /// A name for the alarm that it is: the same however often it is found, and another for another contradiction.
+    #[must_use]
+    pub fn alarm(&self) -> Option<String> {
+        match self {
+            Self::RolledBack { signed, .. } => Some(format!("rolled back from {signed}")),
+            Self::Rewritten { signed } => Some(format!("rewritten before {signed}")),
+            Self::NotOurs { .. } => Some("not ours".to_owned()),
+            Self::Store(_) | Self::File { .. } | Self::Note(_) | Self::Checkpoint(_) => None,
+        }
+    }
 }

@@ -7,9 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use bursar_proof::{Checkpoint, SignedNote, VerifierKey};
 use bursar_types::Timestamp;
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 
 const FILE: &str = "history";
+/// No line is longer: a checkpoint is signed by one key here.
+const LINE_MAX: u64 = 64 << 10;
 
 /// The checkpoints that a log signed, a line for each: when, and the note in base64. Only appended to.
 ///
@@ -39,12 +41,20 @@ impl History {
         let path = self.0.file(FILE);
         let line = format!("{} {}\n", past.at.unix_ms(), STANDARD.encode(past.note.to_string()));
         let add = || {
-            let torn = fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
-            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
-            // A crash in the middle of a line: the next one begins anew.
-            if torn {
-                file.write_all(b"\n")?;
+            let mut file =
+                OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
+            // A crash in the middle of a line: the checkpoint in it was never published, and it goes.
+            let length = file.seek(SeekFrom::End(0))?;
+            let tail = length.saturating_sub(LINE_MAX);
+            file.seek(SeekFrom::Start(tail))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at.saturating_add(1));
+            let whole = tail.saturating_add(u64::try_from(whole).map_err(std::io::Error::other)?);
+            if whole < length {
+                file.set_len(whole)?;
             }
+            file.seek(SeekFrom::End(0))?;
             file.write_all(line.as_bytes())?;
             file.sync_all()?;
             sync_folder(self.0.path())
@@ -52,20 +62,24 @@ impl History {
         add().map_err(|source| PublishError::File { path: path.clone(), source })
     }
 
-    /// Reads them, the oldest first. A line that a crash cut short is left out; the checkpoint in it was never published.
+    /// Reads them, the oldest first; a line that cannot be read is given as its number, from 1.
+    ///
+    /// What stands after the last end of a line was cut short by a crash, and never published: it is left out.
     ///
     /// # Errors
     /// [`PublishError::File`].
-    pub fn read(&self) -> Result<Vec<Past>, PublishError> {
+    pub fn read(&self) -> Result<Vec<Result<Past, usize>>, PublishError> {
         let path = self.0.file(FILE);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(text.lines().filter_map(parse).collect()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(source) => Err(PublishError::File { path, source }),
-        }
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(PublishError::File { path, source }),
+        };
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+        Ok((1..).zip(lines).map(|(number, line)| parse(line).ok_or(number)).collect())
     }
 
-    /// Reads those that this key signed, as checkpoints; the others are counted.
+    /// Reads those that this key signed, as checkpoints; the others, and lines that cannot be read, are counted.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -73,17 +87,17 @@ impl History {
         let mut signed = Vec::new();
         let mut others: usize = 0;
         for past in self.read()? {
-            match Checkpoint::check(&past.note, log) {
-                Ok(checkpoint) => signed.push(checkpoint),
-                Err(_) => others = others.saturating_add(1),
+            match past.ok().and_then(|past| Checkpoint::check(&past.note, log).ok()) {
+                Some(checkpoint) => signed.push(checkpoint),
+                None => others = others.saturating_add(1),
             }
         }
         Ok((signed, others))
     }
 }
 
-fn parse(line: &str) -> Option<Past> {
-    let (at, note) = line.split_once(' ')?;
+fn parse(line: &[u8]) -> Option<Past> {
+    let (at, note) = std::str::from_utf8(line).ok()?.split_once(' ')?;
     let note = String::from_utf8(STANDARD.decode(note).ok()?).ok()?;
     Some(Past { at: Timestamp::from_unix_ms(at.parse().ok()?), note: SignedNote::parse(&note).ok()? })
 }

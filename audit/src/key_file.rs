@@ -77,6 +77,23 @@ pub fn read_or_make_key(
     }
 }
 
+/// Reads a key that is there, whatever its name; `None` if there is no file.
+///
+/// # Errors
+/// [`KeyFileError`].
+pub fn read_key(path: &Path) -> Result<Option<NoteKey>, KeyFileError> {
+    match read(path) {
+        Ok(Some(text)) => NoteKey::parse(&text).map(Some).map_err(|source| KeyFileError::Key {
+            path: path.to_owned(),
+            name: "a log or a witness".to_owned(),
+            source,
+        }),
+        Ok(None) => Err(KeyFileError::Open(path.to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(KeyFileError::Io { path: path.to_owned(), source }),
+    }
+}
+
 /// The text of a key file; `None` if others can read or change it.
 fn read(path: &Path) -> io::Result<Option<Zeroizing<String>>> {
     let text = Zeroizing::new(fs::read_to_string(path)?);

@@ -22,7 +22,7 @@ pub use client::{WitnessAt, WitnessProblem};
 pub use error::PublishError;
 pub use folder::LogFolder;
 pub use history::{History, Past};
-pub use key_file::{KeyFileError, origin_of, read_or_make_key};
+pub use key_file::{KeyFileError, origin_of, read_key, read_or_make_key};
 pub use publisher::{Concern, Published, Publisher};
 pub use schedule::Schedule;
 pub use witness::{Witness, WitnessAnswer, WitnessError};

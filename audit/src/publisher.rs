@@ -27,6 +27,14 @@ struct Inner {
     signed: tokio::sync::Mutex<Option<Checkpoint>>,
 }
 
+/// Who is asked beside the witnesses that have not cosigned yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) anchors: bool,
+    /// Witnesses that have cosigned.
+    pub(crate) cosigners: bool,
+}
+
 /// What came of publishing.
 #[derive(Debug)]
 pub struct Published {
@@ -74,6 +82,24 @@ impl Concern {
             Self::Witness { problem, .. } => problem.is_alarm(),
             Self::Anchor { .. } => false,
             Self::Contradicted { .. } => true,
+        }
+    }
+
+    /// A name for the alarm that it is: the same however often it is found, and another for another contradiction.
+    #[must_use]
+    pub fn alarm(&self) -> Option<String> {
+        match self {
+            Self::Witness { name, problem: WitnessProblem::SawMore { seen, .. } } => {
+                Some(format!("witness {name} saw {seen}"))
+            }
+            Self::Witness { name, problem: WitnessProblem::SawAnother } => {
+                Some(format!("witness {name} saw another"))
+            }
+            Self::Witness { name, problem: WitnessProblem::Forged(_) } => {
+                Some(format!("witness {name} forged"))
+            }
+            Self::Contradicted { name, size } => Some(format!("{name} keeps {size}")),
+            Self::Witness { .. } | Self::Anchor { .. } => None,
         }
     }
 }
@@ -129,6 +155,24 @@ impl Publisher {
         self.0.key.verifier()
     }
 
+    /// The journal that it publishes.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+
+    /// Who is asked to cosign.
+    #[must_use]
+    pub fn witnesses(&self) -> &[WitnessAt] {
+        &self.0.witnesses
+    }
+
+    /// Where copies are kept.
+    #[must_use]
+    pub fn anchors(&self) -> &[Arc<dyn Anchor>] {
+        &self.0.anchors
+    }
+
     /// Where the log lies.
     #[must_use]
     pub fn folder(&self) -> &LogFolder {
@@ -147,6 +191,19 @@ impl Publisher {
     /// # Cancellation
     /// Dropped at any point, the log is whole: the next call goes on.
     pub async fn publish(&self) -> Result<Published, PublishError> {
+        self.publish_as(Asked { anchors: true, cosigners: false }).await
+    }
+
+    /// The same, and asks also the witnesses that have cosigned what is published: an old copy of everything on this machine brings
+    /// back their old cosignatures too, and only they know that they saw more since. Before anything is paid, for one.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn publish_and_ask(&self) -> Result<Published, PublishError> {
+        self.publish_as(Asked { anchors: true, cosigners: true }).await
+    }
+
+    pub(crate) async fn publish_as(&self, asked: Asked) -> Result<Published, PublishError> {
         let mut signed = self.0.signed.lock().await;
         let folder = self.0.folder.clone();
         let _turn = tokio::task::spawn_blocking(move || folder.turn()).await.map_err(broken)??;
@@ -171,12 +228,16 @@ impl Publisher {
             }
         };
         *signed = Some(checkpoint.clone());
-        let (cosigned, mut concerns) = self.ask_witnesses(&checkpoint, &mut note).await?;
-        concerns.extend(self.keep_elsewhere(&checkpoint, &note).await?);
-        for concern in &concerns {
-            tracing::warn!(%concern, alarm = concern.is_alarm(), "a checkpoint was published with a concern");
+        let (cosigned, mut concerns) = self.ask_witnesses(&checkpoint, &mut note, asked.cosigners).await?;
+        if asked.anchors {
+            concerns.extend(self.keep_elsewhere(&checkpoint, &note).await?);
         }
         Ok(Published { checkpoint: Some((checkpoint, note)), fresh, cosigned, concerns })
+    }
+
+    /// How many entries the journal has.
+    pub(crate) async fn entries(&self) -> Result<u64, PublishError> {
+        Ok(self.0.ledger.head().await?.size)
     }
 
     fn largest_in_history(&self) -> Result<Option<Checkpoint>, PublishError> {
@@ -237,15 +298,19 @@ impl Publisher {
         &self,
         checkpoint: &Checkpoint,
         note: &mut SignedNote,
+        cosigners: bool,
     ) -> Result<(Vec<String>, Vec<Concern>), PublishError> {
         let (mut cosigned, mut concerns) = (Vec::new(), Vec::new());
         let Some(transport) = &self.0.transport else { return Ok((cosigned, concerns)) };
         for witness in &self.0.witnesses {
-            if bursar_proof::Cosignature::check(note, &witness.key).is_ok() {
+            let has = bursar_proof::Cosignature::check(note, &witness.key).is_ok();
+            if has && !cosigners {
                 continue;
             }
             let name = witness.key.name().to_owned();
             match witness.cosign(&self.0.ledger, &**transport, &self.0.folder, note, checkpoint).await {
+                // It says again what it said.
+                Ok(_) if has => {}
                 Ok(signature) => {
                     note.add([signature])?;
                     cosigned.push(name);

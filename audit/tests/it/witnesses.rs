@@ -94,6 +94,22 @@ async fn an_old_copy_of_everything_is_told_by_the_witness() {
     let published = shown(publisher(&copy, before.path()), &net).publish().await.unwrap();
     let told = problem(&published.concerns);
     assert!(matches!(told, WitnessProblem::SawMore { seen: 20, found: 12 }), "{told}");
+
+    // The copy was taken when the witness had cosigned it: only who asks hears of it.
+    let (ledger, copy, folder) = (memory(), memory(), tempfile::tempdir().unwrap());
+    let net = Net::with(witness(folder.path(), 7));
+    grow(&copy, 12, "paid").await;
+    grow(&ledger, 12, "paid").await;
+    let old = shown(publisher(&copy, before.path()), &net);
+    assert_eq!(old.publish_and_ask().await.unwrap().cosigned.len(), 1);
+    assert!(old.publish_and_ask().await.unwrap().concerns.is_empty());
+    assert_eq!(old.folder().checkpoint().unwrap().unwrap().signatures().len(), 2);
+    grow(&ledger, 20, "paid").await;
+    shown(publisher(&ledger, folder.path()), &net).publish().await.unwrap();
+    assert!(old.publish().await.unwrap().concerns.is_empty());
+    let published = old.publish_and_ask().await.unwrap();
+    let told = problem(&published.concerns);
+    assert!(matches!(told, WitnessProblem::SawMore { seen: 20, found: 12 }), "{told}");
 }
 
 #[tokio::test]
