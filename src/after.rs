@@ -1,5 +1,6 @@
 //! What follows from the end of a run.
 
+use crate::audit::Keeper;
 use async_trait::async_trait;
 use bursar_agent_core::{AfterRun, RunOutcome};
 use bursar_payments::Payments;
@@ -10,19 +11,29 @@ use std::time::Duration;
 const WAIT: Duration = Duration::from_secs(10);
 
 /// Looks after what a run left open that has no answer: a model or a tool that failed or took too long, a limit, a
-/// cancellation. What it paid for and has is kept; what is owed to it is asked for, and then asked back.
+/// cancellation. What it paid for and has is kept; what is owed to it is asked for, and then asked back. The journal is
+/// published after every run.
 #[derive(Debug)]
 pub(crate) struct LookAfter {
     pub(crate) payments: Payments,
     pub(crate) session: SessionId,
+    pub(crate) log: Option<Keeper>,
 }
 
 #[async_trait]
 impl AfterRun for LookAfter {
     async fn ended(&self, run: RunId, outcome: &RunOutcome) {
-        if !matches!(outcome, RunOutcome::Stopped { .. }) {
-            return;
+        if matches!(outcome, RunOutcome::Stopped { .. }) {
+            self.look_after(run).await;
         }
+        if let Some(log) = &self.log {
+            log.publish_soon().await;
+        }
+    }
+}
+
+impl LookAfter {
+    async fn look_after(&self, run: RunId) {
         match tokio::time::timeout(WAIT, self.payments.recover_session(self.session)).await {
             Ok(Ok(found)) => tracing::info!(%run, ?found, "looked after what the run left open"),
             Ok(Err(error)) => {

@@ -1,5 +1,6 @@
 //! Putting Bursar together.
 
+use crate::audit::{AuditOptions, Keeper};
 use crate::config::{Config, FinalityConfig};
 use crate::error::BursarError;
 use crate::handle::{Bursar, Inner};
@@ -65,6 +66,7 @@ pub struct BursarBuilder {
     two_readers_above: Option<Amount>,
     cancel_fees: BTreeMap<String, u128>,
     compensators: Compensators,
+    audit: Option<AuditOptions>,
     live: bool,
 }
 
@@ -96,6 +98,7 @@ impl BursarBuilder {
             two_readers_above: Some(Amount::from_atomic(AssetId::micro_usd(), TWO_READERS_ABOVE_MICRO_USD)),
             cancel_fees: BTreeMap::new(),
             compensators: Compensators::default(),
+            audit: Some(AuditOptions::default()),
             live: false,
         }
     }
@@ -112,6 +115,7 @@ impl BursarBuilder {
             builder.wallet = Some((Arc::new(wallet), binding));
         }
         builder.policies = config.read_policies(base)?;
+        builder.audit = Some(config.audit_options(base));
         for network in config.networks.clone() {
             let finality = match network.finality {
                 FinalityConfig::Finalized => Finality::Finalized,
@@ -299,6 +303,19 @@ impl BursarBuilder {
         self
     }
 
+    /// Where the journal is published, how often, and who sees it: by default into the data folder, every second.
+    pub fn audit(mut self, audit: AuditOptions) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
+    /// Publishes nothing: for evaluations and tests that open many data files. Nobody can check such a journal who does not
+    /// have it.
+    pub fn unpublished(mut self) -> Self {
+        self.audit = None;
+        self
+    }
+
     /// Makes a compensator known from the start, so that opening goes on with sagas that a crash left half taken back.
     pub fn compensator(self, compensator: Arc<dyn Compensator>) -> Self {
         self.compensators.register(compensator);
@@ -347,6 +364,7 @@ impl BursarBuilder {
             None => (Arc::new(HttpTransport::new()?), Arc::new(HttpTransport::guarded(self.egress)?)),
         };
         let registry = Arc::new(self.registry);
+        let operators = readers.clone();
         let guards = Safeguards {
             two_readers_above: self.two_readers_above,
             cancel_fee_wei_max: self.cancel_fees,
@@ -373,10 +391,27 @@ impl BursarBuilder {
             limits: self.limits,
             recovery: self.recovery,
         };
+        let log = match &self.audit {
+            Some(audit) => Some(audit.publisher(
+                &self.data,
+                ledger.clone(),
+                self.clock.clone(),
+                &*self.entropy,
+                operators,
+            )?),
+            None => None,
+        };
         let payments = Payments::observed(parts, self.observer);
         let payments = if self.live { payments.with_live() } else { payments };
         payments.compensators().extend(&self.compensators);
+        let log = log.map(|log| Keeper::new(log, payments.clone()));
+        // What was published is looked at before anything is paid.
+        if let Some(log) = &log {
+            log.publish_at_the_beginning().await?;
+        }
         let recovered = payments.recover().await?;
+        let every = self.audit.as_ref().and_then(AuditOptions::period);
+        let schedule = log.as_ref().zip(every).map(|(log, every)| log.keep_on(every));
         let watch = self.watch_every.map(|every| payments.watch(every, log_failure));
         library.sync().await?;
         Ok(Bursar(Arc::new(Inner {
@@ -392,6 +427,8 @@ impl BursarBuilder {
             alerts: self.alerts,
             recovered,
             watch: Mutex::new(watch),
+            log,
+            schedule: Mutex::new(schedule),
         })))
     }
 }

@@ -1,5 +1,6 @@
 //! `bursar.toml`.
 
+use crate::audit::{AuditConfig, AuditOptions};
 use crate::error::BursarError;
 use crate::mandate_file;
 use bursar_payments::{Mandate, MandateFile, PinnedKey, PolicyFile, RecoveryRules};
@@ -56,6 +57,9 @@ pub struct Config {
     /// Which addresses agents may reach beside the public internet.
     #[serde(default)]
     pub network_access: NetworkAccess,
+    /// Where the journal is published, and who sees it; each field has a default.
+    #[serde(default)]
+    pub audit: AuditConfig,
     /// Whether money that is worth something may be spent: off unless this says `true`, and the mandate too.
     #[serde(default)]
     pub live: bool,
@@ -137,8 +141,16 @@ impl Config {
                 ));
             }
         }
+        if let Some(problem) = self.audit.problem() {
+            return Some(problem);
+        }
         let service = self.discovery.iter().find(|url| !is_http(url))?;
         Some(format!("discovery: `{}` is not a URL such as `https://api.example`", service.escape_debug()))
+    }
+
+    /// Its `[audit]`; paths are relative to `base`, the folder of the configuration.
+    pub fn audit_options(&self, base: &Path) -> AuditOptions {
+        self.audit.options(base)
     }
 
     /// Above which worth two endpoints must say the same, if the file says so.
@@ -297,7 +309,7 @@ fn line_of(text: &str, problem: &str) -> Option<usize> {
     }
 }
 
-fn is_http(text: &str) -> bool {
+pub(crate) fn is_http(text: &str) -> bool {
     let scheme = |uri: &http::Uri| matches!(uri.scheme_str(), Some("http" | "https"));
     text.parse::<http::Uri>().is_ok_and(|uri| scheme(&uri) && uri.host().is_some())
 }

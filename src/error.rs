@@ -1,5 +1,6 @@
 //! Why Bursar could not be opened or used.
 
+use bursar_audit::{KeyFileError, PublishError};
 use bursar_ledger::{CommitError, StoreError};
 use bursar_memory::LibraryError;
 use bursar_payments::{
@@ -117,6 +118,18 @@ pub enum BursarError {
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Transport(#[from] HttpTransportError),
+    /// The key of the published log cannot be used.
+    #[error(transparent)]
+    LogKey(#[from] KeyFileError),
+    /// The journal cannot be published.
+    #[error("cannot publish the journal: {0}")]
+    Publish(#[from] PublishError),
+    /// The journal contradicts what was published of it.
+    #[error("all spending is frozen: {0}")]
+    Alarm(String),
+    /// There is no log to publish to.
+    #[error("it was opened with `BursarBuilder::unpublished`: there is no log")]
+    Unpublished,
     /// A money operation failed; no money moved.
     #[error(transparent)]
     Money(#[from] FetchError),

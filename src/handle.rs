@@ -1,10 +1,12 @@
 //! Bursar as its users hold it.
 
+use crate::audit::Keeper;
 use crate::builder::BursarBuilder;
 use crate::error::BursarError;
 use crate::event::{EventStream, Tap};
 use crate::mandate_file;
 use crate::session::{Approve, Session};
+use bursar_audit::{Published, Schedule};
 use bursar_ledger::Ledger;
 use bursar_memory::Library;
 use bursar_payments::{
@@ -30,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) alerts: Option<Arc<dyn Alerts>>,
     pub(crate) recovered: Recovered,
     pub(crate) watch: Mutex<Option<Watch>>,
+    pub(crate) log: Option<Keeper>,
+    pub(crate) schedule: Mutex<Option<Schedule>>,
 }
 
 /// One data file with its wallet, rules and library. Cheap to clone.
@@ -155,15 +159,51 @@ impl Bursar {
         *self.0.watch.lock().unwrap_or_else(PoisonError::into_inner) = watch;
     }
 
-    /// Waits for payments in flight, and closes the data file.
+    /// Publishes the journal as it stands: tiles, a signed checkpoint, cosignatures, copies. It also happens on opening, on a
+    /// timer, after every run and on closing.
     ///
     /// # Errors
-    /// [`BursarError::Ledger`].
+    /// [`BursarError::Unpublished`] if it was opened without a log. [`BursarError::Publish`]; if that is an alarm, or one of the
+    /// concerns in the answer is, all spending was frozen.
+    ///
+    /// # Idempotency
+    /// If nothing happened since, nothing is signed.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example(bursar: bursar::Bursar) -> Result<(), Box<dyn std::error::Error>> {
+    /// let published = bursar.publish().await?;
+    /// for concern in &published.concerns {
+    ///     eprintln!("{concern}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn publish(&self) -> Result<Published, BursarError> {
+        self.0.log.as_ref().ok_or(BursarError::Unpublished)?.publish().await
+    }
+
+    /// What checks the log's signatures, for whoever audits; `None` if there is no log.
+    #[must_use]
+    pub fn log_key(&self) -> Option<bursar_proof::VerifierKey> {
+        self.0.log.as_ref().map(Keeper::key)
+    }
+
+    /// Waits for payments in flight, publishes the journal, and closes the data file.
+    ///
+    /// # Errors
+    /// [`BursarError::Ledger`]. [`BursarError::Alarm`] if the journal contradicts what was published: all spending was frozen, and
+    /// the data file is closed.
     pub async fn close(&self) -> Result<(), BursarError> {
         drop(self.0.watch.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.0.schedule.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.0.payments.close().await;
+        let published = match &self.0.log {
+            Some(log) => log.publish_at_the_end().await,
+            None => Ok(()),
+        };
         self.0.ledger.close().await?;
-        Ok(())
+        published
     }
 }
 

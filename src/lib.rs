@@ -23,6 +23,7 @@
 //! ```
 
 mod after;
+pub mod audit;
 mod builder;
 mod config;
 mod error;

@@ -192,7 +192,11 @@ impl Session {
             events: self.sender.clone(),
             cancel: self.cancel.clone(),
             worker: format!("process {}", std::process::id()),
-            after: Some(Arc::new(LookAfter { payments: inner.payments.clone(), session: self.id() })),
+            after: Some(Arc::new(LookAfter {
+                payments: inner.payments.clone(),
+                session: self.id(),
+                log: inner.log.clone(),
+            })),
             on_question: OnQuestion::Tell,
         }
     }

@@ -1,5 +1,6 @@
 //! What the command line takes.
 
+mod audit;
 mod desk;
 mod eval;
 mod govern;
@@ -8,6 +9,7 @@ mod policy;
 #[cfg(unix)]
 mod remote;
 
+pub(crate) use audit::{AuditCommand, CheckProofArgs, LogArgs, ProveArgs, VerifyArgs, WitnessArgs};
 pub(crate) use desk::{
     CreditArgs, DismissArgs, ExtendArgs, ObligationAction, ObligationsArgs, SayArgs, SettleStepArgs,
     ShowArgs, WatchArgs, WordArgs,
@@ -75,9 +77,10 @@ pub(crate) enum Command {
     /// Makes the key that pays.
     #[command(subcommand)]
     Wallet(WalletCommand),
-    /// Checks the journal.
+    /// Publishes, proves and checks the journal.
     #[command(subcommand)]
     Audit(AuditCommand),
+    Witness(WitnessArgs),
 }
 
 /// Answers a question from sources that it buys, with receipts.
@@ -303,21 +306,6 @@ pub(crate) struct WalletNewArgs {
     /// The file.
     #[arg(value_name = "FILE", default_value = "wallet.json")]
     pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    Verify(VerifyArgs),
-}
-
-/// Reads the whole journal again: entries, root, accounts, payloads, high-water mark.
-///
-/// Exits with 0 and one line if everything agrees, else with 1 and the problems.
-#[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
-pub(crate) struct VerifyArgs {
-    #[command(flatten)]
-    pub(crate) data: DataArg,
 }
 
 #[derive(Debug, Args)]

@@ -210,6 +210,12 @@ pub(crate) enum CliError {
     /// There is no such session.
     #[error("there is no session `{0}` in this data folder")]
     NoSession(String),
+    /// There is nothing to prove, or not where.
+    #[error("{0}")]
+    Unproven(String),
+    /// The witness cannot begin.
+    #[error("{0}")]
+    NoWitness(String),
     /// The runtime did not start.
     #[error("cannot start: {0}")]
     Runtime(std::io::Error),
@@ -245,7 +251,8 @@ impl CliError {
     /// 2 for what the user gave, 1 for what failed.
     pub(crate) const fn code(&self) -> u8 {
         match self {
-            Self::Run { .. }
+            Self::Bursar(BursarError::Alarm(_))
+            | Self::Run { .. }
             | Self::Elsewhere { .. }
             | Self::Afterwards(_)
             | Self::Runtime(_)
@@ -260,6 +267,8 @@ impl CliError {
             | Self::Damaged { .. }
             | Self::NoData { .. }
             | Self::NoSession(_)
+            | Self::Unproven(_)
+            | Self::NoWitness(_)
             | Self::NotResumed { .. }
             | Self::NoPayment { .. }
             | Self::Desk(_)
@@ -298,6 +307,9 @@ impl CliError {
                 );
             }
             Self::Elsewhere { .. } => "wait until it is done, and run this again; nothing was paid",
+            Self::Bursar(BursarError::Alarm(_)) => {
+                "`bursar audit verify` says more; once it is clear what happened, `bursar thaw all` lets spending go on"
+            }
             Self::Bursar(BursarError::Ledger(error)) => store_next_step(error),
             Self::Bursar(BursarError::NoSecret { .. }) => {
                 "set it for this command alone, and keep it out of files that agents read"

@@ -57,7 +57,7 @@ mod market_box;
 mod screen;
 mod sources;
 
-use args::{AuditCommand, Cli, Command, ResearchArgs, WalletCommand};
+use args::{Cli, Command, ResearchArgs, WalletCommand};
 use clap::Parser;
 use exit::{CliError, Exit};
 use screen::Notes;
@@ -91,7 +91,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Freeze(args) => commands::freeze::freeze(args).await,
                 Command::Thaw(args) => commands::freeze::thaw(args).await,
                 Command::Wallet(WalletCommand::New(args)) => commands::wallet::new(&args),
-                Command::Audit(AuditCommand::Verify(args)) => commands::audit::verify(args).await,
+                Command::Audit(command) => commands::audit::run(command).await,
+                Command::Witness(args) => commands::witness::run(args).await,
             }
         }),
         Err(error) => usage(&error),

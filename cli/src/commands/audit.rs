@@ -1,51 +1,36 @@
-//! `bursar audit verify`: reads the whole journal again.
+//! `bursar audit`: what the journal proves, and to whom.
 
-use crate::args::VerifyArgs;
+mod check;
+mod checkpoint;
+mod prove;
+mod verify;
+
+use crate::args::{AuditCommand, LogArgs};
 use crate::data;
 use crate::exit::{CliError, Exit};
-use bursar::BursarError;
-use bursar::ledger::StoreError;
-use bursar::memory::UsesVerified;
-use bursar::report::{self, Verified};
-use std::io::Write as _;
+use bursar::Config;
+use bursar::audit::AuditOptions;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
-pub(crate) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
-    let ledger = match data::ledger(&args.data.folder) {
-        // A file that cannot be opened because of what is in it does not verify.
-        Err(CliError::Bursar(BursarError::Ledger(
-            error @ (StoreError::Corrupt { .. } | StoreError::RolledBack { .. }),
-        ))) => {
-            let _ = writeln!(anstream::stdout().lock(), "the journal does not verify\n  {error}");
-            return Ok(Exit::Failed);
-        }
-        opened => opened?,
-    };
-    let Verified { journal: found, uses } = report::verify(&ledger).await?;
-    ledger.close().await.map_err(BursarError::from)?;
-    let (size, root, payloads) = (found.head.size, found.head.root, found.payloads_checked);
-    let mut out = anstream::stdout().lock();
-    if found.problems.is_empty() {
-        let _ =
-            writeln!(out, "the journal verifies: {size} entries, root {root}, {payloads} payloads checked");
-        let _ = writeln!(out, "{}", shown(&uses));
-        return Ok(Exit::Done);
+pub(crate) async fn run(command: AuditCommand) -> Result<Exit, CliError> {
+    match command {
+        AuditCommand::Verify(args) => verify::verify(args).await,
+        AuditCommand::Checkpoint(args) => checkpoint::checkpoint(args).await,
+        AuditCommand::Key(args) => checkpoint::key(args).await,
+        AuditCommand::Prove(args) => prove::prove(args).await,
+        AuditCommand::Check(args) => check::check(&args),
     }
-    let _ = writeln!(out, "the journal does not verify: {size} entries, root {root}");
-    for problem in &found.problems {
-        let _ = writeln!(out, "  {problem}");
-    }
-    Ok(Exit::Failed)
 }
 
-/// What is erased is never counted among what holds.
-fn shown(uses: &UsesVerified) -> String {
-    let held = match uses.held {
-        1 => "1 recorded use holds".to_owned(),
-        held => format!("{held} recorded uses hold"),
-    };
-    match uses.erased {
-        0 => held,
-        erased => format!("{held}, {erased} cannot be checked any more: erased"),
+/// The data folder that is meant, and where its log is.
+fn log_of(args: &LogArgs) -> Result<(PathBuf, AuditOptions), CliError> {
+    match &args.config {
+        Some(path) => {
+            let config = Config::read(path)?;
+            let base = path.parent().unwrap_or(Path::new("."));
+            Ok((data::existing(&base.join(&config.data))?, config.audit_options(base)))
+        }
+        None => Ok((data::existing(&args.data.folder)?, AuditOptions::default())),
     }
 }

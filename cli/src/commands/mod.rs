@@ -19,3 +19,4 @@ pub(crate) mod sessions;
 pub(crate) mod spend;
 pub(crate) mod wallet;
 pub(crate) mod watch;
+pub(crate) mod witness;

@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod approvals;
+#[cfg(test)]
+mod audit;
 mod bad_input;
 #[cfg(test)]
 mod data_file;

@@ -24,7 +24,11 @@ fn sessions_spend_and_audit_read_the_ledger_alone() {
     ] {
         let ran = home.run(args);
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
-        insta::assert_snapshot!(name, steady(&ran.stdout));
+        // How often it was published is a matter of time, and its key is its own.
+        let (log, rest): (Vec<_>, Vec<_>) =
+            ran.stdout.split_inclusive('\n').partition(|line| line.starts_with("the published log"));
+        assert_eq!(log.len(), usize::from(name == "audit"), "{}", ran.stdout);
+        insta::assert_snapshot!(name, steady(&rest.concat()));
     }
 }
 

@@ -49,7 +49,9 @@ impl Process {
             .around_ledger(move |inner| Ledger::new(Arc::new(MortalLedger { inner, life: of_ledger })))
             .observer(stage.seen.clone())
             .limits(LIMITS)
-            .watch_every(None);
+            .watch_every(None)
+            // Nothing reads it here, and thousands of data files are opened.
+            .unpublished();
         for asset in market::assets(&stage.scenario) {
             builder = builder.asset(asset);
         }

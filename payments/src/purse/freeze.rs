@@ -4,7 +4,9 @@ use super::open::{add_session_event, fold_session};
 use super::{OpenError, Payments, Shared};
 use crate::freeze::{FREEZES, FROZEN, Freeze, FreezeRecord, FreezeScope, THAWED};
 use crate::session::SessionEvent;
-use bursar_ledger::{CommitError, Entry, EventError, Require, SealedEvent, StreamId, Transaction};
+use bursar_ledger::{
+    CommitError, Entry, EventError, LinkWrite, Refusal, Require, SealedEvent, StreamId, Transaction,
+};
 use bursar_types::SessionId;
 use serde_json::json;
 
@@ -70,6 +72,37 @@ impl Payments {
     pub async fn thaw(&self, scope: &FreezeScope, by: &str, reason: &str) -> Result<(), OpenError> {
         let event = |_: SessionId| SessionEvent::Thawed { by: by.to_owned() };
         self.record_freeze(scope, THAWED, by, reason, event).await
+    }
+
+    /// Stops all spending because the books contradict something, until a person lets it go on ([`Payments::thaw`] of
+    /// [`FreezeScope::All`]). Says whether it was stopped now.
+    ///
+    /// # Errors
+    /// [`OpenError`]: it may or may not be stopped; call again.
+    ///
+    /// # Idempotency
+    /// `alarm` names what was found. It stops spending once: a person who thawed has seen it, and is not overruled by the same
+    /// finding again. Another one is another alarm.
+    pub async fn alarm(&self, alarm: &str, reason: &str) -> Result<bool, OpenError> {
+        let key = format!("alarm/{}", bursar_types::Digest::of(alarm.as_bytes()));
+        if self.0.ledger.link(&key).await?.is_some() {
+            return Ok(false);
+        }
+        let scope = FreezeScope::All;
+        let record =
+            FreezeRecord { scope: scope.clone(), by: "the audit".to_owned(), reason: reason.to_owned() };
+        let link = LinkWrite { key: key.clone(), expected: None, value: Some("raised".to_owned()) };
+        let mut transaction = Transaction { links: vec![link], ..Transaction::default() };
+        let stream = self.0.freezes_of(&scope).await?;
+        SealedEvent::new(stream, FROZEN, [("by", json!("alarm"))], &record, &*self.0.entropy)
+            .map_err(bursar_types::CanonicalError::Json)?
+            .add_to(&mut transaction);
+        match self.0.ledger.commit(transaction).await {
+            Ok(_) => Ok(true),
+            // Another process found the same at the same time.
+            Err(CommitError::Refused(Refusal::LinkMoved { .. })) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn record_freeze(

@@ -9,7 +9,7 @@ use crate::interrupt::Interrupt;
 use crate::screen::{Amounts, JsonScreen, Notes, Screen, TextScreen};
 use bursar::agent::{OnQuestion, PersonAnswer, RunError, RunOutcome, StopCause};
 use bursar::types::{ApprovalId, PlanOutcome, RunId, Timestamp};
-use bursar::{Agent, Bursar, Event, EventStream, MoneyEvent, RunReport, Session, models, tools};
+use bursar::{Agent, Bursar, BursarError, Event, EventStream, MoneyEvent, RunReport, Session, models, tools};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
@@ -73,7 +73,12 @@ pub(crate) async fn to_the_end(
     let result = drive_on(&open, &session, &agent, work, events.as_mut(), &mut watch).await;
     drop(session);
     // From here on only payments in flight are waited for. What is told afterwards is read from what is durable.
-    open.bursar.close().await.map_err(CliError::Afterwards)?;
+    let alarm = match open.bursar.close().await {
+        Ok(()) => None,
+        // The data file is closed, and what was done can be told.
+        Err(alarm @ BursarError::Alarm(_)) => Some(CliError::Bursar(alarm)),
+        Err(error) => return Err(CliError::Afterwards(error)),
+    };
     drain(events.as_mut(), &mut *watch.screen).await;
     let goes_on = match &result {
         Ok(report) => report.can_go_on(),
@@ -106,7 +111,7 @@ pub(crate) async fn to_the_end(
     if let Some((market, _)) = open.market {
         market.market.stop().await;
     }
-    failure.map_or(Ok(outcome.exit), Err)
+    failure.or(alarm).map_or(Ok(outcome.exit), Err)
 }
 
 /// Drives a run, and goes on with it after each answer that was waited for.

@@ -1,0 +1,102 @@
+//! `bursar audit verify`: reads the whole journal again.
+
+use super::log_of;
+use crate::args::VerifyArgs;
+use crate::data;
+use crate::exit::{CliError, Exit};
+use crate::screen::line;
+use bursar::BursarError;
+use bursar::audit::{Brought, LogVerified, verify_log};
+use bursar::ledger::StoreError;
+use bursar::memory::UsesVerified;
+use bursar::report::{self, Verified};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Runs the command.
+pub(super) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
+    let (folder, options) = log_of(&args.log)?;
+    let brought = brought(&args)?;
+    let ledger = match data::ledger(&folder) {
+        // A file that cannot be opened because of what is in it does not verify.
+        Err(CliError::Bursar(BursarError::Ledger(
+            error @ (StoreError::Corrupt { .. } | StoreError::RolledBack { .. }),
+        ))) => {
+            let _ = writeln!(anstream::stdout().lock(), "the journal does not verify\n  {error}");
+            return Ok(Exit::Failed);
+        }
+        opened => opened?,
+    };
+    let verified = report::verify(&ledger).await;
+    let log = verify_log(&folder, &ledger, &options, &brought).await;
+    ledger.close().await.map_err(BursarError::from)?;
+    let (Verified { journal: found, uses }, log) = (verified?, log?);
+    let (size, root, payloads) = (found.head.size, found.head.root, found.payloads_checked);
+    let mut out = anstream::stdout().lock();
+    if found.problems.is_empty() && log.problems.is_empty() {
+        let _ =
+            writeln!(out, "the journal verifies: {size} entries, root {root}, {payloads} payloads checked");
+        let _ = writeln!(out, "{}", shown(&uses));
+        if found.payloads_erased > 0 {
+            let _ = writeln!(out, "{} payloads were erased, and are not re-checkable", found.payloads_erased);
+        }
+        let _ = write!(out, "{}", shown_log(&log));
+        return Ok(Exit::Done);
+    }
+    let _ = writeln!(out, "the journal does not verify: {size} entries, root {root}");
+    for problem in &found.problems {
+        let _ = writeln!(out, "  {problem}");
+    }
+    for problem in &log.problems {
+        let _ = writeln!(out, "  the log: {}", line(problem, 600));
+    }
+    Ok(Exit::Failed)
+}
+
+/// What an auditor brought.
+fn brought(args: &VerifyArgs) -> Result<Brought, CliError> {
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
+            doing: "read",
+            path: path.clone(),
+            source,
+        })?;
+        Ok((path.display().to_string(), text))
+    };
+    let checkpoints: Result<_, CliError> = args.checkpoint.iter().map(read).collect();
+    Ok(Brought { key: args.key.clone(), checkpoints: checkpoints?, witnesses: args.witness.clone() })
+}
+
+/// What was published, and who else has it.
+fn shown_log(log: &LogVerified) -> String {
+    let Some(key) = &log.key else { return "the published log does not exist yet\n".to_owned() };
+    let published = match log.published {
+        Some(size) => format!("its last checkpoint is of {size} entries"),
+        None => "it has no checkpoint".to_owned(),
+    };
+    let mut text = format!(
+        "the published log verifies: {published}, {} in its history, {} tiles, under {}\n",
+        log.checkpoints,
+        log.tiles,
+        line(key, 400)
+    );
+    for place in &log.agree {
+        text.push_str(&format!("  {}\n", line(place, 300)));
+    }
+    for place in &log.unchecked {
+        text.push_str(&format!("  not checked: {}\n", line(place, 400)));
+    }
+    text
+}
+
+/// What is erased is never counted among what holds.
+fn shown(uses: &UsesVerified) -> String {
+    let held = match uses.held {
+        1 => "1 recorded use holds".to_owned(),
+        held => format!("{held} recorded uses hold"),
+    };
+    match uses.erased {
+        0 => held,
+        erased => format!("{held}, {erased} cannot be checked any more: erased"),
+    }
+}
