@@ -2,6 +2,7 @@
 
 use crate::audit::{AuditOptions, Keeper};
 use crate::config::{Config, FinalityConfig};
+use crate::erase;
 use crate::error::BursarError;
 use crate::handle::{Bursar, Inner};
 use crate::mandate_file::{self, Issued};
@@ -67,6 +68,7 @@ pub struct BursarBuilder {
     cancel_fees: BTreeMap<String, u128>,
     compensators: Compensators,
     audit: Option<AuditOptions>,
+    retention_ms: Option<u64>,
     live: bool,
 }
 
@@ -99,6 +101,7 @@ impl BursarBuilder {
             cancel_fees: BTreeMap::new(),
             compensators: Compensators::default(),
             audit: Some(AuditOptions::default()),
+            retention_ms: None,
             live: false,
         }
     }
@@ -136,6 +139,7 @@ impl BursarBuilder {
         if let Some(amount) = two_readers {
             builder.two_readers_above = Some(amount);
         }
+        builder.retention_ms = config.retention.payloads_ms();
         builder.discovery = config.discovery.clone();
         builder.live = config.live;
         if config.network_access.loopback {
@@ -316,6 +320,13 @@ impl BursarBuilder {
         self
     }
 
+    /// How long payloads of what is finished are kept: texts, URLs, bodies, quotes, mandates and runs. What is older is erased
+    /// on opening and by [`Bursar::erase_expired`]. Without it everything is kept.
+    pub fn keep_payloads(mut self, age: Duration) -> Self {
+        self.retention_ms = Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
     /// Makes a compensator known from the start, so that opening goes on with sagas that a crash left half taken back.
     pub fn compensator(self, compensator: Arc<dyn Compensator>) -> Self {
         self.compensators.register(compensator);
@@ -414,7 +425,8 @@ impl BursarBuilder {
         let schedule = log.as_ref().zip(every).map(|(log, every)| log.keep_on(every));
         let watch = self.watch_every.map(|every| payments.watch(every, log_failure));
         library.sync().await?;
-        Ok(Bursar(Arc::new(Inner {
+        erase::finish(&ledger, &library).await?;
+        let bursar = Bursar(Arc::new(Inner {
             payments,
             ledger,
             library,
@@ -425,11 +437,17 @@ impl BursarBuilder {
             mandate: self.mandate,
             issued_only: !self.issuers.is_empty(),
             alerts: self.alerts,
+            retention_ms: self.retention_ms,
             recovered,
             watch: Mutex::new(watch),
             log,
             schedule: Mutex::new(schedule),
-        })))
+        }));
+        // What should be gone keeps nobody from paying; the next look tries again.
+        if let Err(error) = bursar.erase_expired().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what has expired could not be erased");
+        }
+        Ok(bursar)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `bursar.toml`.
 
 use crate::audit::{AuditConfig, AuditOptions};
+use crate::erase::parse_age_ms;
 use crate::error::BursarError;
 use crate::mandate_file;
 use bursar_payments::{Mandate, MandateFile, PinnedKey, PolicyFile, RecoveryRules};
@@ -63,6 +64,9 @@ pub struct Config {
     /// Whether money that is worth something may be spent: off unless this says `true`, and the mandate too.
     #[serde(default)]
     pub live: bool,
+    /// How long what is finished is kept.
+    #[serde(default)]
+    pub retention: RetentionConfig,
     /// What the user authorised.
     pub mandate: Option<MandateFile>,
     /// The same in a file of its own, which can be signed: its signature lies beside it, with `.sig` after the name.
@@ -79,6 +83,22 @@ pub struct NetworkAccess {
     /// This machine: for development only.
     #[serde(default)]
     pub loopback: bool,
+}
+
+/// How long what is finished is kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Texts, URLs, bodies, quotes, mandates and runs, such as `90d`, `12h` or `2w`; without it they are kept for ever. Looked
+    /// at on opening and by `bursar watch`.
+    pub payloads: Option<String>,
+}
+
+impl RetentionConfig {
+    /// The age in milliseconds, if there is one that reads as an age.
+    pub(crate) fn payloads_ms(&self) -> Option<u64> {
+        parse_age_ms(self.payloads.as_deref()?)
+    }
 }
 
 /// A policy file of which more is said than its name.
@@ -120,6 +140,10 @@ impl Config {
         }
         if let Err(error) = self.two_readers() {
             return Some(error.to_string());
+        }
+        if let (Some(age), None) = (&self.retention.payloads, self.retention.payloads_ms()) {
+            let age = age.escape_debug();
+            return Some(format!("retention.payloads: `{age}` is not an age such as `90d`, `12h` or `2w`"));
         }
         for (at, network) in self.networks.iter().enumerate() {
             let name = network.network.escape_debug();

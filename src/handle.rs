@@ -30,6 +30,8 @@ pub(crate) struct Inner {
     /// Whether only a mandate that an issuer signed counts.
     pub(crate) issued_only: bool,
     pub(crate) alerts: Option<Arc<dyn Alerts>>,
+    /// How long payloads of what is finished are kept; for ever without it.
+    pub(crate) retention_ms: Option<u64>,
     pub(crate) recovered: Recovered,
     pub(crate) watch: Mutex<Option<Watch>>,
     pub(crate) log: Option<Keeper>,

@@ -26,6 +26,7 @@ mod after;
 pub mod audit;
 mod builder;
 mod config;
+pub mod erase;
 mod error;
 mod event;
 mod handle;
@@ -42,7 +43,8 @@ mod wallet_file;
 
 pub use builder::BursarBuilder;
 pub use config::{
-    AssetConfig, Config, FinalityConfig, NetworkAccess, NetworkConfig, PolicyConfig, WalletConfig,
+    AssetConfig, Config, FinalityConfig, NetworkAccess, NetworkConfig, PolicyConfig, RetentionConfig,
+    WalletConfig,
 };
 pub use error::BursarError;
 pub use event::{Event, EventStream};

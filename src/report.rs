@@ -1,6 +1,7 @@
 //! What the ledger says about sessions and payments: plain views, read without a wallet or a network.
 
 mod decisions;
+mod erased;
 mod read;
 
 pub use decisions::{DecisionReport, Explained, Replayed, decisions, explain, replay, verdict_name};
@@ -20,6 +21,7 @@ use bursar_types::{
     Amount, ArtifactRef, AssetId, AssetRegistry, Clock, PaymentId, Phase, PlanItemId, ReceiptView, RunId,
     SessionId, Timestamp,
 };
+use erased::erased;
 use read::{read, runs, uses};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -119,7 +121,12 @@ pub enum PaymentState {
         /// The proof.
         proof: String,
     },
-    /// Its record was erased or is damaged.
+    /// It is over, and what it was for was erased. Amount, payee, asset and rules are left.
+    Erased {
+        /// Whether money moved.
+        paid: bool,
+    },
+    /// Its record is damaged.
     Unreadable {
         /// What is wrong with it.
         problem: String,
@@ -151,6 +158,7 @@ impl PaymentState {
             | Self::Parked { .. }
             | Self::Refunded
             | Self::Closed { .. } => true,
+            Self::Erased { paid } => *paid,
             Self::Held
             | Self::Signing
             | Self::Unknown { .. }
@@ -328,6 +336,9 @@ async fn payment(ledger: &Ledger, stream: &StreamId) -> Result<Option<PaymentRep
     };
     let entries = ledger.stream(stream, 0).await?;
     let Some(first) = entries.first() else { return Ok(None) };
+    if let Some(erased) = erased(ledger, id, &entries).await? {
+        return Ok(Some(erased));
+    }
     let mut state = None;
     let mut last_held = None;
     let mut problem = None;

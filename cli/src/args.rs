@@ -2,6 +2,7 @@
 
 mod audit;
 mod desk;
+mod erase;
 mod eval;
 mod govern;
 mod mandate;
@@ -15,6 +16,7 @@ pub(crate) use desk::{
     ShowArgs, WatchArgs, WordArgs,
 };
 
+pub(crate) use erase::EraseArgs;
 pub(crate) use eval::{EvalAction, EvalArgs, EvalInitArgs, ReportFile};
 pub(crate) use govern::{
     AnswerArgs, ApprovalAction, ApprovalsArgs, FreezeArgs, KeyArgs, ServeArgs, ThawArgs,

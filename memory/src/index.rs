@@ -142,6 +142,29 @@ impl Index {
         self.checkpoint()
     }
 
+    /// Forgets records with all that was found in them, the texts of some sources, and every free page.
+    pub(crate) fn forget_all(&mut self, records: &[u64], texts: &[String]) -> rusqlite::Result<()> {
+        let transaction = self.write()?;
+        for position in records {
+            let position = i64::try_from(*position).unwrap_or(i64::MAX);
+            transaction.execute("DELETE FROM records WHERE position = ?1", [position])?;
+        }
+        for text in texts {
+            transaction
+                .execute("UPDATE sources SET text = NULL, title = '', readable = 0 WHERE id = ?1", [text])?;
+        }
+        // What was bought stays as long as a record speaks of it, with its passages as long as it has its text.
+        transaction.execute_batch(
+            "DELETE FROM sources WHERE bought = 0 OR id NOT IN (SELECT artifact FROM records);
+             DELETE FROM passage_index WHERE rowid IN
+                 (SELECT rowid FROM passages WHERE source NOT IN (SELECT id FROM sources WHERE readable = 1));
+             DELETE FROM passages WHERE source NOT IN (SELECT id FROM sources WHERE readable = 1);
+             INSERT INTO passage_index (passage_index) VALUES ('optimize');",
+        )?;
+        transaction.commit()?;
+        self.checkpoint()
+    }
+
     /// Moves everything into the one file, so that nothing erased stays in the log beside it. Another process that reads
     /// puts it off.
     pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {

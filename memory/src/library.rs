@@ -258,6 +258,36 @@ impl Library {
         self.ask(move |index| index.forget(&id)).await
     }
 
+    /// Forgets whatever the ledger does not keep any more: records that were erased with everything found in them, texts of
+    /// which the bytes were erased, and all free pages, since nothing says for whom they were read. Says how many things of
+    /// the ledger's are gone. No word of them is left in the file.
+    ///
+    /// # Errors
+    /// [`LibraryError`].
+    ///
+    /// # Idempotency
+    /// A second call finds nothing more.
+    pub async fn forget_erased(&self) -> Result<u64, LibraryError> {
+        self.sync().await?;
+        let (mut records, mut texts) = (Vec::new(), Vec::new());
+        let entries = self.ledger.stream_with_payloads(&stream(), 0).await.map_err(LibraryError::Ledger)?;
+        for (entry, payload) in entries.iter().filter(|(entry, _)| entry.kind == ArtifactRecord::KIND) {
+            match payload {
+                None => records.push(entry.stream_sequence),
+                Some(payload) => {
+                    let Ok(record) = serde_json::from_slice::<ArtifactRecord>(payload) else { continue };
+                    let bytes = self.ledger.payload(Commitment::from_digest(record.payload)).await;
+                    if bytes.map_err(LibraryError::Ledger)?.is_none() {
+                        texts.push(SourceId::Artifact(record.artifact.id).to_string());
+                    }
+                }
+            }
+        }
+        let gone = u64::try_from(records.len().saturating_add(texts.len())).unwrap_or(u64::MAX);
+        self.ask(move |index| index.forget_all(&records, &texts)).await?;
+        Ok(gone)
+    }
+
     /// The ledger it is built from.
     pub(crate) const fn ledger(&self) -> &Ledger {
         &self.ledger

@@ -8,6 +8,7 @@
 
 mod alerts;
 mod claims;
+mod erasure;
 mod examples;
 mod house;
 mod readme;

@@ -1,6 +1,6 @@
 //! What `bursar audit` and `bursar witness` take.
 
-use super::{DataArg, EXIT_CODES};
+use super::{DataArg, EXIT_CODES, EraseArgs};
 use bursar::proof::VerifierKey;
 use clap::{Args, Subcommand};
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ pub(crate) enum AuditCommand {
     Key(LogArgs),
     Prove(ProveArgs),
     Check(CheckProofArgs),
+    Erase(EraseArgs),
 }
 
 /// Where the log is: by its configuration, which also names witnesses and anchors, or by the data folder.

@@ -2,6 +2,7 @@
 
 mod check;
 mod checkpoint;
+mod erase;
 mod prove;
 mod verify;
 
@@ -20,6 +21,7 @@ pub(crate) async fn run(command: AuditCommand) -> Result<Exit, CliError> {
         AuditCommand::Key(args) => checkpoint::key(args).await,
         AuditCommand::Prove(args) => prove::prove(args).await,
         AuditCommand::Check(args) => check::check(&args),
+        AuditCommand::Erase(args) => erase::erase(args).await,
     }
 }
 

@@ -85,6 +85,8 @@ fn state(payment: &PaymentReport) -> String {
             format!("{how} by {}, paid ({seen}): {}", line(by, 40), line(reason, 80))
         }
         PaymentState::NotPaid { proof } => format!("not paid: {}", line(proof, 80)),
+        PaymentState::Erased { paid: true } => "erased, paid".to_owned(),
+        PaymentState::Erased { paid: false } => "erased, not paid".to_owned(),
         PaymentState::Unreadable { problem } => format!("unreadable: {}", line(problem, 80)),
     }
 }

@@ -21,6 +21,9 @@ use tokio::sync::mpsc;
 
 const STOPPING: &str = "\nstopping: what was found is kept; Ctrl-C again leaves at once";
 
+/// How often is looked for what `[retention]` keeps no longer.
+const EXPIRY: Duration = Duration::from_secs(3_600);
+
 /// Puts what recovery tells where the screen hears it.
 #[derive(Debug)]
 struct Tap(mpsc::UnboundedSender<MoneyEvent>);
@@ -73,11 +76,18 @@ pub(crate) async fn run(args: WatchArgs) -> Result<Exit, CliError> {
         if !args.json {
             Notes.say(format!("looking after what is open every {} s; Ctrl-C stops it", args.every));
         }
+        // Opening looked already.
+        let mut expiry = tokio::time::interval_at(tokio::time::Instant::now() + EXPIRY, EXPIRY);
         loop {
             tokio::select! {
                 biased;
                 Some(event) = events.recv() => screen.put(&event),
                 Some(problem) = failures.recv() => Notes.say(format!("note: could not look: {problem}")),
+                _ = expiry.tick() => {
+                    if let Err(error) = open.bursar.erase_expired().await {
+                        Notes.say(format!("note: what has expired could not be erased: {error}"));
+                    }
+                }
                 () = interrupt.wait() => break,
             }
         }

@@ -38,6 +38,7 @@ fn help_tells_commands_options_and_exit_codes() {
         ("mandate_sign", vec!["mandate", "sign", "--help"]),
         ("mandate_verify", vec!["mandate", "verify", "--help"]),
         ("verify", vec!["audit", "verify", "--help"]),
+        ("audit_erase", vec!["audit", "erase", "--help"]),
     ] {
         let ran = home.run(args);
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));

@@ -110,6 +110,7 @@ fn spend(text: &mut String, outcome: &Outcome, amounts: &Amounts) {
             PaymentState::Held
             | PaymentState::Delivered
             | PaymentState::Refunded
+            | PaymentState::Erased { .. }
             | PaymentState::Closed { .. }
             | PaymentState::NotPaid { .. } => continue,
         };
