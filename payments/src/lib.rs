@@ -10,6 +10,7 @@ mod events;
 mod freeze;
 mod hosts;
 mod mandate;
+mod meaning;
 mod obligation;
 mod payment;
 mod plan;
@@ -38,6 +39,7 @@ pub use mandate::{
     MandateFileError, MandateSignatureError, MandateStatement, MeteredItem, OTHER, PlanApproval, Scope,
     SignedMandate, Widened, family_of,
 };
+pub use meaning::{Captured, Meaning, MeaningAudit};
 pub use obligation::{
     Claim, Next, Obligation, ObligationEvent, ObligationState, Refund, Remedy, Step, StepResult,
 };

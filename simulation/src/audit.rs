@@ -7,7 +7,7 @@ use crate::stage::Life;
 use crate::watch::{Phase, Violation};
 use crate::world::World;
 use bursar_ledger::{Commitment, Ledger, StreamId};
-use bursar_payments::{Evidence, ObligationState, Payment, PaymentEvent, Payments, Recovered};
+use bursar_payments::{Evidence, Meaning, ObligationState, Payment, PaymentEvent, Payments, Recovered};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,7 @@ pub(crate) async fn audit(driver: &mut Driver) -> Result<(), Violation> {
     problems.extend(refunds(&world));
     problems.extend(budgets(&world, payments.ledger()).await);
     problems.extend(replay(&world, payments.ledger()).await);
+    problems.extend(meaning(payments.ledger()).await);
     problems.extend(world.disk.verify().await.into_iter().map(|problem| ("the-ledger-verifies", problem)));
     let root = payments.ledger().head().await.map(|head| head.root.to_string()).unwrap_or_default();
     world.stage.note(format_args!("the end: {root}"));
@@ -173,6 +174,16 @@ fn refunds(world: &World) -> Problems {
         }
     }
     problems
+}
+
+/// The entries alone, read by whoever has nothing else, tell nothing that cannot be.
+async fn meaning(ledger: &Ledger) -> Problems {
+    match Meaning::of(ledger).await {
+        Ok(found) => {
+            found.problems.into_iter().map(|problem| ("the-journal-is-true-to-the-rules", problem)).collect()
+        }
+        Err(error) => vec![("the-journal-is-true-to-the-rules", error.to_string())],
+    }
 }
 
 /// Every budget stands where the model says, and holds are where the payments say.

@@ -19,6 +19,7 @@ mod governs;
 mod hostile;
 mod limits;
 mod machine;
+mod meaning;
 mod processes;
 mod pseudonyms;
 mod rails;

@@ -4,8 +4,8 @@ use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId};
 use bursar_market::{ManualClock as MarketClock, Market, SellerConfig, SourceDocument, TimeSource};
 use bursar_payments::x402::{Finality, NetworkReader, X402, X402Options};
 use bursar_payments::{
-    Approver, Egress, HttpTransport, LocalWallet, Mandate, MeteredItem, MoneyEvent, Observer, Payments,
-    PaymentsParts, Policy, Rail, RecoveryRules, SessionHooks, SessionPurse, Wallet,
+    Approver, Egress, HttpTransport, LocalWallet, Mandate, Meaning, MeteredItem, MoneyEvent, Observer,
+    Payments, PaymentsParts, Policy, Rail, RecoveryRules, SessionHooks, SessionPurse, Wallet,
 };
 use bursar_types::{
     Amount, Asset, AssetId, AssetRegistry, Clock, Fetched, HttpRequest, Limits, ManualClock, PlanItem,
@@ -233,6 +233,7 @@ impl World {
 
     pub(crate) async fn verify(&self) {
         assert_eq!(self.ledger.verify().await.unwrap().problems, Vec::<String>::new());
+        assert_eq!(Meaning::of(&self.ledger).await.unwrap().problems, Vec::<String>::new());
     }
 }
 

@@ -1,0 +1,161 @@
+//! The money set aside, as the ledger's own entries tell it.
+
+use bursar_ledger::{AccountOp, Entry, Line};
+use bursar_types::{AssetId, HoldId, PaymentId, SessionId, Timestamp};
+use serde::Deserialize;
+use std::collections::{BTreeSet, HashMap};
+
+/// The body of an entry that changes accounts; what else stands in it is for the ledger's own check.
+#[derive(Debug, Deserialize)]
+struct Changes {
+    ops: Vec<AccountOp>,
+}
+
+/// How far a hold is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Account {
+    Pending,
+    Pinned,
+    Captured,
+    Released,
+}
+
+impl Account {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "set aside",
+            Self::Pinned => "kept for a signature",
+            Self::Captured => "captured",
+            Self::Released => "given back",
+        }
+    }
+}
+
+/// One hold.
+#[derive(Debug)]
+pub(super) struct Hold {
+    pub(super) id: HoldId,
+    pub(super) lines: Vec<Line>,
+    pub(super) account: Account,
+    pub(super) expires_at: Timestamp,
+    /// The last entry that changed it.
+    pub(super) entry: u64,
+    /// The payment that says it is its own.
+    pub(super) payment: Option<PaymentId>,
+    /// Whether it counts that a session began, and sets no money aside.
+    counts_session: bool,
+    /// The names of what was credited of it.
+    pub(super) credits: BTreeSet<String>,
+    /// Credits that no payment has told of yet, with their entries.
+    untold: Vec<(String, u64)>,
+}
+
+/// Every hold of the journal.
+#[derive(Debug, Default)]
+pub(super) struct Holds(HashMap<HoldId, Hold>);
+
+impl Holds {
+    pub(super) fn get(&self, id: HoldId) -> Option<&Hold> {
+        self.0.get(&id)
+    }
+
+    /// A payment says that the hold is its own.
+    pub(super) fn claim(&mut self, id: HoldId, payment: PaymentId) {
+        if let Some(hold) = self.0.get_mut(&id) {
+            hold.payment = Some(payment);
+        }
+    }
+
+    /// A session began: where its mandate limits how many may, that is counted by a hold of its own.
+    pub(super) fn session_began(&mut self, session: SessionId) {
+        if let Some(hold) = self.0.get_mut(&HoldId::derived(&[b"session", session.as_bytes()])) {
+            hold.counts_session = hold.lines.iter().all(|line| *line.amount.asset() == AssetId::count());
+        }
+    }
+
+    /// A payment tells of a credit. Whether there is one.
+    pub(super) fn told_of(&mut self, id: HoldId, credit: &str) -> bool {
+        let Some(hold) = self.0.get_mut(&id) else { return false };
+        hold.untold.retain(|(name, _)| name != credit);
+        hold.credits.contains(credit)
+    }
+
+    /// Reads an entry of the accounts. What cannot follow is for the ledger's own check, which replays all of it.
+    pub(super) fn changed(&mut self, entry: &Entry) -> Vec<String> {
+        let sequence = entry.sequence;
+        let changes: Changes = match serde_json::from_value(entry.body.clone()) {
+            Ok(changes) => changes,
+            Err(error) => return vec![format!("entry {sequence} does not read as account changes: {error}")],
+        };
+        let mut problems = Vec::new();
+        for op in changes.ops {
+            if let Err(hold) = self.change(op, sequence) {
+                problems.push(format!("entry {sequence} changes hold {hold}, which was never made"));
+            }
+        }
+        problems
+    }
+
+    fn change(&mut self, op: AccountOp, entry: u64) -> Result<(), HoldId> {
+        let (id, account) = match op {
+            AccountOp::Open(_) => return Ok(()),
+            AccountOp::Hold { id, lines, expires_at } => {
+                let made = Hold {
+                    id,
+                    lines,
+                    account: Account::Pending,
+                    expires_at,
+                    entry,
+                    payment: None,
+                    counts_session: false,
+                    credits: BTreeSet::new(),
+                    untold: Vec::new(),
+                };
+                self.0.entry(id).or_insert(made);
+                return Ok(());
+            }
+            AccountOp::Refund { id: credit, hold, .. } => {
+                let found = self.0.get_mut(&hold).ok_or(hold)?;
+                found.credits.insert(credit.clone());
+                found.untold.push((credit, entry));
+                return Ok(());
+            }
+            AccountOp::Pin { id } => (id, Account::Pinned),
+            AccountOp::Capture { id, .. } => (id, Account::Captured),
+            AccountOp::Release { id } => (id, Account::Released),
+        };
+        let hold = self.0.get_mut(&id).ok_or(id)?;
+        (hold.account, hold.entry) = (account, entry);
+        Ok(())
+    }
+
+    /// What is wrong at the end: holds that no payment tells of, that stand otherwise than their payments say, or that were
+    /// credited in silence. `told` is how the payment of a hold says that it stands; `None` if its events were erased.
+    pub(super) fn left_over(&self, told: impl Fn(&Hold) -> Option<Option<Account>>) -> Vec<String> {
+        let mut problems = Vec::new();
+        for hold in self.0.values() {
+            let (id, entry) = (hold.id, hold.entry);
+            if hold.payment.is_none() && hold.counts_session {
+                continue;
+            }
+            if hold.payment.is_none() {
+                let text = format!("entry {entry} moves money of hold {id}, and no payment is there for it");
+                problems.push((entry, text));
+                continue;
+            }
+            let Some(Some(said)) = told(hold) else { continue };
+            if said != hold.account {
+                let (found, said) = (hold.account.as_str(), said.as_str());
+                let text = format!("entry {entry} leaves hold {id} {found}, and its payment says {said}");
+                problems.push((entry, text));
+            }
+            for (credit, entry) in &hold.untold {
+                let text =
+                    format!("entry {entry} credits `{credit}` to hold {id}, and its payment knows of none");
+                problems.push((*entry, text));
+            }
+        }
+        problems.sort();
+        problems.into_iter().map(|(_, problem)| problem).collect()
+    }
+}

@@ -1,0 +1,299 @@
+//! What the entries of a journal mean together: whether what they tell could have happened under Bursar's promises.
+//!
+//! The ledger's own check finds what was edited. This one finds what was written whole and is not true to the rules: a
+//! signature without an allowed decision and a hold, money that was captured without an answer, a plan's item bought once too
+//! often. It reads entries and their payloads in order, and nothing else: no store, no wallet, no network. What it finds holds
+//! for whoever has the same entries.
+
+mod holds;
+mod payments;
+mod sessions;
+
+use crate::payment::Payment;
+use crate::purse::DecisionRecord;
+use bursar_ledger::{Entry, Ledger, StoreError, StreamId};
+use bursar_types::{Amount, ArtifactRecord, Decision, PaymentId, SessionId, Verdict};
+use holds::Holds;
+use payments::Case;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sessions::Sessions;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Problems beyond this many are counted, not listed.
+const PROBLEMS_MAX: usize = 100;
+/// How many entries are read at once.
+const CHUNK: u32 = 1_000;
+
+/// Money of one payment that left the wallet, or counts as if it had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Captured {
+    /// The payment.
+    pub payment: PaymentId,
+    /// The session that paid.
+    pub session: SessionId,
+    /// Position of the entry that says so.
+    pub entry: u64,
+    /// Who was paid.
+    pub payee: String,
+    /// How much, in the asset, which names its network.
+    pub amount: Amount,
+    /// The transaction or charge, if anyone named one.
+    pub reference: Option<String>,
+    /// Whether the rail itself was seen to have moved it.
+    pub observed: bool,
+}
+
+/// What the entries of a journal mean together.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Meaning {
+    /// Payments that were begun.
+    pub payments: u64,
+    /// Signatures that may exist.
+    pub signatures: u64,
+    /// Payments whose money moved, or counts as moved, at the end of the journal.
+    pub captured: Vec<Captured>,
+    /// Payments that may have moved money and nobody can say yet.
+    pub undecided: Vec<PaymentId>,
+    /// Payments that owe goods or money, by the link under which recovery must find them.
+    pub awaited: BTreeMap<String, PaymentId>,
+    /// Events whose payload was erased: what they said cannot be checked again, and nothing that depends on it was.
+    pub erased: u64,
+    /// Everything that cannot be, each as a sentence with the number of its entry; empty means that nothing was found.
+    pub problems: Vec<String>,
+}
+
+impl Meaning {
+    /// Reads every entry of a ledger.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read; what cannot be is among the [problems](Self::problems).
+    pub async fn of(ledger: &Ledger) -> Result<Self, StoreError> {
+        let (mut audit, mut next) = (MeaningAudit::new(), 0);
+        loop {
+            let entries = ledger.entries(next, CHUNK).await?;
+            let Some(last) = entries.last() else { return Ok(audit.finish()) };
+            next = last.sequence.saturating_add(1);
+            for entry in &entries {
+                let payload = match entry.detail() {
+                    Some(detail) if MeaningAudit::wants_payload(entry) => ledger.payload(detail).await?,
+                    _ => None,
+                };
+                audit.entry(entry, payload.as_deref());
+            }
+        }
+    }
+}
+
+/// Reads entry after entry.
+///
+/// # Example
+/// ```
+/// use bursar_payments::MeaningAudit;
+/// let audit = MeaningAudit::new();
+/// // for each entry, in order: `audit.entry(&entry, payload.as_deref())`
+/// assert!(audit.finish().problems.is_empty());
+/// ```
+#[derive(Debug, Default)]
+pub struct MeaningAudit {
+    holds: Holds,
+    sessions: Sessions,
+    cases: HashMap<PaymentId, Case>,
+    /// What is being paid for a request: never twice at once.
+    under_way: HashMap<bursar_types::Digest, PaymentId>,
+    /// Which payment a chain's event was credited to.
+    credited: HashMap<String, PaymentId>,
+    /// Allowed decisions about payments, as far as they could be read.
+    allowed: HashMap<PaymentId, Vec<Decision>>,
+    /// Payments with an allowed decision whose event was erased.
+    allowed_erased: HashSet<PaymentId>,
+    /// What came, by the library's records: their entries.
+    kept: HashMap<PaymentId, Vec<u64>>,
+    signatures: u64,
+    erased: u64,
+    problems: Vec<String>,
+    more: u64,
+}
+
+impl MeaningAudit {
+    /// Begins with nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether the payload of this entry is looked at; for any other, `None` may be given.
+    #[must_use]
+    pub fn wants_payload(entry: &Entry) -> bool {
+        let stream = entry.stream.as_str();
+        entry.detail().is_some()
+            && (["payment/", "session/", "decisions/"].iter().any(|prefix| stream.starts_with(prefix))
+                || stream == ArtifactRecord::STREAM)
+    }
+
+    /// Reads the next entry. `payload` is what its [`Entry::detail`] names; `None` once that was erased.
+    pub fn entry(&mut self, entry: &Entry, payload: Option<&[u8]>) {
+        if entry.stream == StreamId::accounts() {
+            let problems = self.holds.changed(entry);
+            problems.into_iter().for_each(|problem| self.problem(problem));
+            return;
+        }
+        let Some((kind, name)) = entry.stream.as_str().split_once('/') else {
+            if entry.stream.as_str() == ArtifactRecord::STREAM {
+                self.kept(entry, payload);
+            }
+            return;
+        };
+        match kind {
+            "payment" => match PaymentId::parse(name) {
+                Ok(payment) => self.payment(entry, payment, payload),
+                Err(_) => self.misnamed(entry),
+            },
+            "session" => match SessionId::parse(name) {
+                Ok(session) => self.session(entry, session, payload),
+                Err(_) => self.misnamed(entry),
+            },
+            DecisionRecord::DECISIONS => self.decision(entry, payload),
+            _ => {}
+        }
+    }
+
+    /// What all of it means, after the last entry.
+    #[must_use]
+    pub fn finish(mut self) -> Meaning {
+        self.holds_at_the_end();
+        self.goods_at_the_end();
+        let mut meaning = Meaning {
+            payments: u64::try_from(self.cases.len()).unwrap_or(u64::MAX),
+            signatures: self.signatures,
+            erased: self.erased,
+            ..Meaning::default()
+        };
+        for (id, case) in &self.cases {
+            meaning.captured.extend(case.captured_now(*id));
+            if matches!(case.state, Some(Payment::Signing(_) | Payment::Unknown { .. })) {
+                meaning.undecided.push(*id);
+            }
+            meaning.awaited.extend(case.awaited().map(|prefix| (format!("{prefix}{id}"), *id)));
+        }
+        meaning.captured.sort_by_key(|captured| captured.entry);
+        meaning.undecided.sort_unstable();
+        if self.more > 0 {
+            self.problems.push(format!("and {} more", self.more));
+        }
+        meaning.problems = self.problems;
+        meaning
+    }
+
+    fn session(&mut self, entry: &Entry, session: SessionId, payload: Option<&[u8]>) {
+        if entry.kind == "session.opened" {
+            self.holds.session_began(session);
+        }
+        match self.read(entry, payload) {
+            Some(event) => {
+                let problems = self.sessions.apply(entry, session, event);
+                problems.into_iter().for_each(|problem| self.problem(problem));
+            }
+            None => self.sessions.unreadable(session),
+        }
+    }
+
+    fn decision(&mut self, entry: &Entry, payload: Option<&[u8]>) {
+        let kind = entry.kind.as_str();
+        let Some(record) = self.read::<DecisionRecord>(entry, payload) else {
+            let about = entry.body.get("payment").and_then(|id| PaymentId::parse(id.as_str()?).ok());
+            self.allowed_erased.extend(about.filter(|_| kind == "decision.allowed" && payload.is_none()));
+            return;
+        };
+        let fits = match record.decision.verdict {
+            Verdict::Allow => kind == "decision.allowed",
+            Verdict::Escalate => kind == "decision.escalated",
+            Verdict::Deny => false,
+        };
+        if !fits {
+            self.problem(format!("entry {} is a `{kind}` whose event decides otherwise", entry.sequence));
+        }
+        if let (Verdict::Allow, Some(payment)) = (record.decision.verdict, record.payment) {
+            self.allowed.entry(payment).or_default().push(record.decision);
+        }
+    }
+
+    fn kept(&mut self, entry: &Entry, payload: Option<&[u8]>) {
+        let shown = entry.body.get("payment").and_then(|id| PaymentId::parse(id.as_str()?).ok());
+        let payment = match self.read::<ArtifactRecord>(entry, payload) {
+            Some(record) => Some(record.payment.id),
+            None => shown,
+        };
+        if payment != shown {
+            self.problem(format!("entry {} shows another payment than its event", entry.sequence));
+        }
+        if let Some(payment) = payment {
+            self.kept.entry(payment).or_default().push(entry.sequence);
+        }
+    }
+
+    /// Holds are of payments, and money moves with them only.
+    fn holds_at_the_end(&mut self) {
+        let problems = self.holds.left_over(|hold| {
+            let case = self.cases.get(&hold.payment?)?;
+            Some(case.account_of(hold.id))
+        });
+        problems.into_iter().for_each(|problem| self.problem(problem));
+    }
+
+    /// What came is in the library, and the library holds nothing that never came.
+    fn goods_at_the_end(&mut self) {
+        let mut problems: Vec<(u64, String)> = Vec::new();
+        for (payment, case) in self.cases.iter().filter(|(_, case)| !case.unreadable) {
+            let kept = self.kept.get(payment).map_or(&[][..], Vec::as_slice);
+            let (lost, strange) = (case.delivered.get(kept.len()), kept.get(case.delivered.len()));
+            problems.extend(lost.map(|entry| {
+                (*entry, format!("entry {entry} says that goods of {payment} came, and nothing was kept"))
+            }));
+            problems
+                .extend(strange.map(|entry| {
+                    (*entry, format!("entry {entry} keeps goods of {payment} that never came"))
+                }));
+        }
+        for (payment, kept) in self.kept.iter().filter(|(payment, _)| !self.cases.contains_key(payment)) {
+            let entry = kept.first().copied().unwrap_or_default();
+            problems.push((entry, format!("entry {entry} keeps goods of {payment}, which never began")));
+        }
+        problems.sort();
+        problems.into_iter().for_each(|(_, problem)| self.problem(problem));
+    }
+
+    /// Reads the event of an entry. `None` if it was erased, or cannot be read: that is noted here.
+    fn read<E: DeserializeOwned>(&mut self, entry: &Entry, payload: Option<&[u8]>) -> Option<E> {
+        let (sequence, stream) = (entry.sequence, &entry.stream);
+        if entry.detail().is_none() {
+            self.problem(format!("entry {sequence} of `{stream}` names no event"));
+            return None;
+        }
+        let Some(payload) = payload else {
+            self.erased = self.erased.saturating_add(1);
+            return None;
+        };
+        match serde_json::from_slice(payload) {
+            Ok(event) => Some(event),
+            Err(error) => {
+                self.problem(format!("entry {sequence} of `{stream}` does not read as its event: {error}"));
+                None
+            }
+        }
+    }
+
+    fn misnamed(&mut self, entry: &Entry) {
+        self.problem(format!(
+            "entry {} is of the stream `{}`, which names nothing",
+            entry.sequence, entry.stream
+        ));
+    }
+
+    fn problem(&mut self, problem: String) {
+        match self.problems.len() < PROBLEMS_MAX {
+            true => self.problems.push(problem),
+            false => self.more = self.more.saturating_add(1),
+        }
+    }
+}

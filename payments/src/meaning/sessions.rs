@@ -1,0 +1,175 @@
+//! Sessions: mandates, plans and approvals, as their events tell them.
+
+use crate::approval::{Answer, AnswerError, GivenBy};
+use crate::payment::{Held, Signed};
+use crate::session::{SessionEvent, SessionState};
+use bursar_ledger::Entry;
+use bursar_types::{ApprovalId, PaymentId, PlanItemId, SessionId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// More ancestors than any session has.
+const DEPTH_MAX: usize = 64;
+
+/// Every session; none in place of one whose events were erased.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    known: HashMap<SessionId, Option<SessionState>>,
+    /// Which payment used a yes up.
+    used: HashMap<ApprovalId, PaymentId>,
+    /// What was bought, or may have been, of each item.
+    live: HashMap<PlanItemId, BTreeMap<PaymentId, u128>>,
+}
+
+impl Sessions {
+    pub(super) fn unreadable(&mut self, session: SessionId) {
+        self.known.insert(session, None);
+    }
+
+    /// The session, if all of its events can be read.
+    pub(super) fn get(&self, session: SessionId) -> Option<&SessionState> {
+        self.known.get(&session)?.as_ref()
+    }
+
+    /// Whether an event of it was erased.
+    fn is_unreadable(&self, session: SessionId) -> bool {
+        matches!(self.known.get(&session), Some(None))
+    }
+
+    pub(super) fn apply(&mut self, entry: &Entry, id: SessionId, event: SessionEvent) -> Vec<String> {
+        if self.is_unreadable(id) {
+            return Vec::new();
+        }
+        let (sequence, before) = (entry.sequence, self.known.remove(&id).flatten());
+        let mut problems: Vec<String> = before
+            .as_ref()
+            .and_then(|state| unsigned(state, &event, entry))
+            .map(|problem| format!("entry {sequence} of session {id}: {problem}"))
+            .into_iter()
+            .collect();
+        if let SessionEvent::ApprovalSpent { approval, payment } = &event
+            && self.used.insert(*approval, *payment).is_some()
+        {
+            problems.push(format!("entry {sequence} uses approval {approval} a second time"));
+        }
+        match SessionState::apply(id, before, event) {
+            Ok(state) => {
+                self.known.insert(id, Some(state));
+            }
+            Err(error) => {
+                problems.push(format!("entry {sequence} of session {id}: {error}"));
+                self.known.insert(id, None);
+            }
+        }
+        problems
+    }
+
+    /// Why this may not be signed, by what its session says so far.
+    pub(super) fn signed(&mut self, signed: &Signed) -> Vec<String> {
+        let held = &signed.held;
+        let session = held.ask.session;
+        let mut problems = Vec::new();
+        if let Some(approval) = held.approval
+            && self.used.get(&approval) != Some(&held.ask.payment)
+            && !self.is_unreadable(session)
+        {
+            problems.push(format!("approval {approval} was not used up by it"));
+        }
+        problems.extend(self.stopped(session));
+        let live = self.live.entry(held.item).or_default();
+        let cost = held.offer.quote.cost_micro_usd.as_ref().map_or(0, bursar_types::Amount::atomic);
+        live.insert(held.ask.payment, cost);
+        if let Some(state) = self.get(session) {
+            problems.extend(self.beyond_plan(state, signed));
+        } else if !self.is_unreadable(session) {
+            problems.push(format!("its session {session} was never opened"));
+        }
+        problems
+    }
+
+    /// A payment of the item did not move money after all.
+    pub(super) fn did_not_move(&mut self, held: &Held) {
+        if let Some(live) = self.live.get_mut(&held.item) {
+            live.remove(&held.ask.payment);
+        }
+    }
+
+    /// Whether the session, or one that it hangs on, may not spend.
+    fn stopped(&self, session: SessionId) -> Vec<String> {
+        let (mut problems, mut next) = (Vec::new(), Some(session));
+        for _ in 0..DEPTH_MAX {
+            let Some(state) = next.and_then(|id| self.get(id)) else { break };
+            if state.frozen.is_some() {
+                problems.push(format!("session {} was frozen", state.id));
+            }
+            if state.revoked.is_some() {
+                problems.push(format!("the mandate of session {} had been taken back", state.id));
+            }
+            next = state.parent;
+        }
+        problems
+    }
+
+    fn beyond_plan(&self, state: &SessionState, signed: &Signed) -> Vec<String> {
+        let held = &signed.held;
+        let found = state
+            .plans
+            .iter()
+            .find_map(|plan| plan.items.iter().find(|item| item.id == held.item).map(|item| (plan, item)));
+        let Some((plan, item)) = found else {
+            return vec![format!("no approved plan has the item {}", held.item)];
+        };
+        let mut problems = Vec::new();
+        if signed.order.now >= plan.expires_at {
+            problems.push(format!("plan {} had run out", plan.id));
+        }
+        if state.mandate.expires_at.is_some_and(|expires_at| signed.order.now >= expires_at) {
+            problems.push("the mandate had run out".to_owned());
+        }
+        let quote = &held.offer.quote;
+        // Prices run out while a payment waits for its hold, so only what was approved is compared.
+        if let Err(reason) = item.covers(&held.offer, quote.received_at) {
+            problems.push(format!("item {} does not cover it ({})", item.id, reason.code));
+        }
+        let bought = |item: &PlanItemId| self.live.get(item).into_iter().flat_map(BTreeMap::values);
+        let count = bought(&item.id).count();
+        if u32::try_from(count).unwrap_or(u32::MAX) > item.count {
+            problems.push(format!(
+                "item {} was approved {} times and is bought {count} times",
+                item.id, item.count
+            ));
+        }
+        let ids: BTreeSet<PlanItemId> = plan.items.iter().map(|item| item.id).collect();
+        let spent = ids.iter().flat_map(bought).fold(0_u128, |sum, cost| sum.saturating_add(*cost));
+        if spent > plan.total.atomic() {
+            let (plan, total) = (plan.id, plan.total.atomic());
+            problems.push(format!("{spent} micro-USD are bought under plan {plan}, which allows {total}"));
+        }
+        problems
+    }
+}
+
+/// Why an answer does not count.
+fn unsigned(state: &SessionState, event: &SessionEvent, entry: &Entry) -> Option<String> {
+    let SessionEvent::ApprovalGiven { approval, by, .. } = event else { return None };
+    let question = &state.pending.get(approval)?.question;
+    match by {
+        GivenBy::Signed { name, answer } => {
+            match answer.check(question, &state.mandate.approvers, entry.at) {
+                Ok(_) if answer.statement.answer != Answer::Approve => {
+                    Some(format!("approval {approval} is a signed no"))
+                }
+                Ok(pinned) if pinned.name == *name => None,
+                Ok(pinned) => {
+                    Some(format!("approval {approval} is signed by `{}`, not by `{name}`", pinned.name))
+                }
+                // It was checked a moment before it was written.
+                Err(AnswerError::Expired(until)) if entry.at.minus_ms(60_000) < until => None,
+                Err(error) => Some(format!("approval {approval} does not count: {error}")),
+            }
+        }
+        GivenBy::InProcess { name } if state.mandate.needs_signature() => {
+            Some(format!("approval {approval} by `{name}` is not signed, and the mandate names who signs"))
+        }
+        GivenBy::InProcess { .. } => None,
+    }
+}
