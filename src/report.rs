@@ -3,16 +3,20 @@
 mod decisions;
 mod erased;
 mod read;
+mod trace;
+mod verify;
 
 pub use decisions::{DecisionReport, Explained, Replayed, decisions, explain, replay, verdict_name};
+pub use trace::{Denied, Subject, Trace, TraceLine, TracePart, denied, trace, trace_refusal};
+pub use verify::{Verified, verify};
 
 use crate::error::BursarError;
 use crate::handle::Bursar;
 use crate::mark;
 use crate::system::{SystemClock, SystemEntropy};
 use bursar_agent_core::StopCause;
-use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId, Verification};
-use bursar_memory::{UsesVerified, read_uses, verify_uses};
+use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId};
+use bursar_memory::read_uses;
 use bursar_payments::{
     Held, Obligation, ObligationState, Payment, PaymentEvent, Payments, PlanApproval, Policy, Scope,
     SessionEvent, SessionState, phase,
@@ -253,26 +257,6 @@ pub struct SessionReport {
     pub open: u64,
     /// Its runs.
     pub runs: Vec<RunBrief>,
-}
-
-/// What a check of a ledger with everything that was recorded in it found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    /// The journal; what does not hold of the uses is among its problems.
-    pub journal: Verification,
-    /// The recorded uses, against the bytes that were bought.
-    pub uses: UsesVerified,
-}
-
-/// Reads a ledger again: whether its journal holds, and whether the evidence of recorded uses does.
-///
-/// # Errors
-/// [`BursarError::Ledger`] if it cannot be read; what does not agree is listed in the answer.
-pub async fn verify(ledger: &Ledger) -> Result<Verified, BursarError> {
-    let mut journal = ledger.verify().await?;
-    let uses = verify_uses(ledger).await?;
-    journal.problems.extend(uses.problems.iter().cloned());
-    Ok(Verified { journal, uses })
 }
 
 /// Every payment of a ledger, oldest first.

@@ -9,6 +9,7 @@ mod mandate;
 mod policy;
 #[cfg(unix)]
 mod remote;
+mod trace;
 
 pub(crate) use audit::{AuditCommand, CheckProofArgs, LogArgs, ProveArgs, VerifyArgs, WitnessArgs};
 pub(crate) use desk::{
@@ -28,6 +29,7 @@ pub(crate) use policy::{
 
 #[cfg(unix)]
 pub(crate) use remote::{FetchArgs, PurseArgs};
+pub(crate) use trace::TraceArgs;
 
 use bursar::payments::PlanApproval;
 use bursar::types::{Amount, Asset};

@@ -1,6 +1,6 @@
 //! What `bursar audit` and `bursar witness` take.
 
-use super::{DataArg, EXIT_CODES, EraseArgs};
+use super::{DataArg, EXIT_CODES, EraseArgs, TraceArgs};
 use bursar::proof::VerifierKey;
 use clap::{Args, Subcommand};
 use std::net::SocketAddr;
@@ -9,6 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     Verify(VerifyArgs),
+    Explain(TraceArgs),
     /// Publishes the journal now: tiles, a signed checkpoint, cosignatures of witnesses, copies at anchors.
     ///
     /// Exits with 1, and freezes all spending, if the journal does not continue what was published before or what others saw.

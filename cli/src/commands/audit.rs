@@ -3,6 +3,7 @@
 mod check;
 mod checkpoint;
 mod erase;
+mod explain;
 mod prove;
 mod verify;
 
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 pub(crate) async fn run(command: AuditCommand) -> Result<Exit, CliError> {
     match command {
         AuditCommand::Verify(args) => verify::verify(args).await,
+        AuditCommand::Explain(args) => explain::explain(args).await,
         AuditCommand::Checkpoint(args) => checkpoint::checkpoint(args).await,
         AuditCommand::Key(args) => checkpoint::key(args).await,
         AuditCommand::Prove(args) => prove::prove(args).await,

@@ -39,6 +39,7 @@ fn help_tells_commands_options_and_exit_codes() {
         ("mandate_verify", vec!["mandate", "verify", "--help"]),
         ("verify", vec!["audit", "verify", "--help"]),
         ("audit_erase", vec!["audit", "erase", "--help"]),
+        ("audit_explain", vec!["audit", "explain", "--help"]),
     ] {
         let ran = home.run(args);
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));

@@ -10,6 +10,7 @@ mod bad_input;
 mod data_file;
 #[cfg(test)]
 mod eval;
+mod explain;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
