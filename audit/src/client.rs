@@ -41,7 +41,7 @@ pub enum WitnessProblem {
     /// It does not know this log, or not this key of it.
     #[error("it does not know this log; give it the log's public key")]
     Unknown,
-    /// It saw more entries than there are: the journal was rolled back.
+    /// It saw more entries than there are, and has this log's own signature to show for it: the journal was rolled back.
     #[error(
         "it saw {seen} entries, and the journal has {found}: an old copy of the data file was put back. Do not pay; run `bursar reconcile`"
     )]
@@ -51,11 +51,17 @@ pub enum WitnessProblem {
         /// What there is.
         found: u64,
     },
-    /// It saw other entries: the journal was rewritten.
+    /// It saw other entries, and has this log's own signature to show for it: the journal was rewritten.
     #[error(
         "it saw another journal: somebody rewrote this one. Keep all of it, and run `bursar audit verify`"
     )]
-    SawAnother,
+    SawAnother {
+        /// How many entries it saw.
+        seen: u64,
+    },
+    /// It says that it saw more or other entries, and shows nothing that this log signed: anybody can say that.
+    #[error("it says that it saw {0}, and shows no checkpoint that this log signed; ask whoever runs it")]
+    Says(&'static str),
     /// What it answered as its cosignature is none of its key.
     #[error("its answer is not its cosignature: {0}")]
     Forged(#[from] NoteError),
@@ -71,10 +77,11 @@ pub enum WitnessProblem {
 }
 
 impl WitnessProblem {
-    /// Whether somebody has to look at it: what the witness saw and what is there contradict each other.
+    /// Whether what the witness saw and what is there contradict each other, by this log's own signature. A witness's word alone
+    /// is no alarm: it would let whoever runs it, or stands on the way, stop all spending.
     #[must_use]
     pub const fn is_alarm(&self) -> bool {
-        matches!(self, Self::SawMore { .. } | Self::SawAnother | Self::Forged(_))
+        matches!(self, Self::SawMore { .. } | Self::SawAnother { .. })
     }
 }
 
@@ -90,6 +97,7 @@ impl WitnessAt {
         folder: &LogFolder,
         note: &SignedNote,
         new: &Checkpoint,
+        log: &VerifierKey,
     ) -> Result<NoteSignature, WitnessProblem> {
         let mut old = self.remembered(folder).min(new.size);
         for _ in 0..TRIES {
@@ -105,11 +113,11 @@ impl WitnessAt {
                 (409, body) => {
                     let seen = body.trim_end().parse().map_err(|_| WitnessProblem::Status(409))?;
                     if seen > new.size {
-                        return Err(WitnessProblem::SawMore { seen, found: new.size });
+                        return Err(self.shown(ledger, transport, new, log, "more entries").await?);
                     }
                     old = seen;
                 }
-                (422, _) => return Err(WitnessProblem::SawAnother),
+                (422, _) => return Err(self.shown(ledger, transport, new, log, "other entries").await?),
                 (403 | 404, _) => return Err(WitnessProblem::Unknown),
                 (status, _) => return Err(WitnessProblem::Status(status)),
             }
@@ -117,10 +125,46 @@ impl WitnessAt {
         Err(WitnessProblem::Restless)
     }
 
+    /// Looks at what the witness cosigned last: whether this log signed it, and whether the journal continues it.
+    ///
+    /// # Source
+    /// C2SP tlog-witness, "Monitor Retrieval Mechanism"; the same prefix is taken for both.
+    async fn shown(
+        &self,
+        ledger: &Ledger,
+        transport: &dyn Transport,
+        new: &Checkpoint,
+        log: &VerifierKey,
+        says: &'static str,
+    ) -> Result<WitnessProblem, WitnessProblem> {
+        let path = format!("{}/checkpoint", bursar_types::Digest::of(new.origin.as_bytes()));
+        let (_, body) = self.request(transport, http::Method::GET, &path, String::new()).await?;
+        let signed = SignedNote::parse(&body).ok().and_then(|note| Checkpoint::check(&note, log).ok());
+        let Some(seen) = signed else { return Ok(WitnessProblem::Says(says)) };
+        if seen.size > new.size {
+            return Ok(WitnessProblem::SawMore { seen: seen.size, found: new.size });
+        }
+        let root = ledger.root_at(seen.size).await?;
+        Ok(match root.is_some_and(|root| *root.as_bytes() == seen.root.0) {
+            true => WitnessProblem::Says(says),
+            false => WitnessProblem::SawAnother { seen: seen.size },
+        })
+    }
+
     async fn ask(&self, transport: &dyn Transport, body: String) -> Result<(u16, String), WitnessProblem> {
-        let address = format!("{}/add-checkpoint", self.url.trim_end_matches('/'));
+        self.request(transport, http::Method::POST, "add-checkpoint", body).await
+    }
+
+    async fn request(
+        &self,
+        transport: &dyn Transport,
+        method: http::Method,
+        path: &str,
+        body: String,
+    ) -> Result<(u16, String), WitnessProblem> {
+        let address = format!("{}/{path}", self.url.trim_end_matches('/'));
         let mut request = http::Request::new(Bytes::from(body));
-        *request.method_mut() = http::Method::POST;
+        *request.method_mut() = method;
         *request.uri_mut() = address.parse().map_err(|_| WitnessProblem::Address(address.clone()))?;
         let answer = transport.send(request, LIMITS).await?;
         let status = answer.status().as_u16();

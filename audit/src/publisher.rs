@@ -92,11 +92,8 @@ impl Concern {
             Self::Witness { name, problem: WitnessProblem::SawMore { seen, .. } } => {
                 Some(format!("witness {name} saw {seen}"))
             }
-            Self::Witness { name, problem: WitnessProblem::SawAnother } => {
-                Some(format!("witness {name} saw another"))
-            }
-            Self::Witness { name, problem: WitnessProblem::Forged(_) } => {
-                Some(format!("witness {name} forged"))
+            Self::Witness { name, problem: WitnessProblem::SawAnother { seen } } => {
+                Some(format!("witness {name} saw another {seen}"))
             }
             Self::Contradicted { name, size } => Some(format!("{name} keeps {size}")),
             Self::Witness { .. } | Self::Anchor { .. } => None,
@@ -308,7 +305,10 @@ impl Publisher {
                 continue;
             }
             let name = witness.key.name().to_owned();
-            match witness.cosign(&self.0.ledger, &**transport, &self.0.folder, note, checkpoint).await {
+            let log = self.key();
+            let cosigned_now =
+                witness.cosign(&self.0.ledger, &**transport, &self.0.folder, note, checkpoint, &log);
+            match cosigned_now.await {
                 // It says again what it said.
                 Ok(_) if has => {}
                 Ok(signature) => {

@@ -103,6 +103,11 @@ impl Transport for Net {
                 let told = witness.add_checkpoint(&body).unwrap();
                 answer(told.status, told.body)
             }
+            ("GET", path) if path.ends_with("/checkpoint") => {
+                let hash = path.trim_start_matches('/').trim_end_matches("/checkpoint");
+                let told = self.witness.lock().unwrap().as_ref().unwrap().latest(hash).unwrap();
+                answer(told.status, told.body)
+            }
             ("PUT", "/kept") => {
                 *self.kept.lock().unwrap() = Some(request.into_body());
                 answer(201, String::new())
