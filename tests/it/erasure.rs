@@ -198,6 +198,8 @@ async fn what_is_open_is_kept_and_the_reasons_are_said() {
     let bursar = world.open(None).await;
     let session = world.session(&bursar).await;
     let bought = world.bought(&bursar, &session, "alpha").await;
+    // Payments are listed by time.
+    world.advance_s(1);
     world.market.seller(0).unwrap().faults().arm(Fault::SettleThenDrop).unwrap();
     let owed = world.buy(&session, "beta").await;
     let Fetched::Undelivered(owed) = owed else { panic!("{owed:?}") };
