@@ -43,7 +43,7 @@ pub enum WitnessProblem {
     Unknown,
     /// It saw more entries than there are, and has this log's own signature to show for it: the journal was rolled back.
     #[error(
-        "it saw {seen} entries, and the journal has {found}: an old copy of the data file was put back. Do not pay; run `bursar reconcile`"
+        "it saw {seen} entries, and the journal has {found}: an old copy of the data file was put back. Do not pay: bring the current file back, and check it with `bursar audit verify`"
     )]
     SawMore {
         /// What it saw.

@@ -30,7 +30,7 @@ pub enum PublishError {
     },
     /// The journal has fewer entries than were signed: an old copy of the data file was put back.
     #[error(
-        "the journal has {found} entries, and {signed} were signed: an old copy of the data file was put back. Do not pay; run `bursar reconcile`"
+        "the journal has {found} entries, and {signed} were signed: an old copy of the data file was put back. Do not pay: bring the current file back, and check it with `bursar audit verify`"
     )]
     RolledBack {
         /// How many entries there are.
