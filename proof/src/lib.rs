@@ -5,7 +5,7 @@
 //!
 //! | question | answer | source |
 //! |---|---|---|
-//! | what is a tree of entries? | [`leaf_hash`], [`Hash`] | RFC 6962, section 2.1 |
+//! | what is a tree of entries? | [`leaf_hash`], [`struct@Hash`] | RFC 6962, section 2.1 |
 //! | is this entry in that tree? | [`Inclusion`] | RFC 6962, section 2.1.1; RFC 9162, section 2.1.3.2 |
 //! | is this tree an earlier one, grown? | [`Consistency`] | RFC 6962, section 2.1.2; RFC 9162, section 2.1.4.2 |
 //! | where are the tree's hashes? | [`Tile`] | C2SP tlog-tiles |
