@@ -1,11 +1,8 @@
 //! Text that others wrote, so that it stays text.
 
-/// Whether a character shows nothing, or changes how others are shown.
+/// Whether a character is not seen as it stands, or may not stand in XML at all (the last two).
 fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
-        | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{e0000}'..='\u{e007f}')
-        || c.is_control()
+    bursar::types::is_hidden(c) || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 /// One line in which every character can be seen: what is hidden or controls something stands as `\u{202e}`.
@@ -68,6 +65,8 @@ mod tests {
     fn nothing_breaks_out() {
         assert_eq!(markup("</td><script>\"'&"), "&lt;/td&gt;&lt;script&gt;&quot;&#39;&amp;");
         assert_eq!(markup("a\u{202e}b\0\n"), "a\\u{202e}b\\u{0}\\n");
+        // A line end that is none, a blank that is a letter, and what XML does not know.
+        assert_eq!(markup("a\u{2028}b\u{3164}\u{ffff}"), "a\\u{2028}b\\u{3164}\\u{ffff}");
         assert_eq!(
             cell("a|b\n@ada [x](https://evil.test)"),
             "a\\|b\\\\n&#64;ada \\[x\\]\\(https&#58;//evil.test\\)"
