@@ -1,11 +1,16 @@
 //! What the ledger says about sessions and payments: plain views, read without a wallet or a network.
 
+mod books;
 mod decisions;
 mod erased;
 mod read;
 mod trace;
 mod verify;
 
+pub use books::{
+    GroupValue, Moved, ParseSpendKeyError, Purchase, SpendFilter, SpendKey, SpendRow, Sums, Whose, purchases,
+    spend_by,
+};
 pub use decisions::{DecisionReport, Explained, Replayed, decisions, explain, replay, verdict_name};
 pub use trace::{Denied, Subject, Trace, TraceLine, TracePart, denied, trace, trace_refusal};
 pub use verify::{Verified, verify};
@@ -14,18 +19,19 @@ use crate::error::BursarError;
 use crate::handle::Bursar;
 use crate::mark;
 use crate::system::{SystemClock, SystemEntropy};
+use books::Life;
 use bursar_agent_core::StopCause;
 use bursar_ledger::{Ledger, SqliteOptions, SqliteStore, StreamId};
 use bursar_memory::read_uses;
 use bursar_payments::{
-    Held, Obligation, ObligationState, Payment, PaymentEvent, Payments, PlanApproval, Policy, Scope,
-    SessionEvent, SessionState, phase,
+    Held, Obligation, ObligationState, Payment, Payments, PlanApproval, Policy, Scope, SessionEvent,
+    SessionState, phase,
 };
 use bursar_types::{
     Amount, ArtifactRef, AssetId, AssetRegistry, Clock, PaymentId, Phase, PlanItemId, ReceiptView, RunId,
     SessionId, Timestamp,
 };
-use erased::erased;
+use erased::erased_report;
 use read::{read, runs, uses};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -267,7 +273,8 @@ pub async fn payments(ledger: &Ledger) -> Result<Vec<PaymentReport>, BursarError
     let uses = uses(&runs(ledger).await?, &read_uses(ledger).await?);
     let mut reports = Vec::new();
     for (stream, _) in ledger.streams("payment/").await? {
-        if let Some(mut report) = payment(ledger, &stream).await? {
+        if let Some(life) = Life::read(ledger, &stream, None).await? {
+            let mut report = life.report();
             let used = report.artifact.as_ref().and_then(|artifact| uses.get(&artifact.id));
             report.uses = used.cloned().unwrap_or_default();
             reports.push(report);
@@ -312,40 +319,6 @@ impl Bursar {
     pub async fn sessions(&self) -> Result<Vec<SessionReport>, BursarError> {
         sessions(self.ledger()).await
     }
-}
-
-async fn payment(ledger: &Ledger, stream: &StreamId) -> Result<Option<PaymentReport>, BursarError> {
-    let Some(Ok(id)) = stream.as_str().strip_prefix("payment/").map(PaymentId::parse) else {
-        return Ok(None);
-    };
-    let entries = ledger.stream(stream, 0).await?;
-    let Some(first) = entries.first() else { return Ok(None) };
-    if let Some(erased) = erased(ledger, id, &entries).await? {
-        return Ok(Some(erased));
-    }
-    let mut state = None;
-    let mut last_held = None;
-    let mut problem = None;
-    for entry in &entries {
-        let event = match read::<PaymentEvent>(ledger, entry).await? {
-            Ok(event) => event,
-            Err(why) => {
-                problem = Some(why);
-                break;
-            }
-        };
-        if let PaymentEvent::Held(held) = &event {
-            last_held = Some(Held::clone(held));
-        }
-        match Payment::apply(state.take(), event) {
-            Ok(next) => state = Some(next),
-            Err(error) => {
-                problem = Some(error.to_string());
-                break;
-            }
-        }
-    }
-    Ok(Some(payment_report(id, first.at, state.as_ref(), last_held.as_ref(), problem)))
 }
 
 fn payment_report(

@@ -9,6 +9,7 @@ mod mandate;
 mod policy;
 #[cfg(unix)]
 mod remote;
+mod spend;
 mod trace;
 
 pub(crate) use audit::{AuditCommand, CheckProofArgs, LogArgs, ProveArgs, VerifyArgs, WitnessArgs};
@@ -29,6 +30,7 @@ pub(crate) use policy::{
 
 #[cfg(unix)]
 pub(crate) use remote::{FetchArgs, PurseArgs};
+pub(crate) use spend::SpendArgs;
 pub(crate) use trace::TraceArgs;
 
 use bursar::payments::PlanApproval;
@@ -276,22 +278,6 @@ impl From<WireArg> for WireVersion {
 /// Lists the sessions of a data folder.
 #[derive(Debug, Args)]
 pub(crate) struct SessionsArgs {
-    #[command(flatten)]
-    pub(crate) data: DataArg,
-}
-
-/// Lists every payment: what, to whom, how it ended, under which rules, and what it was used for.
-#[derive(Debug, Args)]
-pub(crate) struct SpendArgs {
-    /// Only this session.
-    #[arg(value_name = "SESSION")]
-    pub(crate) session: Option<String>,
-    /// Prints one JSON object a line.
-    #[arg(long, conflicts_with = "csv")]
-    pub(crate) json: bool,
-    /// Prints comma-separated values.
-    #[arg(long)]
-    pub(crate) csv: bool,
     #[command(flatten)]
     pub(crate) data: DataArg,
 }

@@ -36,7 +36,10 @@
 //!
 //! `bursar spend --json` prints a payment a line: `id`, `session`, `at`, `state` (`held`, `signing`, `unknown`,
 //! `delivered`, `undelivered`, `claimed`, `parked`, `refunded`, `closed`, `not_paid`, `unreadable`) with its `problem` or `proof`, `amount`, `micro_usd`, `host`,
-//! `payee`, `method`, `resource`, `description`, `receipt`, `artifact`, `rules`, `item`, `uses`.
+//! `payee`, `method`, `resource`, `description`, `receipt`, `artifact`, `rules`, `item`, `uses`, and as books see it: `whose` (`agent`, `user`, `project`,
+//! `client`, `role`, `task`; null once erased), `category`, `rail`, `network`, `payer`, `moved` (`no`, `held`, `unknown`, `presumed`, `claimed`,
+//! `observed`), `paid_at`, `refunded`, `goods`, `used`, `owed`, `written_off`. With `--by` a line is a group and an asset: `by` (a value for each key:
+//! text, null, or `{"erased":true}`), `asset`, and the columns of docs/BOOKS.md as text in atomic units.
 //!
 //! `bursar obligations --json` prints what is listed, a line each: `"desk": "obligation"` (`payment`, `session`, `evidence`,
 //! `obligation`, `since`, `description`, `overdue`, `came_back`), `"stray"` (`event`, `transfer`, `why`) or `"unknown"` (as

@@ -517,6 +517,14 @@ impl PaymentEvent {
         }
     }
 
+    /// What came back with it, in atomic units of the asset that was paid with.
+    pub(crate) const fn refunded(&self) -> Option<u128> {
+        match self {
+            Self::Owed(ObligationEvent::RefundSeen { refund }) => Some(refund.transfer.amount.atomic()),
+            _ => None,
+        }
+    }
+
     /// The kind of its journal entry.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

@@ -5,6 +5,7 @@ use crate::error::BursarError;
 use bursar_agent_core::{Record, RecordEntry};
 use bursar_ledger::{Commitment, Entry, Ledger};
 use bursar_memory::UseRecord;
+use bursar_payments::{Mandate, SessionEvent};
 use bursar_tools::Brief;
 use bursar_types::{ArtifactId, Digest, Journal, RunId, SessionId};
 use serde::de::DeserializeOwned;
@@ -48,6 +49,19 @@ pub(super) async fn runs(ledger: &Ledger) -> Result<Vec<RunRead>, BursarError> {
             }
         }
         all.extend(read);
+    }
+    Ok(all)
+}
+
+/// The mandate of every session; one whose record was erased or is damaged is left out.
+pub(super) async fn mandates(ledger: &Ledger) -> Result<BTreeMap<SessionId, Mandate>, BursarError> {
+    let mut all = BTreeMap::new();
+    for (stream, _) in ledger.streams("session/").await? {
+        let Some(Ok(id)) = stream.as_str().strip_prefix("session/").map(SessionId::parse) else { continue };
+        let Some(first) = ledger.stream(&stream, 0).await?.into_iter().next() else { continue };
+        if let Ok(SessionEvent::Opened { mandate, .. }) = read(ledger, &first).await? {
+            all.insert(id, *mandate);
+        }
     }
     Ok(all)
 }

@@ -173,8 +173,13 @@ pub(crate) struct WatchArgs {
     pub(crate) json: bool,
 }
 
+/// The first moment of a day, UTC.
+pub(super) fn start_of_day(text: &str) -> Result<Timestamp, &'static str> {
+    Ok(end_of_day(text)?.minus_ms(86_399_000))
+}
+
 /// The last second of a day, UTC.
-fn end_of_day(text: &str) -> Result<Timestamp, &'static str> {
+pub(super) fn end_of_day(text: &str) -> Result<Timestamp, &'static str> {
     const WRONG: &str = "give a day as YEAR-MONTH-DAY, for example 2026-12-24";
     let mut parts = text.split('-').map(|part| part.parse::<i64>().ok());
     let (Some(Some(year)), Some(Some(month)), Some(Some(day)), None) =

@@ -6,7 +6,7 @@ mod text;
 mod words;
 
 pub(crate) use json::JsonScreen;
-pub(crate) use table::table;
+pub(crate) use table::{table, table_of};
 pub(crate) use text::TextScreen;
 pub(crate) use words::{Amounts, line, short, vendor};
 

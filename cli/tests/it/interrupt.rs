@@ -8,7 +8,7 @@ use std::process::Command;
 /// A key that nobody should fund anywhere else.
 const KEY: &str = "0x00000000000000000000000000000000000000000000000000000000000000a1";
 /// Its address.
-const WALLET: &str = "0xd2431ca38735c2fd438e2caa23f094191d89675b";
+pub(crate) const WALLET: &str = "0xd2431ca38735c2fd438e2caa23f094191d89675b";
 
 /// A market in a process of its own, with faults to be had, and a configuration that buys from it.
 pub(crate) struct Outside {
@@ -49,7 +49,7 @@ impl Outside {
         self.admin.clone()
     }
 
-    fn start(home: Home, address: &str, more: &[&str]) -> Self {
+    pub(crate) fn start(home: Home, address: &str, more: &[&str]) -> Self {
         let args = ["market", "--admin", "--state", "chain.jsonl", "--fund", address];
         let mut market = home.start(args.iter().chain(more).copied());
         let host =

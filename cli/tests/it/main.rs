@@ -34,6 +34,8 @@ mod research;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod spend;
+#[cfg(test)]
 #[path = "../../src/commands/eval/starter/spending.rs"]
 mod starter;
 #[cfg(test)]

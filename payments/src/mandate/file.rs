@@ -81,6 +81,7 @@ pub struct MandateFile {
     user: String,
     #[serde(default = "default_project")]
     project: String,
+    client: Option<String>,
     agent: Option<String>,
     #[serde(default = "default_role")]
     role: String,
@@ -194,6 +195,7 @@ impl MandateFile {
             self.review_above.map(|text| amount("review_above", &usd, &text)).transpose()?;
         mandate.ask_above = self.ask_above.map(|text| amount("ask_above", &usd, &text)).transpose()?;
         mandate.project = self.project;
+        mandate.client = self.client;
         mandate.agent = self.agent.unwrap_or(mandate.agent);
         mandate.role = self.role;
         mandate.task = self.task;

@@ -119,6 +119,10 @@ pub struct Mandate {
     pub user: String,
     /// The project.
     pub project: String,
+    /// The customer on whose behalf money is spent; `None` for nobody's but the user's own. Books are kept by it; rules and budgets do
+    /// not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// The agent's name, the same in all its sessions: what budgets and limits of scope `agent` count by.
     pub agent: String,
     /// The agent's role.
@@ -180,6 +184,7 @@ impl Mandate {
             purpose: purpose.into(),
             user: user.into(),
             project: "default".to_owned(),
+            client: None,
             agent: "agent".to_owned(),
             role: "agent".to_owned(),
             task: None,

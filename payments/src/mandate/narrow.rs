@@ -87,6 +87,7 @@ impl Mandate {
             purpose: _,
             user,
             project,
+            client,
             agent: _,
             role,
             task,
@@ -116,6 +117,7 @@ impl Mandate {
         for (field, same) in [
             ("user", *user == parent.user),
             ("project", *project == parent.project),
+            ("client", *client == parent.client),
             ("role", *role == parent.role),
             ("category", *categories == parent.categories),
             ("approvers", *approvers == parent.approvers),
@@ -325,9 +327,10 @@ mod tests {
 
     #[test]
     fn whatever_is_wider_is_named() {
-        let changes: [(&str, Change); 22] = [
+        let changes: [(&str, Change); 23] = [
             ("user", |m| m.user = "eve".to_owned()),
             ("project", |m| m.project = "other".to_owned()),
+            ("client", |m| m.client = Some("other".to_owned())),
             ("role", |m| m.role = "admin".to_owned()),
             ("category", |m| *m = m.clone().category("weather", &["evil.test"])),
             ("budget[0].limit", |m| m.budgets[0].limit = usd("1.01")),

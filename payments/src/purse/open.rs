@@ -114,7 +114,7 @@ pub enum OpenError {
     /// Sessions delegate to one another too deeply.
     #[error("a session is delegated at most 8 times over; delegate from one further up")]
     TooDeep,
-    /// The mandate was given for another agent, user, project, task or session.
+    /// The mandate was given for another agent, user, project, client, task or session.
     #[error(
         "the mandate was given for another {0}; whoever wants to spend here needs a mandate of their own"
     )]
@@ -393,7 +393,7 @@ impl Payments {
         self
     }
 
-    /// Takes up a session under the mandate that its caller holds, for whoever uses it: another agent, user, project or task
+    /// Takes up a session under the mandate that its caller holds, for whoever uses it: another agent, user, project, client or task
     /// is refused, and so is a mandate that was edited since. The purpose and who is asked about plans may be as the session
     /// narrowed them.
     ///
@@ -412,6 +412,7 @@ impl Payments {
             ("agent", own.agent == mandate.agent && own.role == mandate.role),
             ("user", own.user == mandate.user),
             ("project", own.project == mandate.project),
+            ("client", own.client == mandate.client),
             ("task", own.task == mandate.task),
             ("session", mandate.session.is_none_or(|bound| bound == session)),
         ];

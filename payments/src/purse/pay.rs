@@ -371,6 +371,8 @@ impl SessionPurse {
             ("session", json!(held.ask.session)),
             ("rules", json!(held.decision.rules)),
         ];
+        let refunded = event.refunded().map(|atomic| ("refunded", json!(atomic.to_string())));
+        let fields = fields.into_iter().chain(refunded);
         SealedEvent::new(stream, event.kind(), fields, event, &*self.shared.entropy)
             .map_err(|error| Refusal::NotCanonical(error.to_string()))?
             .add_to(transaction);

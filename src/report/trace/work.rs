@@ -188,6 +188,7 @@ pub(super) fn authority(
             part.say("agent", &mandate.agent, at);
             part.say("user", &mandate.user, at);
             part.say("project", &mandate.project, at);
+            part.maybe("client", mandate.client.as_ref(), at);
             part.say("role", &mandate.role, at);
             part.maybe("task", mandate.task.as_ref(), at);
             if let Ok(digest) = bursar_types::canonical_digest(mandate) {

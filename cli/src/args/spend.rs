@@ -1,0 +1,91 @@
+//! Which spending is told, and how.
+
+use super::desk::{end_of_day, start_of_day};
+use super::{DataArg, EXIT_CODES};
+use bursar::report::SpendKey;
+use bursar::types::Timestamp;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+/// Lists payments, or sums them up by what finance asks for.
+///
+/// Days are in UTC. A payment belongs to the day on which its money moved. One row for each group and asset: amounts of different
+/// assets are never added up, and what nobody knows has a column of its own. docs/BOOKS.md says what each column means.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct SpendArgs {
+    /// Only this session.
+    #[arg(value_name = "SESSION")]
+    pub(crate) session: Option<String>,
+    /// Sums up by these, such as `project,day`.
+    #[arg(long, value_name = "KEYS", value_parser = key(), value_delimiter = ',')]
+    pub(crate) by: Vec<SpendKey>,
+    /// Only from this day on, such as 2026-11-01.
+    #[arg(long, value_name = "DAY", value_parser = start_of_day)]
+    pub(crate) from: Option<Timestamp>,
+    /// Only up to this day, with it.
+    #[arg(long, value_name = "DAY", value_parser = end_of_day)]
+    pub(crate) to: Option<Timestamp>,
+    /// Prints one JSON object a line; amounts in atomic units.
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// Prints comma-separated values (RFC 4180).
+    #[arg(long)]
+    pub(crate) csv: bool,
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+    // Last: whatever came after it would stand under its heading.
+    #[command(flatten)]
+    pub(crate) only: OnlyArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Only what is of")]
+pub(crate) struct OnlyArgs {
+    /// This agent.
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// This user.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// This project.
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// This customer.
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+    /// This host, or host and payee.
+    #[arg(long, value_name = "HOST")]
+    vendor: Option<String>,
+    /// This category.
+    #[arg(long, value_name = "NAME")]
+    category: Option<String>,
+    /// This rail.
+    #[arg(long, value_name = "NAME")]
+    rail: Option<String>,
+    /// This network, such as `eip155:8453`.
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<String>,
+}
+
+impl OnlyArgs {
+    /// What was asked for.
+    pub(crate) fn into_pairs(self) -> Vec<(SpendKey, String)> {
+        let all = [
+            (SpendKey::Agent, self.agent),
+            (SpendKey::User, self.user),
+            (SpendKey::Project, self.project),
+            (SpendKey::Client, self.client),
+            (SpendKey::Vendor, self.vendor),
+            (SpendKey::Category, self.category),
+            (SpendKey::Rail, self.rail),
+            (SpendKey::Network, self.network),
+        ];
+        all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+}
+
+/// The keys by their names.
+fn key() -> impl TypedValueParser<Value = SpendKey> {
+    PossibleValuesParser::new(SpendKey::ALL.map(SpendKey::as_str)).try_map(|name| name.parse::<SpendKey>())
+}
