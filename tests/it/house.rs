@@ -157,3 +157,27 @@ fn tools_start_programs_only_with_a_scrubbed_environment() {
     }
     assert_eq!(found, ["tools/src/child.rs"], "`ChildEnvironment::command` is the only way");
 }
+
+/// What is hashed here is written with the order of keys kept by JSON's own library, which a dependency asks for; the vectors
+/// of `bursar-types` are tested without it as well.
+#[test]
+fn canonical_bytes_are_the_same_where_a_dependency_keeps_the_order_of_keys() {
+    let kept: serde_json::Value = serde_json::from_str(r#"{"b":1,"a":2}"#).unwrap();
+    assert_eq!(
+        kept.to_string(),
+        r#"{"b":1,"a":2}"#,
+        "no dependency asks for it any more: say so in `types/tests`"
+    );
+    let vectors: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("../../types/tests/canonical.json")).unwrap();
+    for vector in vectors {
+        let value: serde_json::Value = serde_json::from_str(vector["json"].as_str().unwrap()).unwrap();
+        let bytes = bursar::types::canonical_bytes(&value).unwrap();
+        assert_eq!(
+            String::from_utf8(bytes).unwrap(),
+            vector["canonical"].as_str().unwrap(),
+            "{}",
+            vector["name"]
+        );
+    }
+}
