@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Propose a plan that cites the quote; payee, price and network are copied from the quote, not from us.
     let says = |text: &str| Untrusted::new(text.to_owned(), Provenance::Model);
     let item = PlanItem { quote: quote.id, count: 1, purpose: says("to learn who pays the gas") };
-    let outcome = purse.propose(PlanProposal { purpose: says("learn about gas"), items: vec![item] }).await?;
+    let outcome = purse.propose(PlanProposal::new(says("learn about gas"), vec![item])).await?;
     let PlanOutcome::Approved { plan, approved_by, decision } = outcome else {
         return Err("not approved".into());
     };

@@ -6,7 +6,7 @@ use crate::report::RunOutcome;
 use crate::tool::ToolError;
 use async_trait::async_trait;
 use bursar_types::{
-    CallId, Clock, Entropy, Gate, Journal, Principal, PurchaseKey, Purse, RunId, SessionId, Timestamp,
+    CallId, Cause, Clock, Entropy, Gate, Journal, Principal, PurchaseKey, Purse, RunId, SessionId, Timestamp,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -127,10 +127,10 @@ impl ToolContext {
         }
     }
 
-    /// The same with a purse.
+    /// The same with a purse, whose purchases are journaled as asked for by this call.
     #[must_use]
-    pub fn with_purse(mut self, purse: Purse) -> Self {
-        self.purse = Some(purse);
+    pub fn with_purse(mut self, purse: &Purse) -> Self {
+        self.purse = Some(purse.caused_by(Cause { run: self.run, call: self.call }));
         self
     }
 

@@ -6,7 +6,7 @@ use crate::obligation::{Obligation, ObligationEvent, ObligationState, Step, Step
 use crate::rail::{Offer, Order, Outcome, Prepared, PreparedVoid};
 use bursar_ledger::{Commitment, Line};
 use bursar_types::{
-    Amount, ApprovalId, ArtifactRecord, Decision, Digest, HoldId, PaymentId, PaymentView, PlanItemId,
+    Amount, ApprovalId, ArtifactRecord, Cause, Decision, Digest, HoldId, PaymentId, PaymentView, PlanItemId,
     PurchaseKey, ReceiptView, SessionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ pub struct Ask {
     pub session: SessionId,
     /// The agent, as rules know it.
     pub agent: String,
+    /// The tool call that asked first, if the caller said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// The caller's name for the purchase.
     pub key: PurchaseKey,
     /// Digest of principal, method, URL and body.

@@ -208,7 +208,7 @@ impl Buyer {
         let Some(quote) = quotes.iter().find(|quote| quote.blocked.is_none()) else { return false };
         let says = |text: &str| Untrusted::new(text.to_owned(), Provenance::Model);
         let items = vec![PlanItem { quote: quote.id, count, purpose: says("to read") }];
-        let outcome = self.purse.propose(PlanProposal { purpose: says("simulation"), items }).await;
+        let outcome = self.purse.propose(PlanProposal::new(says("simulation"), items)).await;
         self.world.stage.count(match &outcome {
             Ok(PlanOutcome::Approved { .. }) => "plan approved",
             Ok(PlanOutcome::AwaitingApproval { .. }) => "plan waits",

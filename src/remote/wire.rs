@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bursar_types::{
-    Action, ApprovalTicket, ArtifactRef, DataLabel, Decision, Delivery, FetchError, Fetched, HttpRequest,
-    HttpResponse, PaymentId, PaymentView, PlanId, PlanOutcome, PlanProposal, Principal, PurchaseKey, Quote,
-    QuoteOutcome, Reason, Standing, TransportError, Undelivered, UnknownOutcome, causes,
+    Action, ApprovalTicket, ArtifactRef, Cause, DataLabel, Decision, Delivery, FetchError, Fetched,
+    HttpRequest, HttpResponse, PaymentId, PaymentView, PlanId, PlanOutcome, PlanProposal, Principal,
+    PurchaseKey, Quote, QuoteOutcome, Reason, Standing, TransportError, Undelivered, UnknownOutcome, causes,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -102,6 +102,9 @@ pub(super) struct WireRequest {
     headers: Vec<(String, String)>,
     body: String,
     client_data: bool,
+    /// Which of its calls it says that it asks for. It decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<Cause>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -232,6 +235,7 @@ impl From<HttpRequest> for WireRequest {
             headers: packed(request.headers()),
             body: STANDARD.encode(request.body()),
             client_data: request.extensions().get::<DataLabel>() == Some(&DataLabel::Client),
+            cause: Cause::of(&request),
         }
     }
 }
@@ -244,7 +248,11 @@ impl WireRequest {
             .body(bytes(&self.body)?)
             .map_err(|error| error.to_string())?;
         *request.headers_mut() = unpacked(self.headers)?;
-        Ok(if self.client_data { DataLabel::Client.on(request) } else { request })
+        let request = if self.client_data { DataLabel::Client.on(request) } else { request };
+        Ok(match self.cause {
+            Some(cause) => cause.on(request),
+            None => request,
+        })
     }
 }
 

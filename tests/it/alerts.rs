@@ -31,7 +31,7 @@ async fn buy(session: &Session, url: &str) -> Result<Fetched, FetchError> {
     let QuoteOutcome::Quotes(quotes) = purse.quote(get()).await.unwrap() else { panic!("it is free") };
     let says = |text: &str| Untrusted::new(text.to_owned(), Provenance::Model);
     let item = PlanItem { quote: quotes[0].id, count: 1, purpose: says("to read") };
-    let _plan = purse.propose(PlanProposal { purpose: says("reading"), items: vec![item] }).await.unwrap();
+    let _plan = purse.propose(PlanProposal::new(says("reading"), vec![item])).await.unwrap();
     purse.fetch(get(), PurchaseKey::new(url).unwrap()).await
 }
 

@@ -70,7 +70,7 @@ async fn bought() -> Bought {
     };
     let says = |text: &str| Untrusted::new(text.to_owned(), Provenance::Model);
     let item = PlanItem { quote: quotes[0].id, count: 1, purpose: says("gas") };
-    let proposal = PlanProposal { purpose: says("gas"), items: vec![item] };
+    let proposal = PlanProposal::new(says("gas"), vec![item]);
     assert!(matches!(purse.propose(proposal).await.unwrap(), PlanOutcome::Approved { .. }));
     let fetched = purse.fetch(request, PurchaseKey::new("gas").unwrap()).await.unwrap();
     let Fetched::Delivered(delivery) = fetched else { panic!("{fetched:?}") };

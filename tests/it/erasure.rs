@@ -92,7 +92,7 @@ impl World {
         let QuoteOutcome::Quotes(quotes) = purse.quote(get()).await.unwrap() else { panic!("it is free") };
         let says = |text: &str| Untrusted::new(text.to_owned(), Provenance::Model);
         let item = PlanItem { quote: quotes[0].id, count: 1, purpose: says("qwertzuiop") };
-        let plan = PlanProposal { purpose: says("the qwertzuiop"), items: vec![item] };
+        let plan = PlanProposal::new(says("the qwertzuiop"), vec![item]);
         assert!(matches!(purse.propose(plan).await.unwrap(), PlanOutcome::Approved { .. }));
         purse.fetch(get(), PurchaseKey::new("keyed-jabberwock").unwrap()).await.unwrap()
     }

@@ -1,6 +1,8 @@
 //! An agent whose purse is in another process: the same API over a Unix socket, and nothing else to be had there.
 
-use bursar::types::{PlanItem, PlanOutcome, PlanProposal, Provenance, QuoteOutcome, Untrusted};
+use bursar::types::{
+    CallId, Cause, PlanItem, PlanOutcome, PlanProposal, Provenance, QuoteOutcome, RunId, Untrusted,
+};
 use bursar::{
     Amount, Approve, Asset, Bursar, Fetched, Mandate, PurchaseKey, Purse, PurseServer, PurseSocket,
     RemoteError, RemoteSession, Session,
@@ -83,7 +85,7 @@ async fn plan(purse: &Purse, url: &str) {
     let QuoteOutcome::Quotes(quotes) = purse.quote(get(url)).await.unwrap() else { panic!("it is free") };
     let says = |text: &str| Untrusted::new(text.to_owned(), Provenance::Model);
     let item = PlanItem { quote: quotes[0].id, count: 1, purpose: says("to read") };
-    let outcome = purse.propose(PlanProposal { purpose: says("reading"), items: vec![item] }).await.unwrap();
+    let outcome = purse.propose(PlanProposal::new(says("reading"), vec![item])).await.unwrap();
     assert!(matches!(outcome, PlanOutcome::Approved { .. }), "{outcome:?}");
 }
 
@@ -101,7 +103,8 @@ async fn an_agent_in_another_process_buys_like_any_other() {
     assert!(matches!(unplanned, Fetched::Quotes { .. }), "{unplanned:?}");
     plan(&purse, &url).await;
     assert_eq!(purse.standing().await.unwrap().open_items.len(), 1);
-    let fetched = purse.fetch(get(&url), key("alpha")).await.unwrap();
+    let cause = Cause { run: RunId::derived(&[b"run"]), call: CallId::derived(&[b"call"]) };
+    let fetched = purse.caused_by(cause).fetch(get(&url), key("alpha")).await.unwrap();
     let Fetched::Delivered(bought) = fetched else { panic!("{fetched:?}") };
     assert!(String::from_utf8_lossy(&bought.body).contains("# alpha"));
     // Reconnected, or in the purse's own process: the same purchase.
@@ -112,6 +115,11 @@ async fn an_agent_in_another_process_buys_like_any_other() {
     }
     assert_eq!(purse.standing().await.unwrap(), house.session.purse().standing().await.unwrap());
     assert_eq!(house.authorizations(), 1);
+    // The journal says which call of the agent it was, though its run is journaled elsewhere.
+    let ledger = bursar::report::open_ledger(house.folder.path().join("secret-data")).unwrap();
+    let trace = bursar::report::trace(&ledger, bought.payment.id).await.unwrap().unwrap().text();
+    let said = format!("tool call: {} of run {}, as the caller said", cause.call, cause.run);
+    assert!(trace.contains(&said), "{trace}");
     // Refusals keep their codes.
     let refused = purse.fetch(get("http://169.254.169.254/latest"), key("metadata")).await.unwrap_err();
     assert_eq!(refused.reasons()[0].code, "EGRESS_BLOCKED");

@@ -182,7 +182,7 @@ fn proposal(args: PlanArgs) -> Result<PlanProposal, ToolError> {
     if args.purpose.trim().is_empty() {
         return refuse("`purpose` is empty; say which question the purchases help to answer".to_owned());
     }
-    Ok(PlanProposal { purpose: written(&args.purpose), items })
+    Ok(PlanProposal::new(written(&args.purpose), items))
 }
 
 fn written(text: &str) -> Untrusted<String> {

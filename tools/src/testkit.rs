@@ -548,7 +548,7 @@ impl World {
     pub(crate) fn context(&self) -> ToolContext {
         let (session, run, call) =
             (SessionId::derived(&[b"s"]), RunId::derived(&[b"r"]), CallId::derived(&[b"c"]));
-        ToolContext::new(session, run, call, self.clock.clone()).with_purse(Purse::new(self.buyer.clone()))
+        ToolContext::new(session, run, call, self.clock.clone()).with_purse(&Purse::new(self.buyer.clone()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The purse: an agent's only handle on money.
 
 use crate::amount::Amount;
+use crate::cause::Cause;
 use crate::clock::Timestamp;
 use crate::decision::{Decision, Reason};
 use crate::digest::Digest;
@@ -347,13 +348,30 @@ pub trait Buyer: Send + Sync + fmt::Debug {
 ///
 /// Cheap to clone. What it may do is decided by the mandate, plans and rules behind it, not by who holds it.
 #[derive(Debug, Clone)]
-pub struct Purse(Arc<dyn Buyer>);
+pub struct Purse {
+    buyer: Arc<dyn Buyer>,
+    cause: Option<Cause>,
+}
 
 impl Purse {
     /// Wraps a buyer.
     #[must_use]
     pub fn new(buyer: Arc<dyn Buyer>) -> Self {
-        Self(buyer)
+        Self { buyer, cause: None }
+    }
+
+    /// The same for one tool call: what is fetched through it is journaled as asked for by that call. A request that says
+    /// another cause already is corrected.
+    #[must_use]
+    pub fn caused_by(&self, cause: Cause) -> Self {
+        Self { buyer: Arc::clone(&self.buyer), cause: Some(cause) }
+    }
+
+    fn caused(&self, request: HttpRequest) -> HttpRequest {
+        match self.cause {
+            Some(cause) => cause.on(request),
+            None => request,
+        }
     }
 
     /// Fetches a resource, paying for it if an approved plan covers it.
@@ -369,7 +387,7 @@ impl Purse {
     /// Dropping the future leaves the payment running on the purse's own task; call again with the same key to see
     /// how it ended.
     pub async fn fetch(&self, request: HttpRequest, key: PurchaseKey) -> Result<Fetched, FetchError> {
-        self.0.fetch(request, key).await
+        self.buyer.fetch(self.caused(request), key).await
     }
 
     /// Asks for prices. Never pays.
@@ -383,7 +401,7 @@ impl Purse {
     /// # Cancellation
     /// Dropping the future leaves at most stored quotes behind.
     pub async fn quote(&self, request: HttpRequest) -> Result<QuoteOutcome, FetchError> {
-        self.0.quote(request).await
+        self.buyer.quote(self.caused(request)).await
     }
 
     /// Proposes a plan made of stored quotes. Where a person is asked, it waits for the answer, at most 15 minutes.
@@ -397,7 +415,8 @@ impl Purse {
     /// # Cancellation
     /// Dropping the future may leave the plan approved, or its question without an answer; `standing` tells.
     pub async fn propose(&self, proposal: PlanProposal) -> Result<PlanOutcome, FetchError> {
-        self.0.propose(proposal).await
+        let cause = self.cause.or(proposal.cause);
+        self.buyer.propose(PlanProposal { cause, ..proposal }).await
     }
 
     /// What became of a proposal of these very quotes and counts that was made before, whoever answered it since: approved, with
@@ -414,7 +433,7 @@ impl Purse {
     /// # Cancellation
     /// As [`Purse::propose`].
     pub async fn proposed(&self, proposal: PlanProposal) -> Result<Option<PlanOutcome>, FetchError> {
-        self.0.proposed(proposal).await
+        self.buyer.proposed(proposal).await
     }
 
     /// Takes back every plan that stands, so that the session explores again; returns which. What was signed before goes on.
@@ -428,7 +447,7 @@ impl Purse {
     /// # Cancellation
     /// Dropping the future may leave the plans taken back; `standing` tells.
     pub async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {
-        self.0.withdraw_plans().await
+        self.buyer.withdraw_plans().await
     }
 
     /// Where the session stands: phase, budgets, and what can still be bought.
@@ -436,7 +455,7 @@ impl Purse {
     /// # Errors
     /// [`FetchError::Ledger`].
     pub async fn standing(&self) -> Result<Standing, FetchError> {
-        self.0.standing().await
+        self.buyer.standing().await
     }
 }
 

@@ -8,6 +8,7 @@ mod amount;
 mod asset;
 mod buyer;
 mod canonical;
+mod cause;
 mod causes;
 mod clock;
 mod decision;
@@ -30,6 +31,7 @@ pub use buyer::{
     PurchaseKey, PurchaseKeyError, Purse, ReceiptView, Standing, Undelivered, UnknownOutcome,
 };
 pub use canonical::{CanonicalError, canonical_bytes, canonical_digest};
+pub use cause::Cause;
 pub use causes::causes;
 pub use clock::{Clock, Entropy, ManualClock, SeededEntropy, Timestamp};
 pub use decision::{Decision, Reason, Verdict};

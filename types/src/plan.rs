@@ -1,6 +1,7 @@
 //! Plans as their proposer and reader see them.
 
 use crate::amount::Amount;
+use crate::cause::Cause;
 use crate::clock::Timestamp;
 use crate::decision::Decision;
 use crate::digest::Digest;
@@ -29,6 +30,17 @@ pub struct PlanProposal {
     pub purpose: Untrusted<String>,
     /// The purchases; at least one.
     pub items: Vec<PlanItem>,
+    /// The tool call that proposes it, if the purse was told: see [`Purse::caused_by`](crate::Purse::caused_by).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
+
+impl PlanProposal {
+    /// A proposal of these purchases.
+    #[must_use]
+    pub const fn new(purpose: Untrusted<String>, items: Vec<PlanItem>) -> Self {
+        Self { purpose, items, cause: None }
+    }
 }
 
 /// One line of a plan as it stands.

@@ -150,7 +150,7 @@ impl Driver<'_> {
             context = context.with_deadline(deadline);
         }
         match &self.context.purse {
-            Some(purse) => context.with_purse(purse.clone()),
+            Some(purse) => context.with_purse(purse),
             None => context,
         }
     }

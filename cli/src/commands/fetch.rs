@@ -61,7 +61,7 @@ fn proposal(quote: &Quote, purpose: &str) -> PlanProposal {
     // It may be a program that calls this with what a model wrote.
     let purpose = Untrusted::new(purpose.to_owned(), Provenance::Model);
     let item = PlanItem { quote: quote.id, count: 1, purpose: purpose.clone() };
-    PlanProposal { purpose, items: vec![item] }
+    PlanProposal::new(purpose, vec![item])
 }
 
 /// The body on stdout, and what became of the money beside it.

@@ -1,7 +1,8 @@
 //! `bursar audit explain`: a real purchase, told from its journal alone.
 
+use crate::interrupt::Outside;
 use crate::research::QUESTION;
-use crate::support::Home;
+use crate::support::{Home, ran};
 use rusqlite::Connection;
 
 const QUESTIONS: [&str; 9] = [
@@ -41,6 +42,7 @@ fn a_payment_is_told_whole_each_answer_with_its_entry() {
         "Money moved, seen by the rail itself; what was bought was delivered.",
         "model turn: number",
         "tool call: fetch",
+        "known, because: the purse was asked by this call",
         "approved by:",
         "rules that determined it:",
         "fact micro_usd:",
@@ -84,6 +86,32 @@ fn what_was_erased_says_so_and_what_is_left_is_told() {
     let told = home.run(["audit", "explain", &payments[0]]);
     assert_eq!(told.code, 0, "{}", told.stderr);
     assert!(told.stdout.contains("payment.signing: erased, not re-checkable"), "{}", told.stdout);
+}
+
+/// The first seller's vendor is taken from the list, so the rules refuse it; the refusal leads to its rules and its call.
+#[test]
+fn a_refusal_is_told_with_its_rules_its_facts_and_the_call_that_met_it() {
+    let outside = Outside::selling("# Gas\n\nThe submitter of a token transfer pays the gas.\n");
+    outside
+        .configure(|config| config.replace("[mandate]\n", "[mandate]\nvendors = [\"elsewhere.example\"]\n"));
+    let ran = ran(outside.with_config(&["research", "Who pays the gas of a token transfer?"]));
+    let listed = outside.home.run(["audit", "explain", "--denied", "--json"]);
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    let denied = listed.json();
+    assert!(!denied.is_empty(), "{} {}", ran.stdout, ran.stderr);
+    for refusal in denied {
+        let told = outside.home.run(["audit", "explain", &refusal["entry"].to_string()]);
+        assert_eq!(told.code, 0, "{}", told.stderr);
+        for answer in [
+            "It was refused with VENDOR_NOT_LISTED; no money moved.",
+            "rules that determined it: quote.vendor-unlisted",
+            "fact vendor_listed: false",
+            "tool call: search_market",
+            "known, because: the purse was asked by this call",
+        ] {
+            assert!(told.stdout.contains(answer), "{answer}: {}", told.stdout);
+        }
+    }
 }
 
 #[test]

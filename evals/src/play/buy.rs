@@ -169,7 +169,7 @@ pub(super) async fn plan(
             None => return Ok(()),
         }
     }
-    match purse.propose(PlanProposal { purpose: says(purpose), items: cited }).await {
+    match purse.propose(PlanProposal::new(says(purpose), cited)).await {
         Ok(outcome) => tally.planned(outcome),
         Err(error) => tally.failed(&error),
     }

@@ -13,8 +13,8 @@ use crate::reasons;
 use crate::session::SessionState;
 use bursar_ledger::{CommitError, Commitment, LinkWrite, Refusal, SealedEvent, StreamId, Transaction};
 use bursar_types::{
-    BodyProblem, DataLabel, Decision, Digest, FetchError, HttpRequest, HttpResponse, PaymentId, PurchaseKey,
-    QuoteId, QuoteOutcome, Reason, TransportError, Verdict,
+    BodyProblem, Cause, DataLabel, Decision, Digest, FetchError, HttpRequest, HttpResponse, PaymentId,
+    PurchaseKey, QuoteId, QuoteOutcome, Reason, TransportError, Verdict,
 };
 use http::StatusCode;
 use serde_json::json;
@@ -104,6 +104,7 @@ impl SessionPurse {
             payment: self.payment_name(request, key),
             session: self.session,
             agent: self.actor.agent.clone(),
+            cause: Cause::of(request),
             key: key.clone(),
             request: self.request_name(request),
             method: request.method().to_string(),

@@ -7,6 +7,7 @@ mod approvals;
 mod ask;
 mod book;
 mod budgets;
+mod cause;
 mod clearance;
 mod decide;
 mod delegate;
@@ -63,8 +64,8 @@ use crate::wallet::Wallet;
 use async_trait::async_trait;
 use bursar_ledger::{CommitError, EventError, Ledger, StoreError};
 use bursar_types::{
-    Action, AssetRegistry, Buyer, Clock, Decision, Delivery, Digest, Entropy, FetchError, Fetched, Gate,
-    GateError, HttpRequest, Limits, PaymentId, Phase, PlanId, PlanOutcome, PlanProposal, Principal,
+    Action, AssetRegistry, Buyer, Cause, Clock, Decision, Delivery, Digest, Entropy, FetchError, Fetched,
+    Gate, GateError, HttpRequest, Limits, PaymentId, Phase, PlanId, PlanOutcome, PlanProposal, Principal,
     PurchaseKey, QuoteOutcome, SessionId, Standing, Transport, Undelivered, Verdict,
 };
 use flight::Flights;
@@ -268,7 +269,9 @@ impl Buyer for TaskBuyer {
         let request = ask::normalised(request)?;
         let ask = Arc::new(purse.ask(&request, &key)?);
         let asked = ask.clone();
-        let task = self.0.shared.tasks.spawn(async move { purse.fetch_on_own_task(request, &asked).await });
+        let task = self.0.shared.tasks.spawn(cause::caused_by(ask.cause, async move {
+            purse.fetch_on_own_task(request, &asked).await
+        }));
         let result = match task.await {
             Ok(result) => result,
             // The task panicked. A signature may exist, so the honest answer is read back from the ledger.
@@ -284,11 +287,11 @@ impl Buyer for TaskBuyer {
     }
 
     async fn quote(&self, request: HttpRequest) -> Result<QuoteOutcome, FetchError> {
-        self.0.quote(request).await
+        cause::caused_by(Cause::of(&request), self.0.quote(request)).await
     }
 
     async fn propose(&self, proposal: PlanProposal) -> Result<PlanOutcome, FetchError> {
-        let outcome = self.0.propose(proposal).await?;
+        let outcome = cause::caused_by(proposal.cause, self.0.propose(proposal)).await?;
         self.0.tell(&MoneyEvent::PlanDecided { outcome: outcome.clone() });
         self.0.note_phase().await;
         Ok(outcome)

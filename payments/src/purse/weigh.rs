@@ -7,7 +7,7 @@ use crate::policy::{Enforce, Facts, Weighed};
 use crate::reasons;
 use crate::session::SessionState;
 use bursar_ledger::{CommitError, Refusal, SealedEvent, StreamId, Transaction};
-use bursar_types::{Decision, FetchError, PaymentId, Verdict, canonical_digest};
+use bursar_types::{Cause, Decision, FetchError, PaymentId, Verdict, canonical_digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -32,6 +32,9 @@ pub struct DecisionRecord {
     /// The payment it is about, if it is about one.
     #[serde(default)]
     pub payment: Option<PaymentId>,
+    /// The tool call that it was decided for, if the caller said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
 }
 
 impl DecisionRecord {
@@ -41,7 +44,8 @@ impl DecisionRecord {
     pub const REFUSALS: &str = "refusals";
 
     pub(super) fn of(what: String, decision: Decision) -> Self {
-        Self { what, decision, facts: None, approved: Vec::new(), shadow: None, payment: None }
+        let cause = super::cause::cause();
+        Self { what, decision, facts: None, approved: Vec::new(), shadow: None, payment: None, cause }
     }
 
     /// With the facts, if they can be written: a number beyond 64 bits is none in JSON, and was denied for that.

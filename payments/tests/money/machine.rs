@@ -59,6 +59,7 @@ fn held(attempt: u32) -> Held {
             payment,
             session: SessionId::derived(&[b"s"]),
             agent: "a".into(),
+            cause: None,
             key: PurchaseKey::new("k").unwrap(),
             request: none,
             method: "GET".into(),

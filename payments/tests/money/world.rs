@@ -360,7 +360,7 @@ pub(crate) fn proposal(quotes: &[&Quote], count: u32) -> PlanProposal {
     let says = |text: &str| Untrusted::new(text.to_owned(), Provenance::Model);
     let items =
         quotes.iter().map(|quote| PlanItem { quote: quote.id, count, purpose: says("to read") }).collect();
-    PlanProposal { purpose: says("tests"), items }
+    PlanProposal::new(says("tests"), items)
 }
 
 /// Quotes, plans and buys one document.

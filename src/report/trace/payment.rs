@@ -106,7 +106,8 @@ pub(super) async fn parts(
         let (key, url) =
             (held.map(|(_, held)| held.ask.key.as_str()), held.map(|(_, held)| held.ask.url.as_str()));
         done.maybe("purchase key", key, held.and_then(|(at, _)| at));
-        work::work(ledger, session, &Wanted { key, url, sequence: first }, &mut done).await?;
+        let cause = held.and_then(|(_, held)| held.ask.cause);
+        work::work(ledger, session, &Wanted { key, cause, url, sequence: first }, &mut done).await?;
         let told = events::<SessionEvent>(ledger, &StreamId::of("session", session)).await?;
         let read = told.iter().filter_map(|(_, event)| event.as_ref().ok());
         let concerns = held.map(|(_, held)| Concerns::of(id, held.item, read));

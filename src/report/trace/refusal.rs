@@ -44,11 +44,12 @@ pub(super) async fn parts(
     }
     let mut done = TracePart::new("in which work");
     done.say("session", session.to_string(), Some(entry.sequence));
+    let cause = record.as_ref().ok().and_then(|record| record.cause);
     let urls = record
         .as_ref()
         .ok()
         .and_then(|record| record.what.split_whitespace().find(|word| word.contains("://")));
-    work::work(ledger, session, &Wanted { key: None, url: urls, sequence: entry.sequence }, &mut done)
+    work::work(ledger, session, &Wanted { key: None, cause, url: urls, sequence: entry.sequence }, &mut done)
         .await?;
     Ok((outcome, vec![wanted, done, authority, decided]))
 }

@@ -5,7 +5,7 @@ use crate::error::BursarError;
 use bursar_agent_core::{ProposedCall, Record, RecordEntry, RecordError};
 use bursar_ledger::{Entry, Ledger};
 use bursar_payments::{ApprovalAction, SessionEvent};
-use bursar_types::{ApprovalId, CallId, PaymentId, PlanItemId, RunId, SessionId, StoredRecord};
+use bursar_types::{ApprovalId, CallId, Cause, PaymentId, PlanItemId, RunId, SessionId, StoredRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is looked for in the records of runs.
@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Wanted<'a> {
     /// The purchase's key: tools put the call into it, or the document.
     pub(super) key: Option<&'a str>,
+    /// The call that the caller said.
+    pub(super) cause: Option<Cause>,
     /// The URL.
     pub(super) url: Option<&'a str>,
     /// The entry that some call must have been under way at.
@@ -33,6 +35,9 @@ struct Call {
 impl Call {
     /// How it is known that it is the one; `None` if it is not.
     fn is_it(&self, wanted: &Wanted<'_>) -> Option<&'static str> {
+        if let Some(cause) = wanted.cause {
+            return (cause.call == self.id).then_some("the purse was asked by this call");
+        }
         let id = self.id.to_string();
         if wanted.key.and_then(|key| key.split_once('/')).is_some_and(|(call, _)| call == id) {
             return Some("the purchase has the call in its key");
@@ -74,11 +79,13 @@ pub(super) async fn work(
         of_run(run, session, &records.collect::<Vec<_>>(), wanted, part);
     }
     if !part.lines.iter().any(|line| line.name == "tool call") {
-        part.say(
-            "tool call",
-            "none is journaled that asked for it: code, or an agent that is no Bursar run",
-            None,
+        let value = wanted.cause.map_or_else(
+            || "none is journaled that asked for it: code, or an agent that is no Bursar run".to_owned(),
+            |Cause { run, call }| {
+                format!("{call} of run {run}, as the caller said; the run's records are not here")
+            },
         );
+        part.say("tool call", value, None);
     }
     Ok(())
 }

@@ -158,7 +158,7 @@ async fn every_tool_that_may_spend_names_its_purchase_the_same_after_a_crash() {
         assert_eq!(names, ["fetch"], "a tool that is new here needs its arguments below");
         let (run, call) = (RunId::derived(&[life]), CallId::derived(&[life]));
         let context = ToolContext::new(session, run, call, world.clock.clone())
-            .with_purse(Purse::new(Arc::clone(&keys) as Arc<dyn Buyer>));
+            .with_purse(&Purse::new(Arc::clone(&keys) as Arc<dyn Buyer>));
         let fetch = tools.get("fetch").unwrap();
         fetch.call(&context, json!({"url": DOC})).await.unwrap();
     }
