@@ -16,6 +16,7 @@ use bursar_payments::{
     Alerts, Compensator, Compensators, Egress, HttpTransport, Mandate, NoObserver, Observer, Payments,
     PaymentsParts, PinnedKey, Policy, PolicyFile, Rail, Recovered, RecoveryRules, Wallet,
 };
+use bursar_types::telemetry::{Traces, Untraced};
 use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Clock, Entropy, FetchError, Limits, Transport};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,6 +69,7 @@ pub struct BursarBuilder {
     cancel_fees: BTreeMap<String, u128>,
     compensators: Compensators,
     audit: Option<AuditOptions>,
+    traces: Arc<dyn Traces>,
     retention_ms: Option<u64>,
     live: bool,
 }
@@ -101,6 +103,7 @@ impl BursarBuilder {
             cancel_fees: BTreeMap::new(),
             compensators: Compensators::default(),
             audit: Some(AuditOptions::default()),
+            traces: Arc::new(Untraced),
             retention_ms: None,
             live: false,
         }
@@ -320,6 +323,13 @@ impl BursarBuilder {
         self
     }
 
+    /// Who knows which trace a task is in: journal entries and runs name it. Without it they name none. The module `telemetry`,
+    /// with the feature `otel`, has one.
+    pub fn traces(mut self, traces: Arc<dyn Traces>) -> Self {
+        self.traces = traces;
+        self
+    }
+
     /// How long payloads of what is finished are kept: texts, URLs, bodies, quotes, mandates and runs. What is older is erased
     /// on opening and by [`Bursar::erase_expired`]. Without it everything is kept.
     pub fn keep_payloads(mut self, age: Duration) -> Self {
@@ -401,6 +411,7 @@ impl BursarBuilder {
             entropy: self.entropy.clone(),
             limits: self.limits,
             recovery: self.recovery,
+            traces: self.traces.clone(),
         };
         let log = match &self.audit {
             Some(audit) => Some(audit.publisher(
@@ -437,6 +448,7 @@ impl BursarBuilder {
             mandate: self.mandate,
             issued_only: !self.issuers.is_empty(),
             alerts: self.alerts,
+            traces: self.traces,
             retention_ms: self.retention_ms,
             recovered,
             watch: Mutex::new(watch),

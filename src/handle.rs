@@ -12,6 +12,7 @@ use bursar_memory::Library;
 use bursar_payments::{
     Alerts, Mandate, OpenObligation, Payments, PlanApproval, Recovered, SessionHooks, Watch,
 };
+use bursar_types::telemetry::Traces;
 use bursar_types::{AssetRegistry, Clock, Entropy, FetchError, SessionId};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     /// Whether only a mandate that an issuer signed counts.
     pub(crate) issued_only: bool,
     pub(crate) alerts: Option<Arc<dyn Alerts>>,
+    pub(crate) traces: Arc<dyn Traces>,
     /// How long payloads of what is finished are kept; for ever without it.
     pub(crate) retention_ms: Option<u64>,
     pub(crate) recovered: Recovered,

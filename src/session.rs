@@ -198,6 +198,7 @@ impl Session {
                 log: inner.log.clone(),
             })),
             on_question: OnQuestion::Tell,
+            traces: inner.traces.clone(),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::event::{Delta, EventSender, RunEvent};
 use crate::report::RunOutcome;
 use crate::tool::ToolError;
 use async_trait::async_trait;
+use bursar_types::telemetry::Traces;
 use bursar_types::{
     CallId, Cause, Clock, Entropy, Gate, Journal, Principal, PurchaseKey, Purse, RunId, SessionId, Timestamp,
 };
@@ -82,6 +83,9 @@ pub struct RunContext {
     pub after: Option<Arc<dyn AfterRun>>,
     /// What follows when a call waits for an answer.
     pub on_question: OnQuestion,
+    /// Who knows which trace a task is in, and whether texts may be recorded: [`Untraced`](bursar_types::telemetry::Untraced)
+    /// knows none and records none.
+    pub traces: Arc<dyn Traces>,
 }
 
 /// What one tool call may use: a struct of real abilities.

@@ -3,6 +3,7 @@
 mod calls;
 mod chat;
 mod reconcile;
+mod spans;
 mod work;
 
 use crate::agent::Agent;
@@ -16,7 +17,7 @@ use crate::stop::StopCause;
 use bursar_types::{Effect, JournalError, RunId};
 use std::future::Future;
 use std::time::Duration;
-use tracing::Instrument;
+use tracing::{Instrument as _, Span};
 
 struct Driver<'a> {
     agent: &'a Agent,
@@ -33,6 +34,7 @@ pub(crate) async fn start(
     question: &str,
 ) -> Result<RunReport, RunError> {
     check_purse(agent, &context)?;
+    let span = spans::of_run(agent, &context, id);
     let started = Record::Started {
         run: id,
         session: context.principal.session,
@@ -41,11 +43,12 @@ pub(crate) async fn start(
         limits: agent.limits.clone(),
         tools: agent.tools.specs().map(|spec| (spec.name.clone(), spec.effect)).collect(),
         at: context.clock.now(),
+        trace: span.in_scope(|| context.traces.current()),
     };
     let run = Run::begin(&started)?;
     let mut driver = Driver { agent, context, run, sequence: 0 };
     driver.write(std::slice::from_ref(&started)).await?;
-    driver.drive_in_span().await
+    driver.drive_in(span).await
 }
 
 /// Goes on with a run, first with what people say of its calls.
@@ -82,11 +85,13 @@ pub(crate) async fn resume(
         .last()
         .map_or((0, 0), |last| (last.sequence.saturating_add(1), now.saturating_sub(last.at.unix_ms())));
     let worker = context.worker.clone();
+    let span = spans::of_run(agent, &context, id);
+    let trace = span.in_scope(|| context.traces.current());
     let mut driver = Driver { agent, context, run, sequence };
-    let mut records = vec![Record::Resumed { worker, idle_ms }];
+    let mut records = vec![Record::Resumed { worker, idle_ms, trace }];
     records.extend(answers.into_iter().map(PersonAnswer::into_record));
     driver.append(records).await?;
-    driver.drive_in_span().await
+    driver.drive_in(span).await
 }
 
 fn report(run: &Run, outcome: &RunOutcome) -> RunReport {
@@ -107,17 +112,10 @@ fn check_purse(agent: &Agent, context: &RunContext) -> Result<(), RunError> {
 }
 
 impl Driver<'_> {
-    async fn drive_in_span(self) -> Result<RunReport, RunError> {
-        let span = tracing::info_span!(
-            "invoke_agent",
-            gen_ai.operation.name = "invoke_agent",
-            gen_ai.agent.name = %self.agent.name,
-            gen_ai.agent.id = %self.context.principal.agent,
-            gen_ai.conversation.id = %self.run.id(),
-            gen_ai.request.model = %self.agent.model.descriptor().name,
-            gen_ai.provider.name = %self.agent.model.descriptor().provider,
-        );
-        self.drive().instrument(span).await
+    async fn drive_in(self, span: Span) -> Result<RunReport, RunError> {
+        let report = self.drive().instrument(span.clone()).await;
+        spans::note_report(&span, &report);
+        report
     }
 
     /// The loop. It ends because every pass appends a record or was interrupted, and turns, tries and calls are limited.

@@ -5,6 +5,7 @@ use crate::model::{ModelErrorKind, ModelTurn, Retry};
 use crate::person::PersonVerdict;
 use crate::stop::StopCause;
 use crate::tool::{Executed, ToolError, ToolOutput, Waits};
+use bursar_types::telemetry::TraceContext;
 use bursar_types::{
     CallId, Decision, Digest, Effect, JournalRecord, RunId, SessionId, StoredRecord, Timestamp,
 };
@@ -36,6 +37,9 @@ pub enum Record {
         tools: BTreeMap<String, Effect>,
         /// When it began; its time counts from here.
         at: Timestamp,
+        /// The trace that its spans are in, if anything traced it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trace: Option<TraceContext>,
     },
     /// A worker took the run up again. From here on every other worker is fenced off.
     Resumed {
@@ -43,6 +47,9 @@ pub enum Record {
         worker: String,
         /// For how long nobody had worked on it. This is not the run's time.
         idle_ms: u64,
+        /// The trace that its spans are in from here on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trace: Option<TraceContext>,
     },
     /// The model is about to be called.
     ModelRequested {

@@ -117,6 +117,23 @@ impl Ledger {
         let found = self.stream_with_payloads(stream, from).await?;
         found.iter().map(|(entry, payload)| event_of(entry, payload.as_deref())).collect()
     }
+
+    /// The same, each with its entry: for whoever needs what the leaf shows.
+    ///
+    /// # Errors
+    /// [`EventError`].
+    pub async fn events_with_entries<E: DeserializeOwned>(
+        &self,
+        stream: &StreamId,
+        from: u64,
+    ) -> Result<Vec<(Entry, E)>, EventError> {
+        let found = self.stream_with_payloads(stream, from).await?;
+        let read = |(entry, payload): (Entry, Option<Bytes>)| {
+            let event = event_of(&entry, payload.as_deref())?;
+            Ok((entry, event))
+        };
+        found.into_iter().map(read).collect()
+    }
 }
 
 /// The event of an entry whose payload was read.

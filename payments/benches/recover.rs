@@ -155,6 +155,7 @@ async fn world() -> World {
         entropy,
         limits: Limits::default(),
         recovery: RecoveryRules::default(),
+        traces: Arc::new(bursar_types::telemetry::Untraced),
     };
     World { parts, clock, url, mandate, _data: data }
 }

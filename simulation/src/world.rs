@@ -133,6 +133,7 @@ impl World {
             entropy,
             limits: Limits { timeout_ms: TIMEOUT_MS, body_bytes_max: 1 << 20, ..Limits::default() },
             recovery: RecoveryRules::default(),
+            traces: Arc::new(bursar_types::telemetry::Untraced),
         }
     }
 

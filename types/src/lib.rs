@@ -21,6 +21,7 @@ mod level;
 mod phase;
 mod plan;
 mod quote;
+pub mod telemetry;
 mod transport;
 mod untrusted;
 

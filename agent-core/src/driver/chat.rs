@@ -1,13 +1,14 @@
 //! One try of one turn of the model.
 
 use super::Driver;
+use super::spans::{note_request, note_turn, of_chat};
 use crate::event::{Delta, RunEvent};
 use crate::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelTurn, Retry, TurnFold};
 use crate::record::Record;
 use crate::report::RunError;
 use bursar_types::{Digest, GateLevel};
 use std::time::Duration;
-use tracing::Instrument;
+use tracing::{Instrument as _, Span};
 
 /// How long to wait before a turn that took too long is tried again.
 const AFTER_TIME_OUT_MS: u64 = 1_000;
@@ -28,30 +29,17 @@ impl Driver<'_> {
             }
         }
         self.append(vec![Record::ModelRequested { turn, attempt }]).await?;
-        let descriptor = self.agent.model.descriptor();
-        let span = tracing::info_span!(
-            "chat",
-            gen_ai.operation.name = "chat",
-            gen_ai.request.model = %descriptor.name,
-            gen_ai.provider.name = %descriptor.provider,
-            gen_ai.usage.input_tokens = tracing::field::Empty,
-            gen_ai.usage.output_tokens = tracing::field::Empty,
-            error.kind = tracing::field::Empty,
-        );
+        let span = of_chat(self.agent, self.run.id(), turn, attempt);
         let replied = self.until_interrupted(self.turn_in_time(turn).instrument(span.clone())).await;
+        let Some(replied) = replied else { return Ok(()) };
+        note_turn(&span, &replied, self.context.traces.content());
         let record = match replied {
-            None => return Ok(()),
-            Some(Ok(reply)) => {
-                reply.usage.input_tokens.map(|count| span.record("gen_ai.usage.input_tokens", count));
-                reply.usage.output_tokens.map(|count| span.record("gen_ai.usage.output_tokens", count));
-                Record::ModelReplied { turn, reply }
-            }
-            Some(Err(error)) => {
-                span.record("error.kind", tracing::field::debug(error.kind));
-                let ModelError { kind, retry, message, source: _ } = error;
+            Ok(reply) => Record::ModelReplied { turn, reply },
+            Err(ModelError { kind, retry, message, source: _ }) => {
                 Record::ModelFailed { turn, kind, message, retry }
             }
         };
+        drop(span);
         self.append(vec![record]).await
     }
 
@@ -74,6 +62,9 @@ impl Driver<'_> {
             turn,
             seed: self.seed(turn),
         };
+        if self.context.traces.content() {
+            note_request(&Span::current(), &request);
+        }
         let mut stream = self.agent.model.stream(request).await?;
         let mut fold = TurnFold::default();
         while let Some(event) = stream.next().await {

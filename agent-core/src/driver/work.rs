@@ -1,6 +1,7 @@
 //! One tool at work: on a task of its own, awaited as patiently as its effect demands.
 
 use super::Driver;
+use super::spans::{note_arguments, note_result, of_call};
 use crate::cancel::Cancel;
 use crate::record::CallResult;
 use crate::tool::{DynTool, Executed, Reconciled, ToolError, ToolOutput};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Sleep;
-use tracing::Instrument;
+use tracing::{Instrument as _, Span};
 
 /// How long a `Write` may take to notice that nobody waits for it any more.
 const GRACE: Duration = Duration::from_secs(5);
@@ -59,15 +60,17 @@ impl Driver<'_> {
         let effect = tool.spec().effect;
         let context = self.tool_context(call);
         let cancel = context.cancel().clone();
-        let span = tracing::info_span!(
-            "execute_tool",
-            gen_ai.operation.name = "execute_tool",
-            gen_ai.tool.name = %tool.spec().name,
-            gen_ai.tool.call.id = %call,
-            gen_ai.tool.r#type = "function",
-        );
+        let span = of_call(self.run.id(), call, tool.spec());
+        let content = self.context.traces.content();
+        if content {
+            note_arguments(&span, &arguments);
+        }
         let (worker, given) = (Arc::clone(&tool), arguments.clone());
-        let work = async move { worker.call(&context, given).await };
+        let work = async move {
+            let result = worker.call(&context, given).await;
+            note_result(&Span::current(), &result, content);
+            result
+        };
         let time = self.run.limits().call_ms.filter(|_| effect != Effect::Spend);
         Running {
             effect,

@@ -25,7 +25,7 @@ impl Run {
     /// # Errors
     /// [`ApplyError`] if it is not [`Record::Started`].
     pub fn begin(record: &Record) -> Result<Self, ApplyError> {
-        let Record::Started { run, session, question, settings, limits, tools, at } = record else {
+        let Record::Started { run, session, question, settings, limits, tools, at, .. } = record else {
             return Err(ApplyError { kind: record.kind(), problem: "the run has not started" });
         };
         Ok(Self {

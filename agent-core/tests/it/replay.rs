@@ -126,7 +126,7 @@ proptest! {
             folded = before;
             // A worker may take the run up at any record, and finds the same outstanding; not after its end.
             let mut taken = folded.clone();
-            let resumed = Record::Resumed { worker: "another".into(), idle_ms: 1_000 };
+            let resumed = Record::Resumed { worker: "another".into(), idle_ms: 1_000, trace: None };
             prop_assert_eq!(taken.apply(&resumed).is_ok(), !folded.has_ended());
             if folded.outcome().is_none() {
                 prop_assert_eq!(taken.next(), folded.next());

@@ -230,6 +230,7 @@ impl World {
             worker: self.worker.into(),
             after: self.after.clone(),
             on_question: self.on_question,
+            traces: Arc::new(bursar_types::telemetry::Untraced),
         }
     }
 }

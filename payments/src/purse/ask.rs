@@ -88,6 +88,15 @@ pub(super) fn parse_url(request: &HttpRequest) -> Result<Url, FetchError> {
     Ok(url)
 }
 
+/// What came of an unpaid request.
+#[derive(Debug)]
+pub(super) enum Prices {
+    /// It costs nothing.
+    Free(HttpResponse),
+    /// Every alternative, and the request that they were given for.
+    Offers(HttpRequest, Vec<Offer>),
+}
+
 impl SessionPurse {
     /// Names the purchase.
     pub(super) fn ask(&self, request: &HttpRequest, key: &PurchaseKey) -> Result<Ask, FetchError> {
@@ -212,7 +221,8 @@ impl SessionPurse {
         });
         let stream = StreamId::of("requests", self.session);
         let mut transaction = Transaction::default();
-        SealedEvent::new(stream, "request.free", [("status", json!(status))], &event, &*self.shared.entropy)
+        let fields = std::iter::once(("status", json!(status))).chain(self.trace_fields());
+        SealedEvent::new(stream, "request.free", fields, &event, &*self.shared.entropy)
             .map_err(unavailable)?
             .add_to(&mut transaction);
         self.shared.ledger.commit(transaction).await.map_err(unavailable)?;
@@ -313,6 +323,7 @@ impl SessionPurse {
                     ("atomic", json!(quote.price.atomic().to_string())),
                     ("blocked", json!(quote.blocked.as_ref().map(|reason| &reason.code))),
                 ];
+                let fields = fields.into_iter().chain(self.trace_fields());
                 let sealed =
                     SealedEvent::new(stream.clone(), "quote.received", fields, offer, &*self.shared.entropy)
                         .map_err(unavailable)?;
@@ -346,14 +357,24 @@ impl SessionPurse {
         payload.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(unavailable)
     }
 
-    /// Asks for prices. Never pays.
-    pub(super) async fn quote(&self, request: HttpRequest) -> Result<QuoteOutcome, FetchError> {
-        let (request, response) = self.ask_unpaid(normalised(request)?).await?;
+    /// Sends the request unpaid and reads what is asked for it: the request as it was answered, after redirects.
+    pub(super) async fn ask_prices(&self, request: HttpRequest) -> Result<Prices, FetchError> {
+        let (request, response) = self.ask_unpaid(request).await?;
         if response.status() != StatusCode::PAYMENT_REQUIRED {
-            return Ok(QuoteOutcome::Free(response));
+            return Ok(Prices::Free(response));
         }
         let offers = self.read_offers(&request, &response).await?;
-        Ok(QuoteOutcome::Quotes(offers.into_iter().map(|offer| offer.quote).collect()))
+        Ok(Prices::Offers(request, offers))
+    }
+
+    /// Asks for prices. Never pays.
+    pub(super) async fn quote(&self, request: HttpRequest) -> Result<QuoteOutcome, FetchError> {
+        Ok(match self.ask_prices(normalised(request)?).await? {
+            Prices::Free(response) => QuoteOutcome::Free(response),
+            Prices::Offers(_, offers) => {
+                QuoteOutcome::Quotes(offers.into_iter().map(|offer| offer.quote).collect())
+            }
+        })
     }
 
     /// Journals a refusal and tells watchers.

@@ -3,6 +3,7 @@
 use super::decide::{unknown_prefix, vendor_link};
 use super::join::Loaded;
 use super::pay::{close_link, unavailable_event};
+use super::spans::note_entry;
 use super::{SessionPurse, unavailable};
 use crate::obligation::{ObligationEvent, ObligationState};
 use crate::payment::{Held, Payment, PaymentEvent};
@@ -49,7 +50,8 @@ impl SessionPurse {
         }
         self.mark(&mut transaction, held, events, &state).await?;
         match self.shared.ledger.commit(transaction).await {
-            Ok(_) => {
+            Ok(committed) => {
+                note_entry(&committed);
                 self.tell_events(events, &state);
                 if self.follows_phase {
                     self.note_phase().await;

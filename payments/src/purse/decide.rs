@@ -7,6 +7,7 @@ use super::gates::{GATE_LINKS, Reached};
 use super::join::{Loaded, open_link};
 use super::lineage::Lineage;
 use super::remedy::{given_up_link, not_given_up};
+use super::spans::{note_decision, note_entry, stage};
 use super::uses::{BudgetUse, Counts, fullest, hold_lines};
 use super::{DecisionRecord, SessionPurse, sums, unavailable};
 use crate::approval::{ApprovalAction, PaymentTerms};
@@ -23,6 +24,7 @@ use bursar_types::{
     Amount, ApprovalId, DataLabel, Decision, FetchError, Fetched, HoldId, HttpRequest, Reason, Timestamp,
     Untrusted, Verdict, canonical_digest,
 };
+use tracing::{Instrument as _, Span};
 
 /// How often a decision is taken anew when what it was based on changed meanwhile.
 pub(super) const TRIES: usize = 3;
@@ -203,8 +205,10 @@ impl SessionPurse {
             ];
             let hold =
                 NewHold { held: &held, record: &record, lineage: &lineage, conditions, reached: &reached };
-            match self.commit_hold(hold, &loaded, free, body, now).await {
+            let holding = stage!(HOLD, held.ask.payment);
+            match self.commit_hold(hold, &loaded, free, body, now).instrument(holding).await {
                 Ok(()) => {
+                    note_decision(&Span::current(), &record.decision);
                     self.tell_gates(reached);
                     self.tell(&MoneyEvent::Held { payment: held.view(None), micro_usd: cost });
                     return Ok(HoldOutcome::Held(Box::new(held)));
@@ -252,7 +256,7 @@ impl SessionPurse {
         self.add_gates(&mut transaction, reached)
             .map_err(|error| CommitError::Refused(Refusal::NotCanonical(error.to_string())))?;
         self.add_decision(&mut transaction, record)?;
-        self.shared.ledger.commit(transaction).await.map(|_| ())
+        self.shared.ledger.commit(transaction).await.map(|committed| note_entry(&committed))
     }
 
     /// Nothing covers the purchase: the prices are the answer, and why it was not bought is journaled.

@@ -167,6 +167,7 @@ impl SessionPurse {
                 ("used_micro_usd", json!(event.used.atomic().to_string())),
                 ("limit_micro_usd", json!(event.limit.atomic().to_string())),
             ];
+            let fields = fields.into_iter().chain(self.trace_fields());
             let sealed = SealedEvent::new(stream, "gate.reached", fields, event, &*self.shared.entropy);
             sealed.map_err(bursar_types::CanonicalError::Json)?.add_to(transaction);
         }

@@ -2,6 +2,7 @@
 
 use super::pay::{LetGo, Presenting, unavailable_event, unknown};
 use super::settle::Seen;
+use super::spans::trace_of;
 use super::{SessionPurse, unavailable};
 use crate::payment::{Ask, Payment, PaymentEvent, Signed};
 use crate::rail::Outcome;
@@ -20,6 +21,8 @@ pub(super) struct Loaded {
     pub(super) payment: Option<Payment>,
     /// How many authorizations were signed for it, whatever became of them.
     pub(super) signatures: usize,
+    /// The trace in which it was first held, if anything traced it.
+    pub(super) origin: Option<String>,
     stream: StreamId,
     length: u64,
 }
@@ -27,14 +30,16 @@ pub(super) struct Loaded {
 impl Loaded {
     pub(super) async fn read(ledger: &Ledger, id: PaymentId) -> Result<Self, FetchError> {
         let stream = StreamId::of("payment", id);
-        let events = ledger.events::<PaymentEvent>(&stream, 0).await.map_err(unavailable)?;
+        let events = ledger.events_with_entries::<PaymentEvent>(&stream, 0).await.map_err(unavailable)?;
         let length = u64::try_from(events.len()).unwrap_or(u64::MAX);
-        let signatures = events.iter().filter(|event| matches!(event, PaymentEvent::Signing { .. })).count();
+        let signing = |event: &PaymentEvent| matches!(event, PaymentEvent::Signing { .. });
+        let signatures = events.iter().filter(|(_, event)| signing(event)).count();
+        let origin = events.first().and_then(|(entry, _)| trace_of(entry));
         let mut payment = None;
-        for event in events {
+        for (_, event) in events {
             payment = Some(Payment::apply(payment, event).map_err(|error| unavailable_event(&error))?);
         }
-        Ok(Self { payment, signatures, stream, length })
+        Ok(Self { payment, signatures, origin, stream, length })
     }
 
     /// Its journal.

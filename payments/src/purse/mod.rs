@@ -31,6 +31,7 @@ mod redirect;
 mod remedy;
 mod sagas;
 mod settle;
+mod spans;
 mod sums;
 mod told;
 mod uses;
@@ -63,6 +64,7 @@ use crate::session::{SessionEvent, SessionState};
 use crate::wallet::Wallet;
 use async_trait::async_trait;
 use bursar_ledger::{CommitError, EventError, Ledger, StoreError};
+use bursar_types::telemetry::Traces;
 use bursar_types::{
     Action, AssetRegistry, Buyer, Cause, Clock, Decision, Delivery, Digest, Entropy, FetchError, Fetched,
     Gate, GateError, HttpRequest, Limits, PaymentId, Phase, PlanId, PlanOutcome, PlanProposal, Principal,
@@ -71,6 +73,7 @@ use bursar_types::{
 use flight::Flights;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span};
 
 /// What every session of a process shares.
 #[derive(Debug)]
@@ -87,6 +90,7 @@ struct Shared {
     limits: Limits,
     recovery: RecoveryRules,
     observer: Arc<dyn Observer>,
+    traces: Arc<dyn Traces>,
     /// Set once the operator lets money be spent that is worth something.
     live: OnceLock<()>,
     schedule: Mutex<recover::Schedule>,
@@ -168,25 +172,29 @@ impl SessionPurse {
         // ask: join a payment that is open for the purchase or was made under its key.
         let _turn = self.shared.flights.enter(ask.request).await;
         for _ in 0..decide::TRIES {
-            let bought = match self.join(ask, &request).await? {
+            let looking = spans::stage!(JOIN, ask.payment);
+            let bought = match self.join(ask, &request).instrument(looking).await? {
                 join::Joined::Found(fetched) => return Ok(fetched),
                 join::Joined::Nothing { bought } => bought,
                 join::Joined::Overtaken => continue,
             };
             // gate and quote: no request leaves without leave; every alternative is read.
-            let (request, response) = self.ask_unpaid(request.clone()).await?;
-            if response.status() != http::StatusCode::PAYMENT_REQUIRED {
-                return Ok(Fetched::Free(response));
-            }
-            let offers = self.read_offers(&request, &response).await?;
+            let quoting = spans::stage!(QUOTE, ask.payment);
+            let (request, offers) = match spans::in_span(quoting, self.ask_prices(request.clone())).await? {
+                ask::Prices::Free(response) => return Ok(Fetched::Free(response)),
+                ask::Prices::Offers(request, offers) => (request, offers),
+            };
             // match, decide, hold: structural match with an approved plan, the rules, then the ledger.
-            let held = match self.hold(ask, &request, offers, bought).await? {
+            let deciding = spans::stage!(DECIDE, ask.payment);
+            let held = match spans::in_span(deciding, self.hold(ask, &request, offers, bought)).await? {
                 decide::HoldOutcome::Held(held) => held,
                 decide::HoldOutcome::Stopped(fetched) => return Ok(fetched),
                 decide::HoldOutcome::Overtaken => continue,
             };
             // prepare, signing: terms are durable before a signature exists.
-            let Some(signed) = self.prepare(*held).await? else { continue };
+            spans::note_held(&Span::current(), &held);
+            let preparing = spans::stage!(PREPARE, ask.payment);
+            let Some(signed) = self.prepare(*held).instrument(preparing).await? else { continue };
             // sign, present, answer, settle, deliver.
             return self.present_and_settle(signed, &request, pay::Presenting::First).await;
         }
@@ -229,7 +237,7 @@ impl SessionPurse {
 
 impl SessionPurse {
     /// A payee's claim is checked on the chain beside the caller's work.
-    fn observe_later(self: &Arc<Self>, result: &Result<Fetched, FetchError>) {
+    fn observe_later(self: &Arc<Self>, result: &Result<Fetched, FetchError>, after: &Span) {
         let Ok(
             Fetched::Delivered(Delivery { payment, .. }) | Fetched::Undelivered(Undelivered { payment, .. }),
         ) = result
@@ -238,11 +246,13 @@ impl SessionPurse {
         };
         if payment.receipt.as_ref().is_some_and(|receipt| !receipt.observed) {
             let (purse, id) = (self.clone(), payment.id);
-            self.shared.tasks.spawn(async move {
-                if let Err(error) = purse.observe(id).await {
+            let span = spans::of_observation(id, after);
+            let look = async move {
+                if let Err(error) = spans::in_span(Span::current(), purse.observe(id)).await {
                     tracing::warn!(payment = %id, %error, "claim could not be checked on the chain yet");
                 }
-            });
+            };
+            self.shared.tasks.spawn(look.instrument(span));
         }
     }
 }
@@ -269,9 +279,13 @@ impl Buyer for TaskBuyer {
         let request = ask::normalised(request)?;
         let ask = Arc::new(purse.ask(&request, &key)?);
         let asked = ask.clone();
-        let task = self.0.shared.tasks.spawn(cause::caused_by(ask.cause, async move {
-            purse.fetch_on_own_task(request, &asked).await
-        }));
+        let (span, cause) = (spans::of_payment(&ask), ask.cause);
+        let way = async move {
+            let result = purse.fetch_on_own_task(request, &asked).await;
+            spans::note_outcome(&Span::current(), &result);
+            result
+        };
+        let task = self.0.shared.tasks.spawn(cause::caused_by(cause, way).instrument(span.clone()));
         let result = match task.await {
             Ok(result) => result,
             // The task panicked. A signature may exist, so the honest answer is read back from the ledger.
@@ -282,16 +296,20 @@ impl Buyer for TaskBuyer {
                 told => told,
             },
         };
-        self.0.observe_later(&result);
+        self.0.observe_later(&result, &span);
         result
     }
 
     async fn quote(&self, request: HttpRequest) -> Result<QuoteOutcome, FetchError> {
-        cause::caused_by(Cause::of(&request), self.0.quote(request)).await
+        let asked = cause::caused_by(Cause::of(&request), self.0.quote(request));
+        spans::in_span(spans::of_quote(self.0.session), asked).await
     }
 
     async fn propose(&self, proposal: PlanProposal) -> Result<PlanOutcome, FetchError> {
-        let outcome = cause::caused_by(proposal.cause, self.0.propose(proposal)).await?;
+        let span = spans::of_proposal(self.0.session);
+        let asked = cause::caused_by(proposal.cause, self.0.propose(proposal));
+        let outcome = spans::in_span(span.clone(), asked).await?;
+        spans::note_plan(&span, &outcome);
         self.0.tell(&MoneyEvent::PlanDecided { outcome: outcome.clone() });
         self.0.note_phase().await;
         Ok(outcome)

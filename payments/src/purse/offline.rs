@@ -77,6 +77,7 @@ impl Payments {
             entropy,
             limits: Limits::default(),
             recovery: RecoveryRules::default(),
+            traces: Arc::new(bursar_types::telemetry::Untraced),
         })
     }
 }

@@ -20,6 +20,7 @@ use bursar_ledger::{
     AccountOp, CommitError, EventError, Ledger, Line, Refusal, Require, SealedEvent, StoreError, StreamId,
     Transaction,
 };
+use bursar_types::telemetry::Traces;
 use bursar_types::{
     Amount, AmountError, AssetId, AssetRegistry, CanonicalError, Clock, Decision, Digest, Entropy, HoldId,
     Limits, Phase, PlanId, PlanItemId, Principal, Reason, SessionId, Transport, UnknownAsset, Verdict,
@@ -61,6 +62,8 @@ pub struct PaymentsParts {
     pub limits: Limits,
     /// How patiently what is open is looked after.
     pub recovery: RecoveryRules,
+    /// Who knows which trace a task is in: journal entries name it. [`Untraced`](bursar_types::telemetry::Untraced) knows none.
+    pub traces: Arc<dyn Traces>,
 }
 
 /// Who answers for a session, and who watches it.
@@ -192,6 +195,7 @@ impl Payments {
             limits: parts.limits,
             recovery: parts.recovery,
             observer,
+            traces: parts.traces,
             live: OnceLock::new(),
             schedule: Mutex::default(),
             voids: tokio::sync::Mutex::default(),
@@ -587,6 +591,7 @@ pub(super) fn add_session_event(
         SessionEvent::Revoked { .. } => ("session.revoked", vec![]),
         SessionEvent::Thawed { .. } => ("session.thawed", vec![]),
     };
+    let fields = fields.into_iter().chain(shared.trace_fields());
     let sealed = SealedEvent::new(stream.clone(), kind, fields, event, &*shared.entropy);
     sealed.map_err(CanonicalError::Json)?.add_to(transaction);
     Ok(())

@@ -6,6 +6,7 @@ use super::lineage::Lineage;
 use super::open::{add_session_event, check_session, fold_session};
 use super::remedy::{given_up_link, not_given_up};
 use super::settle::Seen;
+use super::spans::{note_entry, stage};
 use super::{Clearance, SessionPurse, unavailable};
 use crate::approval::PaymentTerms;
 use crate::events::MoneyEvent;
@@ -24,6 +25,7 @@ use bursar_types::{
 use bytes::Bytes;
 use serde_json::json;
 use std::sync::Arc;
+use tracing::{Instrument as _, Span};
 
 /// Time that must be left of an authorization to present it again, so that the payee can still settle it.
 const PRESENT_AGAIN_MS: u64 = 10_000;
@@ -122,7 +124,10 @@ impl SessionPurse {
             self.add_payment_event(&mut transaction, &signed.held, &event)
                 .map_err(|error| SigningRefused::Ledger(unavailable(error)))?;
             match self.shared.ledger.commit(transaction).await {
-                Ok(_) => return Ok(()),
+                Ok(committed) => {
+                    note_entry(&committed);
+                    return Ok(());
+                }
                 Err(CommitError::Refused(refusal)) if lineage.moved(&refusal) => {}
                 Err(CommitError::Refused(Refusal::StreamMoved { .. } | Refusal::HoldNot { .. })) => {
                     return Err(SigningRefused::Fenced);
@@ -235,7 +240,8 @@ impl SessionPurse {
             return Ok((state, None));
         }
         let rail = self.rail(&signed.held)?;
-        let authorization = match self.authorize(&*rail, signed, presenting).await {
+        let signing = stage!(SIGN, signed.held.ask.payment);
+        let authorization = match self.authorize(&*rail, signed, presenting).instrument(signing).await {
             Ok(authorization) => authorization,
             Err(problem) => {
                 return match presenting {
@@ -248,19 +254,28 @@ impl SessionPurse {
         // Only where it was quoted: the request may have been redirected then, and the same URL may lead elsewhere now.
         *paid_request.uri_mut() = quoted_at(signed)?;
         authorization.attach(&mut paid_request);
-        let answer = self.shared.transport.send(paid_request, self.shared.limits).await;
+        let presented = stage!(PRESENT, signed.held.ask.payment);
+        presented.record("otel.kind", "client");
+        let sent = self.shared.transport.send(paid_request, self.shared.limits);
+        let answer = sent.instrument(presented).await;
         drop(authorization);
         if status_of(&answer) == Some(http::StatusCode::PAYMENT_REQUIRED) {
             self.refuse_again(signed).await;
         }
         let outcome = rail.outcome(&signed.prepared, answer.as_ref());
-        let state = self.settle(signed, Seen::Answer { outcome, answer: &answer }).await?;
+        let settling = stage!(SETTLE, signed.held.ask.payment);
+        let seen = Seen::Answer { outcome, answer: &answer };
+        let state = self.settle(signed, seen).instrument(settling).await?;
         // Whoever takes an old payment up has waited already.
         let waits: &[u64] = match presenting {
             Presenting::First => &ASK_AGAIN_MS,
             Presenting::Again => &[0],
         };
-        let state = self.poll(&*rail, signed, state, waits).await?;
+        let asking = match state {
+            Payment::Unknown { .. } => stage!(OBSERVE, signed.held.ask.payment),
+            _ => Span::none(),
+        };
+        let state = self.poll(&*rail, signed, state, waits).instrument(asking).await?;
         Ok((state, answer.ok().map(HttpResponse::into_body)))
     }
 
@@ -372,7 +387,7 @@ impl SessionPurse {
             ("rules", json!(held.decision.rules)),
         ];
         let refunded = event.refunded().map(|atomic| ("refunded", json!(atomic.to_string())));
-        let fields = fields.into_iter().chain(refunded);
+        let fields = fields.into_iter().chain(refunded).chain(self.trace_fields());
         SealedEvent::new(stream, event.kind(), fields, event, &*self.shared.entropy)
             .map_err(|error| Refusal::NotCanonical(error.to_string()))?
             .add_to(transaction);

@@ -5,6 +5,7 @@ use super::join::{Loaded, linked_payments};
 use super::open::fold_session;
 use super::pay::LetGo;
 use super::settle::Seen;
+use super::spans::{in_span, note_found, of_recovery};
 use super::{Payments, SessionPurse, unavailable};
 use crate::events::MoneyEvent;
 use crate::obligation::{Obligation, ObligationState};
@@ -88,7 +89,7 @@ impl Recovered {
 
 /// What was done about one payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Done {
+pub(super) enum Done {
     Final,
     LetGo,
     Paid,
@@ -104,6 +105,24 @@ enum Done {
 }
 
 impl Done {
+    /// Its name in telemetry.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Final => "final",
+            Self::LetGo => "let_go",
+            Self::Paid => "paid",
+            Self::NotPaid => "not_paid",
+            Self::Unknown => "unknown",
+            Self::Presumed => "presumed",
+            Self::Delivered => "delivered",
+            Self::Owed => "owed",
+            Self::Claimed => "claimed",
+            Self::Parked => "parked",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+        }
+    }
+
     /// Whether asking again later can change anything.
     const fn is_over(self) -> bool {
         matches!(self, Self::Final | Self::LetGo | Self::NotPaid | Self::Delivered)
@@ -118,6 +137,8 @@ struct Case {
     id: PaymentId,
     purse: Arc<SessionPurse>,
     payment: Payment,
+    /// The trace in which it was first held.
+    origin: Option<String>,
 }
 
 impl Payments {
@@ -222,6 +243,7 @@ impl Payments {
                     continue;
                 }
             };
+            let origin = loaded.origin;
             let Some(payment) = loaded.payment else { continue };
             let session = payment.ask().session;
             let purse = match purses.get(&session) {
@@ -239,7 +261,7 @@ impl Payments {
                     }
                 },
             };
-            cases.push(Case { id, purse, payment });
+            cases.push(Case { id, purse, payment, origin });
         }
         cases.sort_by_key(|case| case.id);
         cases
@@ -274,8 +296,12 @@ impl Payments {
         let ask = case.payment.ask();
         // Whoever fetches it in this process goes on with it; only one at a time does.
         let Some(_turn) = self.0.flights.try_enter(ask.request) else { return Done::Busy };
-        match case.purse.take_care(case.id, &case.payment, outcome).await {
-            Ok(done) => done,
+        let span = of_recovery(ask, case.origin.as_deref());
+        match in_span(span.clone(), case.purse.take_care(case.id, &case.payment, outcome)).await {
+            Ok(done) => {
+                note_found(&span, done);
+                done
+            }
             Err(error) => {
                 tracing::warn!(payment = %case.id, %error, "payment could not be taken up");
                 Done::Failed

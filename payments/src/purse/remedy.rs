@@ -4,6 +4,7 @@
 use super::book::Booked;
 use super::decide::TRIES;
 use super::join::Loaded;
+use super::spans::stage;
 use super::{SessionPurse, VoidClearance, unavailable};
 use crate::obligation::{
     Claim, Next, Obligation, ObligationEvent, ObligationState, Remedy, Step, StepResult, failed_step,
@@ -12,6 +13,7 @@ use crate::payment::{Evidence, Held, Payment, PaymentEvent, Signed, Void};
 use crate::rail::{ClaimReason, RefundAnswer, RefundRequest, RemedyError};
 use bursar_ledger::{CommitError, LinkWrite, Payload, Refusal, Transaction};
 use bursar_types::{Amount, Digest, FetchError, PaymentId, UnknownOutcome};
+use tracing::Instrument as _;
 
 /// Where a claim stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,7 +175,10 @@ impl SessionPurse {
                     let started = started(Remedy::Refund, obligation.claim.as_ref(), attempt);
                     match started {
                         Some(started) => started,
-                        None => self.ask_refund(signed, evidence, obligation, attempt).await,
+                        None => {
+                            let asking = self.ask_refund(signed, evidence, obligation, attempt);
+                            asking.instrument(stage!(REMEDY, id)).await
+                        }
                     }
                 }
                 Next::WriteDispute { attempt } => {

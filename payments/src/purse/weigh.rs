@@ -103,7 +103,8 @@ impl SessionPurse {
             Verdict::Deny => (DecisionRecord::REFUSALS, "decision.denied"),
         };
         let stream = StreamId::of(stream, self.session);
-        let sealed = SealedEvent::new(stream, kind, record.fields(), record, &*self.shared.entropy);
+        let fields = record.fields().into_iter().chain(self.trace_fields());
+        let sealed = SealedEvent::new(stream, kind, fields, record, &*self.shared.entropy);
         let sealed = sealed.map_err(|error| Refusal::NotCanonical(error.to_string()))?;
         sealed.add_to(transaction);
         Ok(())

@@ -325,6 +325,7 @@ fn parts(place: &Place, clock: &Arc<ManualClock>, wallet: &Arc<LocalWallet>, see
         entropy,
         limits: Limits { timeout_ms: place.timeout_ms, ..Limits::default() },
         recovery: RecoveryRules::default(),
+        traces: Arc::new(bursar_types::telemetry::Untraced),
     }
 }
 

@@ -66,6 +66,7 @@ async fn run(world: &World, seed: u64, question: &str) -> RunReport {
         worker: "test".into(),
         after: None,
         on_question: OnQuestion::Tell,
+        traces: Arc::new(bursar_types::telemetry::Untraced),
     };
     agent.run(context, question).await.unwrap()
 }
