@@ -8,6 +8,7 @@ use crate::handle::{Bursar, Inner};
 use crate::mandate_file::{self, Issued};
 use crate::mark;
 use crate::system::{SystemClock, SystemEntropy};
+use crate::telemetry::{Gauges, Meter, metered};
 use crate::wallet_file;
 use bursar_ledger::{Ledger, SqliteOptions, SqliteStore};
 use bursar_memory::Library;
@@ -70,6 +71,7 @@ pub struct BursarBuilder {
     compensators: Compensators,
     audit: Option<AuditOptions>,
     traces: Arc<dyn Traces>,
+    meter: Option<Arc<dyn Meter>>,
     retention_ms: Option<u64>,
     live: bool,
 }
@@ -104,6 +106,7 @@ impl BursarBuilder {
             compensators: Compensators::default(),
             audit: Some(AuditOptions::default()),
             traces: Arc::new(Untraced),
+            meter: None,
             retention_ms: None,
             live: false,
         }
@@ -330,6 +333,19 @@ impl BursarBuilder {
         self
     }
 
+    /// Who counts what happens to money, in every session and in recovery, and what is open.
+    pub fn meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = Some(meter);
+        self
+    }
+
+    /// Sends spans and metrics to a collector: [`traces`](Self::traces) and [`meter`](Self::meter) at once. The program's
+    /// subscriber needs its [`layer`](crate::telemetry::Telemetry::layer) as well.
+    #[cfg(feature = "otel")]
+    pub fn telemetry(self, telemetry: &crate::telemetry::Telemetry) -> Self {
+        self.traces(telemetry.traces()).meter(telemetry.meter())
+    }
+
     /// How long payloads of what is finished are kept: texts, URLs, bodies, quotes, mandates and runs. What is older is erased
     /// on opening and by [`Bursar::erase_expired`]. Without it everything is kept.
     pub fn keep_payloads(mut self, age: Duration) -> Self {
@@ -423,7 +439,7 @@ impl BursarBuilder {
             )?),
             None => None,
         };
-        let payments = Payments::observed(parts, self.observer);
+        let payments = Payments::observed(parts, metered(self.meter.as_ref(), self.observer));
         let payments = if self.live { payments.with_live() } else { payments };
         payments.compensators().extend(&self.compensators);
         let log = log.map(|log| Keeper::new(log, payments.clone()));
@@ -435,6 +451,7 @@ impl BursarBuilder {
         let every = self.audit.as_ref().and_then(AuditOptions::period);
         let schedule = log.as_ref().zip(every).map(|(log, every)| log.keep_on(every));
         let watch = self.watch_every.map(|every| payments.watch(every, log_failure));
+        let gauges = self.meter.clone().map(|meter| Gauges::keep_on(meter, ledger.clone()));
         library.sync().await?;
         erase::finish(&ledger, &library).await?;
         let bursar = Bursar(Arc::new(Inner {
@@ -449,6 +466,8 @@ impl BursarBuilder {
             issued_only: !self.issuers.is_empty(),
             alerts: self.alerts,
             traces: self.traces,
+            meter: self.meter,
+            gauges: Mutex::new(gauges),
             retention_ms: self.retention_ms,
             recovered,
             watch: Mutex::new(watch),

@@ -4,6 +4,7 @@ use crate::audit::{AuditConfig, AuditOptions};
 use crate::erase::parse_age_ms;
 use crate::error::BursarError;
 use crate::mandate_file;
+use crate::telemetry::TelemetryConfig;
 use bursar_payments::{Mandate, MandateFile, PinnedKey, PolicyFile, RecoveryRules};
 use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Eip712Name, Timestamp};
 use serde::Deserialize;
@@ -64,6 +65,9 @@ pub struct Config {
     /// Whether money that is worth something may be spent: off unless this says `true`, and the mandate too.
     #[serde(default)]
     pub live: bool,
+    /// Where spans and metrics go, and what is in them: see [`telemetry`](crate::telemetry).
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
     /// How long what is finished is kept.
     #[serde(default)]
     pub retention: RetentionConfig,
@@ -165,7 +169,7 @@ impl Config {
                 ));
             }
         }
-        if let Some(problem) = self.audit.problem() {
+        if let Some(problem) = self.audit.problem().or_else(|| self.telemetry.problem()) {
             return Some(problem);
         }
         let service = self.discovery.iter().find(|url| !is_http(url))?;

@@ -6,6 +6,7 @@ use crate::error::BursarError;
 use crate::event::{EventStream, Tap};
 use crate::mandate_file;
 use crate::session::{Approve, Session};
+use crate::telemetry::{Gauges, Meter, metered};
 use bursar_audit::{Published, Schedule};
 use bursar_ledger::Ledger;
 use bursar_memory::Library;
@@ -32,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) issued_only: bool,
     pub(crate) alerts: Option<Arc<dyn Alerts>>,
     pub(crate) traces: Arc<dyn Traces>,
+    pub(crate) meter: Option<Arc<dyn Meter>>,
+    pub(crate) gauges: Mutex<Option<Gauges>>,
     /// How long payloads of what is finished are kept; for ever without it.
     pub(crate) retention_ms: Option<u64>,
     pub(crate) recovered: Recovered,
@@ -98,7 +101,7 @@ impl Bursar {
     /// # }
     /// ```
     pub async fn resume(&self, session: SessionId, approve: Approve) -> Result<Session, BursarError> {
-        let (hooks, events, sender) = hooks(approve, self.0.alerts.clone());
+        let (hooks, events, sender) = hooks(approve, self.0.alerts.clone(), self.0.meter.as_ref());
         let purse = self.0.payments.resume_session(session, hooks).await?;
         Ok(Session::new(self.clone(), purse, events, sender))
     }
@@ -202,6 +205,10 @@ impl Bursar {
         drop(self.0.watch.lock().unwrap_or_else(PoisonError::into_inner).take());
         drop(self.0.schedule.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.0.payments.close().await;
+        let gauges = self.0.gauges.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(gauges) = gauges {
+            gauges.count_at_the_end().await;
+        }
         let published = match &self.0.log {
             Some(log) => log.publish_at_the_end().await,
             None => Ok(()),
@@ -279,7 +286,7 @@ impl SessionBuilder {
         // Who is asked only narrows: a mandate that asks or forbids is not loosened by a session.
         mandate.approval = mandate.approval.strictest(narrowing(&self.approve));
         let alerts = self.alerts.or_else(|| self.bursar.0.alerts.clone());
-        let (hooks, events, sender) = hooks(self.approve, alerts);
+        let (hooks, events, sender) = hooks(self.approve, alerts, self.bursar.0.meter.as_ref());
         let purse = self.bursar.0.payments.open_session(mandate, hooks).await?;
         Ok(Session::new(self.bursar, purse, events, sender))
     }
@@ -296,6 +303,7 @@ pub(crate) const fn narrowing(approve: &Approve) -> PlanApproval {
 pub(crate) fn hooks(
     approve: Approve,
     alerts: Option<Arc<dyn Alerts>>,
+    meter: Option<&Arc<dyn Meter>>,
 ) -> (SessionHooks, EventStream, bursar_agent_core::EventSender) {
     let (money, money_events) = tokio::sync::mpsc::unbounded_channel();
     let (sender, runs) = bursar_agent_core::events();
@@ -311,7 +319,7 @@ pub(crate) fn hooks(
         wait_for_answer,
         approval,
         alerts: Some(alerts.unwrap_or_else(|| tap.clone())),
-        observer: tap,
+        observer: metered(meter, tap),
     };
     (hooks, EventStream::new(money_events, runs), sender)
 }

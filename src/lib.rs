@@ -38,6 +38,7 @@ pub mod remote;
 pub mod report;
 mod session;
 mod system;
+pub mod telemetry;
 pub mod tools;
 mod wallet_file;
 

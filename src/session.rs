@@ -122,7 +122,8 @@ impl Session {
     /// ```
     pub async fn delegate(&self, mut mandate: Mandate, approve: Approve) -> Result<Self, DelegateError> {
         mandate.approval = mandate.approval.strictest(narrowing(&approve));
-        let (hooks, events, sender) = hooks(approve, self.bursar.0.alerts.clone());
+        let (hooks, events, sender) =
+            hooks(approve, self.bursar.0.alerts.clone(), self.bursar.0.meter.as_ref());
         let purse = self.purse.delegate(mandate, hooks).await?;
         Ok(Self::new(self.bursar.clone(), purse, events, sender))
     }

@@ -56,6 +56,10 @@ pub(crate) enum CliError {
     /// Bursar did not open, or a money operation failed before money could move.
     #[error(transparent)]
     Bursar(#[from] BursarError),
+    /// The way to the collector of spans and metrics could not be set up; nothing was begun.
+    #[cfg(feature = "otel")]
+    #[error(transparent)]
+    Telemetry(bursar::telemetry::TelemetryError),
     /// The run is over, and what it did cannot be closed or read back.
     #[error("cannot read back what was done: {0}")]
     Afterwards(BursarError),
@@ -261,6 +265,8 @@ impl CliError {
             | Self::Approval(ApprovalError::Contended | ApprovalError::Ledger(_))
             | Self::Desk(DeskError::Contended | DeskError::Ledger(_))
             | Self::Saga(SagaError::Fenced | SagaError::Ledger(_)) => 1,
+            #[cfg(feature = "otel")]
+            Self::Telemetry(_) => 2,
             Self::Market(_)
             | Self::Bursar(_)
             | Self::File { .. }
@@ -334,6 +340,10 @@ impl CliError {
             }
             Self::Bursar(BursarError::IssuerIsAgent(_)) => {
                 "make a key for the issuer with `bursar approvals key`, and sign the mandate with it"
+            }
+            #[cfg(feature = "otel")]
+            Self::Telemetry(_) => {
+                "nothing was paid: correct `[telemetry]` or the variable, or set OTEL_SDK_DISABLED=true to do without"
             }
             Self::NoMandateFile { .. } => "move what stands under [mandate] into a file, and name it",
             Self::Afterwards(_) => {

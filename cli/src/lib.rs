@@ -59,6 +59,7 @@ mod interrupt;
 mod market_box;
 mod screen;
 mod sources;
+mod telemetry;
 
 use args::{Cli, Command, ResearchArgs, WalletCommand};
 use clap::Parser;
@@ -66,39 +67,43 @@ use exit::{CliError, Exit};
 use screen::Notes;
 use std::ffi::OsString;
 use std::future::Future;
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use telemetry::Traced;
 
 /// Runs the `bursar` command.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(args) {
-        Ok(cli) => block_on(async {
-            match cli.command {
-                Command::Research(args) => commands::research::run(args).await,
-                Command::Resume(args) => commands::resume::run(args).await,
-                Command::Market(args) => commands::market::run(args).await,
-                Command::Sessions(args) => commands::sessions::run(args).await,
-                Command::Spend(args) => commands::spend::run(args).await,
-                Command::Obligations(args) => commands::obligations::run(args).await,
-                Command::Watch(args) => commands::watch::run(args).await,
-                Command::Init(args) => commands::init::run(&args),
-                Command::Policy(command) => commands::policy::run(command).await,
-                Command::Eval(args) => commands::eval::run(args).await,
-                #[cfg(unix)]
-                Command::Purse(args) => commands::purse::run(args).await,
-                #[cfg(unix)]
-                Command::Fetch(args) => commands::fetch::run(args).await,
-                Command::Mandate(args) => commands::mandate::run(args),
-                Command::Approvals(args) => commands::approvals::run(args).await,
-                Command::Freeze(args) => commands::freeze::freeze(args).await,
-                Command::Thaw(args) => commands::freeze::thaw(args).await,
-                Command::Wallet(WalletCommand::New(args)) => commands::wallet::new(&args),
-                Command::Audit(command) => commands::audit::run(command).await,
-                Command::Witness(args) => commands::witness::run(args).await,
-            }
-        }),
+        Ok(cli) => match telemetry::begin(Traced::of(&cli.command)) {
+            Ok(()) => block_on(commanded(cli.command)),
+            Err(error) => failed(&error),
+        },
         Err(error) => usage(&error),
+    }
+}
+
+async fn commanded(command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Research(args) => commands::research::run(args).await,
+        Command::Resume(args) => commands::resume::run(args).await,
+        Command::Market(args) => commands::market::run(args).await,
+        Command::Sessions(args) => commands::sessions::run(args).await,
+        Command::Spend(args) => commands::spend::run(args).await,
+        Command::Obligations(args) => commands::obligations::run(args).await,
+        Command::Watch(args) => commands::watch::run(args).await,
+        Command::Init(args) => commands::init::run(&args),
+        Command::Policy(command) => commands::policy::run(command).await,
+        Command::Eval(args) => commands::eval::run(args).await,
+        #[cfg(unix)]
+        Command::Purse(args) => commands::purse::run(args).await,
+        #[cfg(unix)]
+        Command::Fetch(args) => commands::fetch::run(args).await,
+        Command::Mandate(args) => commands::mandate::run(args),
+        Command::Approvals(args) => commands::approvals::run(args).await,
+        Command::Freeze(args) => commands::freeze::freeze(args).await,
+        Command::Thaw(args) => commands::freeze::thaw(args).await,
+        Command::Wallet(WalletCommand::New(args)) => commands::wallet::new(&args),
+        Command::Audit(command) => commands::audit::run(command).await,
+        Command::Witness(args) => commands::witness::run(args).await,
     }
 }
 
@@ -111,13 +116,15 @@ pub fn research(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         args: ResearchArgs,
     }
     match Research::try_parse_from(args) {
-        Ok(research) => block_on(commands::research::run(research.args)),
+        Ok(research) => match telemetry::begin(Traced::As(research.args.config.as_deref())) {
+            Ok(()) => block_on(commands::research::run(research.args)),
+            Err(error) => failed(&error),
+        },
         Err(error) => usage(&error),
     }
 }
 
 fn block_on(command: impl Future<Output = Result<Exit, CliError>>) -> ExitCode {
-    log();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
@@ -128,13 +135,16 @@ fn block_on(command: impl Future<Output = Result<Exit, CliError>>) -> ExitCode {
         }
         Err(error) => Err(CliError::Runtime(error)),
     };
+    telemetry::end();
     match result {
         Ok(exit) => exit.into(),
-        Err(error) => {
-            Notes.error(&bursar::types::causes(&error), error.next_step().as_deref());
-            ExitCode::from(error.code())
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &CliError) -> ExitCode {
+    Notes.error(&bursar::types::causes(error), error.next_step().as_deref());
+    ExitCode::from(error.code())
 }
 
 /// Help goes to stdout and is no fault; anything else is a fault of usage.
@@ -142,20 +152,4 @@ fn usage(error: &clap::Error) -> ExitCode {
     // Nobody there to read it is no fault.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
-}
-
-/// Logs to stderr what `RUST_LOG` asks for: warnings unless it says otherwise.
-fn log() {
-    let filter = EnvFilter::builder().with_default_directive(tracing::Level::WARN.into()).from_env_lossy();
-    let colour = std::io::stderr().is_terminal() && !no_colour();
-    let logger =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
-    if let Err(error) = logger.try_init() {
-        Notes.say(format!("note: no log: {error}"));
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
-fn no_colour() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }

@@ -5,6 +5,7 @@ use crate::data;
 use crate::exit::CliError;
 use crate::market_box::{self, MarketBox};
 use crate::screen::Notes;
+use crate::telemetry;
 use bursar::types::{ApprovalId, AssetId, SessionId};
 use bursar::{Bursar, BursarBuilder, Config};
 use bursar_market::Address;
@@ -67,7 +68,7 @@ pub(crate) async fn in_a_box_as(
         .asset(token.clone())
         .network(market.market.network(), vec![market.market.rpc_url().to_owned()], true)
         .discovery(market.market.discovery_url());
-    let bursar = also(builder).open().await?;
+    let bursar = also(telemetry::attach(builder)).open().await?;
     let place = format!(
         "{} documents from {} sellers on this machine, for play money ({})",
         market.market.sellers().first().map_or(0, |seller| seller.documents().count()),
@@ -96,7 +97,7 @@ pub(crate) async fn with_config_as(
     path: &Path,
     also: impl FnOnce(BursarBuilder) -> BursarBuilder,
 ) -> Result<Open, CliError> {
-    let bursar = also(Bursar::configured(path)?).open().await?;
+    let bursar = also(telemetry::attach(Bursar::configured(path)?)).open().await?;
     let data = data_of(path)?;
     let place = format!("as `{}` says", path.display());
     let flags = format!(" --config {}", word(path));
