@@ -8,8 +8,8 @@ mod trace;
 mod verify;
 
 pub use books::{
-    GroupValue, Moved, ParseSpendKeyError, Purchase, SpendFilter, SpendKey, SpendRow, Sums, Whose, purchases,
-    spend_by,
+    BooksFormat, GroupValue, Moved, ParseSpendKeyError, Purchase, SpendFilter, SpendKey, SpendRow, Sums,
+    Whose, export_books, purchases, spend_by,
 };
 pub use decisions::{DecisionReport, Explained, Replayed, decisions, explain, replay, verdict_name};
 pub use trace::{Denied, Subject, Trace, TraceLine, TracePart, denied, trace, trace_refusal};

@@ -2,10 +2,12 @@
 //!
 //! Everything is read from the journal. What it does not say is not known, and is told as that: never as zero.
 
+mod export;
 mod key;
 mod life;
 mod spend;
 
+pub use export::{BooksFormat, export_books};
 pub use key::{GroupValue, ParseSpendKeyError, SpendFilter, SpendKey};
 pub use spend::{SpendRow, Sums, spend_by};
 
@@ -122,6 +124,11 @@ impl Purchase {
 /// # Errors
 /// [`BursarError::Ledger`].
 pub async fn purchases(ledger: &Ledger, until: Option<Timestamp>) -> Result<Vec<Purchase>, BursarError> {
+    Ok(read(ledger, until).await?.into_iter().map(|(_, purchase)| purchase).collect())
+}
+
+/// The same, each with its life.
+async fn read(ledger: &Ledger, until: Option<Timestamp>) -> Result<Vec<(Life, Purchase)>, BursarError> {
     let shelf = Shelf::read(ledger, until).await?;
     let mandates = mandates(ledger).await?;
     let told = uses(&runs(ledger).await?, &read_uses(ledger).await?);
@@ -133,9 +140,9 @@ pub async fn purchases(ledger: &Ledger, until: Option<Timestamp>) -> Result<Vec<
             purchase.payment.uses = told.get(&artifact.id).cloned().unwrap_or_default();
         }
         purchase.used |= until.is_none() && !purchase.payment.uses.is_empty();
-        all.push(purchase);
+        all.push((life, purchase));
     }
-    all.sort_by_key(|one| (one.payment.at, one.payment.id));
+    all.sort_by_key(|(_, one)| (one.payment.at, one.payment.id));
     Ok(all)
 }
 

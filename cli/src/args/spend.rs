@@ -2,10 +2,10 @@
 
 use super::desk::{end_of_day, start_of_day};
 use super::{DataArg, EXIT_CODES};
-use bursar::report::SpendKey;
+use bursar::report::{BooksFormat, SpendKey};
 use bursar::types::Timestamp;
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 
 /// Lists payments, or sums them up by what finance asks for.
 ///
@@ -26,6 +26,9 @@ pub(crate) struct SpendArgs {
     /// Only up to this day, with it.
     #[arg(long, value_name = "DAY", value_parser = end_of_day)]
     pub(crate) to: Option<Timestamp>,
+    /// Writes double-entry books for an accounting program: transactions, and the balances that must come of them.
+    #[arg(long, value_name = "PROGRAM", value_enum, conflicts_with_all = ["json", "csv", "by"])]
+    pub(crate) export: Option<ExportArg>,
     /// Prints one JSON object a line; amounts in atomic units.
     #[arg(long, conflicts_with = "csv")]
     pub(crate) json: bool,
@@ -82,6 +85,24 @@ impl OnlyArgs {
             (SpendKey::Network, self.network),
         ];
         all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+}
+
+/// An accounting program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportArg {
+    Beancount,
+    Hledger,
+    Ledger,
+}
+
+impl From<ExportArg> for BooksFormat {
+    fn from(program: ExportArg) -> Self {
+        match program {
+            ExportArg::Beancount => Self::Beancount,
+            ExportArg::Hledger => Self::Hledger,
+            ExportArg::Ledger => Self::Ledger,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ mod sums;
 use crate::args::SpendArgs;
 use crate::data;
 use crate::exit::{CliError, Exit};
-use crate::screen::line;
+use crate::screen::{Amounts, line};
 use bursar::BursarError;
 use bursar::ledger::Ledger;
 use bursar::report::{self, SpendFilter};
@@ -21,14 +21,21 @@ pub(crate) async fn run(args: SpendArgs) -> Result<Exit, CliError> {
         Some(given) => Some(session(&ledger, given).await?),
         None => None,
     };
-    let mut purchases = report::purchases(&ledger, None).await?;
-    ledger.close().await.map_err(BursarError::from)?;
     let filter = SpendFilter {
         session,
         from: args.from,
         until: args.to.map(|last| last.plus_ms(1_000)),
         only: args.only.into_pairs(),
     };
+    if let Some(program) = args.export {
+        let amounts = Amounts::pinned();
+        let books = report::export_books(&ledger, amounts.registry(), &filter, program.into()).await;
+        ledger.close().await.map_err(BursarError::from)?;
+        let _ = write!(anstream::stdout().lock(), "{}", books?);
+        return Ok(Exit::Done);
+    }
+    let mut purchases = report::purchases(&ledger, None).await?;
+    ledger.close().await.map_err(BursarError::from)?;
     purchases.retain(|purchase| filter.means(purchase));
     let text = match (args.by.as_slice(), args.json, args.csv) {
         ([], true, _) => list::json(&purchases),

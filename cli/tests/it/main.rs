@@ -7,6 +7,8 @@ mod approvals;
 mod audit;
 mod bad_input;
 #[cfg(test)]
+mod books;
+#[cfg(test)]
 mod data_file;
 #[cfg(test)]
 mod eval;

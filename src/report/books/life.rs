@@ -162,12 +162,27 @@ impl Life {
         Some(Amount::from_atomic(asset, atomic))
     }
 
-    /// The leaves of refunds say how much.
-    fn refunded_by_leaves(&self) -> Option<u128> {
+    /// What came back and when, as the leaves of refunds say; `None` where one does not say how much.
+    pub(super) fn refunds_by_leaves(&self) -> impl Iterator<Item = (Timestamp, u64, Option<u128>)> {
         let refunds = self.entries.iter().filter(|(entry, _)| entry.kind == "obligation.refund_seen");
-        refunds
-            .map(|(entry, _)| entry.body.get("refunded")?.as_str()?.parse::<u128>().ok())
-            .try_fold(0_u128, |sum, atomic| sum.checked_add(atomic?))
+        refunds.map(|(entry, _)| {
+            let atomic = entry.body.get("refunded").and_then(|atomic| atomic.as_str()?.parse::<u128>().ok());
+            (entry.at, entry.sequence, atomic)
+        })
+    }
+
+    /// Whether the leaves say that goods came.
+    pub(super) fn delivered_by_leaves(&self) -> bool {
+        self.entries.iter().any(|(entry, _)| entry.kind == "payment.delivered")
+    }
+
+    /// Whether it cannot be read to its end.
+    pub(super) const fn is_damaged(&self) -> bool {
+        self.problem.is_some()
+    }
+
+    fn refunded_by_leaves(&self) -> Option<u128> {
+        self.refunds_by_leaves().try_fold(0_u128, |sum, (_, _, atomic)| sum.checked_add(atomic?))
     }
 
     pub(super) fn owed(&self) -> bool {
