@@ -2,7 +2,7 @@
 
 use crate::account::{BudgetState, HoldState};
 use crate::entry::{Entry, StreamId, TreeHead};
-use crate::payload::Commitment;
+use crate::payload::{Commitment, Payload};
 use crate::refusal::{CommitError, StoreError};
 use crate::transaction::{Committed, Transaction};
 use async_trait::async_trait;
@@ -105,6 +105,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError`].
     async fn payload(&self, commitment: Commitment) -> Result<Option<Bytes>, StoreError>;
+
+    /// A payload with its salt, to show to somebody who holds only the entry; `None` once erased or never kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn sealed(&self, commitment: Commitment) -> Result<Option<Payload>, StoreError>;
 
     /// Entries of one stream from a position, each with the payload that its [`Entry::detail`] names; `None` for an entry
     /// that names none, and for a payload that was erased or never kept.

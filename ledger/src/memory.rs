@@ -211,6 +211,10 @@ impl Store for MemoryStore {
         Ok(self.open()?.payloads.get(&commitment).map(|payload| payload.bytes().clone()))
     }
 
+    async fn sealed(&self, commitment: Commitment) -> Result<Option<Payload>, StoreError> {
+        Ok(self.open()?.payloads.get(&commitment).cloned())
+    }
+
     async fn head(&self) -> Result<TreeHead, StoreError> {
         Ok(self.open()?.state.head())
     }

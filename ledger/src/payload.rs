@@ -54,6 +54,12 @@ impl Payload {
         Self { commitment: Commitment::new(&salt, &bytes), salt, bytes }
     }
 
+    /// Bytes and salt as they were kept. The commitment follows from them.
+    #[must_use]
+    pub(crate) fn kept(salt: [u8; 16], bytes: Bytes) -> Self {
+        Self { commitment: Commitment::new(&salt, &bytes), salt, bytes }
+    }
+
     /// The commitment that entries name.
     #[must_use]
     pub const fn commitment(&self) -> Commitment {

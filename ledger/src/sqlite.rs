@@ -17,7 +17,7 @@ mod writer;
 use crate::account::{BudgetState, HoldState};
 use crate::entry::{Entry, StreamId, TreeHead};
 use crate::ledger::{Store, Verification};
-use crate::payload::Commitment;
+use crate::payload::{Commitment, Payload};
 use crate::prepared::Prepared;
 use crate::refusal::{CommitError, StoreError};
 use crate::transaction::{Committed, Transaction};
@@ -263,6 +263,10 @@ impl Store for SqliteStore {
 
     async fn payload(&self, commitment: Commitment) -> Result<Option<Bytes>, StoreError> {
         self.read(move |connection| reader::payload(connection, commitment)).await
+    }
+
+    async fn sealed(&self, commitment: Commitment) -> Result<Option<Payload>, StoreError> {
+        self.read(move |connection| reader::sealed(connection, commitment)).await
     }
 
     async fn stream_with_payloads(

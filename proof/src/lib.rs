@@ -12,6 +12,7 @@
 //! | who says that this is the tree? | [`SignedNote`], [`Checkpoint`] | C2SP signed-note, tlog-checkpoint |
 //! | who else saw it? | [`Cosignature`] | C2SP tlog-cosignature |
 //! | may I say that I saw it? | [`Submission::judge`] | C2SP tlog-witness |
+//! | what are the bytes that an entry keeps back? | [`Disclosure`] | of Bursar's own |
 //! | how does one carry all of it about? | [`ProofFile`] | C2SP tlog-proof |
 //!
 //! # Example
@@ -33,6 +34,7 @@
 
 mod checkpoint;
 mod cosignature;
+mod disclosure;
 mod hash;
 mod key;
 mod note;
@@ -44,6 +46,7 @@ mod witness;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use cosignature::Cosignature;
+pub use disclosure::{Disclosure, DisclosureError};
 pub use hash::{Hash, HashError, empty_root, leaf_hash, node_hash, perfect_root};
 pub use key::{KeyError, KeyKind, NoteKey, VerifierKey};
 pub use note::{NoteError, NoteSignature, SignedNote};

@@ -8,8 +8,8 @@ use crate::stage::{Life, Seam, Stage, Verdict};
 use crate::watch::Watch;
 use async_trait::async_trait;
 use bursar_ledger::{
-    BudgetState, CommitError, Commitment, Committed, Entry, HoldState, MemoryStore, Store, StoreError,
-    StreamId, Transaction, TreeHead, Verification,
+    BudgetState, CommitError, Commitment, Committed, Entry, HoldState, MemoryStore, Payload, Store,
+    StoreError, StreamId, Transaction, TreeHead, Verification,
 };
 use bursar_proof::{Hash, Node};
 use bursar_types::{BudgetId, Entropy, HoldId, LedgerId, SeededEntropy};
@@ -181,6 +181,10 @@ impl Store for Handle {
 
     async fn links(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
         self.reading("links").await?.links(prefix).await
+    }
+
+    async fn sealed(&self, commitment: Commitment) -> Result<Option<Payload>, StoreError> {
+        self.reading("sealed").await?.sealed(commitment).await
     }
 
     async fn payload(&self, commitment: Commitment) -> Result<Option<Bytes>, StoreError> {

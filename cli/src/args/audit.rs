@@ -64,6 +64,12 @@ pub(crate) struct ProveArgs {
     /// The file to write, or for a payment the folder; an entry's proof is printed without it.
     #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
+    /// Also write what the entry itself keeps back (an address, a quote, a mandate) with its salt, into PATH.disclosed; for a
+    /// payment into ENTRY.disclosed.
+    ///
+    /// Whoever gets that file can read it, and check that the entry speaks of exactly that. It cannot be taken back.
+    #[arg(long, requires = "out")]
+    pub(crate) disclose: bool,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -83,6 +89,9 @@ pub(crate) struct CheckProofArgs {
     /// The public key of a witness that must have cosigned; may be given several times.
     #[arg(long, value_name = "VKEY", value_parser = vkey)]
     pub(crate) witness: Vec<VerifierKey>,
+    /// What entries keep back, as `prove --disclose` wrote it; may be given several times. Each must belong to one of the proofs.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) disclosed: Vec<PathBuf>,
 }
 
 /// Cosigns the checkpoints of other people's logs, if they continue what it cosigned before (C2SP tlog-witness).

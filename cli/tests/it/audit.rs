@@ -80,6 +80,35 @@ fn a_run_is_published_and_an_entry_of_it_proven_with_the_public_key_alone() {
     let told = done(&elsewhere, &["audit", "check", &names[0], "--key", &key]);
     assert!(told.contains("payment.held") && told.contains(&payment), "{told}");
 
+    // What an entry keeps back is shown to whom the operator chooses, and is what the entry speaks of.
+    let hidden = &names[0];
+    let plain = done(&elsewhere, &["audit", "check", hidden, "--key", &key]);
+    done(&home, &["audit", "prove", &payment, "--out", "shown", "--disclose"]);
+    copy(&home.file("shown"), &elsewhere.file("shown"));
+    let shown: Vec<String> = std::fs::read_dir(elsewhere.file("shown"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().display().to_string())
+        .filter(|name| name.ends_with(".disclosed"))
+        .collect();
+    assert_eq!(shown.len(), names.len());
+    let stem = |name: &str| Path::new(name).file_stem().map(std::ffi::OsStr::to_owned);
+    let (its, others): (Vec<&String>, Vec<&String>) =
+        shown.iter().partition(|name| stem(name) == stem(hidden));
+    let told = done(&elsewhere, &["audit", "check", hidden, "--key", &key, "--disclosed", its[0]]);
+    assert!(told.contains("disclosed, and what the entry speaks of"), "{told}");
+    assert!(!plain.contains("http://") && told.contains("http://"), "{plain} {told}");
+    let told = elsewhere.run(["audit", "check", hidden, "--key", &key, "--disclosed", others[0]]);
+    assert!(
+        told.code == 1 && told.stdout.contains("no entry that was proven speaks of this"),
+        "{}",
+        told.stdout
+    );
+    let text = std::fs::read_to_string(its[0]).unwrap();
+    let (head, bytes) = text.rsplit_once("\ney").unwrap();
+    std::fs::write(elsewhere.file("changed"), format!("{head}\nex{bytes}")).unwrap();
+    let told = elsewhere.run(["audit", "check", hidden, "--key", &key, "--disclosed", "changed"]);
+    assert_eq!(told.code, 1, "{}", told.stdout);
+
     // Another log's key, a witness that never saw it, and what is no proof.
     let stranger = Home::new();
     stranger.run(["research", "What is nothing?", "--approve", "never"]);

@@ -3,8 +3,8 @@
 use crate::scenario::Point;
 use async_trait::async_trait;
 use bursar::ledger::{
-    BudgetState, CommitError, Commitment, Committed, Entry, HoldState, Ledger, Store, StoreError, StreamId,
-    Transaction, TreeHead, Verification,
+    BudgetState, CommitError, Commitment, Committed, Entry, HoldState, Ledger, Payload, Store, StoreError,
+    StreamId, Transaction, TreeHead, Verification,
 };
 use bursar::payments::{Signable, Wallet, WalletError};
 use bursar::proof::{Hash, Node};
@@ -186,6 +186,11 @@ impl Store for MortalLedger {
     async fn links(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
         self.life.alive().await;
         self.inner.links(prefix).await
+    }
+
+    async fn sealed(&self, commitment: Commitment) -> Result<Option<Payload>, StoreError> {
+        self.life.alive().await;
+        self.inner.sealed(commitment).await
     }
 
     async fn payload(&self, commitment: Commitment) -> Result<Option<Bytes>, StoreError> {

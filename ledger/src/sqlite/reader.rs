@@ -5,7 +5,7 @@ use super::rows;
 use crate::account::{BudgetState, HoldState};
 use crate::books::HoldRow;
 use crate::entry::{Entry, StreamId};
-use crate::payload::Commitment;
+use crate::payload::{Commitment, Payload};
 use crate::refusal::StoreError;
 use bursar_types::{BudgetId, HoldId, Timestamp};
 use bytes::Bytes;
@@ -167,6 +167,15 @@ pub(super) fn hold(
     let Some(row) = rows::hold(connection, id)? else { return Ok(None) };
     let (_, last_at) = rows::head(connection)?;
     Ok(Some(row.state(clock.max(last_at))))
+}
+
+pub(super) fn sealed(connection: &Connection, commitment: Commitment) -> rusqlite::Result<Option<Payload>> {
+    let mut statement =
+        connection.prepare_cached("SELECT salt, bytes FROM payloads WHERE commitment = ?1")?;
+    let digest = commitment.digest();
+    let kept =
+        |row: &rusqlite::Row<'_>| Ok(Payload::kept(row.get(0)?, Bytes::from(row.get::<_, Vec<u8>>(1)?)));
+    statement.query_row([digest.as_bytes()], kept).optional()
 }
 
 pub(super) fn payload(connection: &Connection, commitment: Commitment) -> rusqlite::Result<Option<Bytes>> {

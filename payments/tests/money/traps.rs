@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bursar_ledger::{
-    BudgetState, CommitError, Commitment, Committed, Entry, HoldState, Ledger, Store, StoreError, StreamId,
-    Transaction, TreeHead, Verification,
+    BudgetState, CommitError, Commitment, Committed, Entry, HoldState, Ledger, Payload, Store, StoreError,
+    StreamId, Transaction, TreeHead, Verification,
 };
 use bursar_payments::{
     Authorization, AuthorizeError, Clearance, Exchange, Offer, OfferError, Order, Outcome, PaymentsParts,
@@ -297,6 +297,10 @@ impl Store for Trapped<Ledger> {
 
     async fn links(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
         self.inner.links(prefix).await
+    }
+
+    async fn sealed(&self, commitment: Commitment) -> Result<Option<Payload>, StoreError> {
+        self.inner.sealed(commitment).await
     }
 
     async fn payload(&self, commitment: Commitment) -> Result<Option<Bytes>, StoreError> {

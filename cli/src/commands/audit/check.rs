@@ -4,10 +4,11 @@ use crate::args::CheckProofArgs;
 use crate::exit::{CliError, Exit};
 use crate::screen::line;
 use bursar::ledger::Entry;
-use bursar::proof::{Cosignature, ProofFile, VerifierKey, leaf_hash};
+use bursar::proof::{Cosignature, Disclosure, ProofFile, leaf_hash};
 use bursar::types::Timestamp;
+use serde::Serialize;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Larger files are no proofs: an entry is below 64 KiB.
 const PROOF_MAX: u64 = 4 << 20;
@@ -16,9 +17,10 @@ const PROOF_MAX: u64 = 4 << 20;
 pub(super) fn check(args: &CheckProofArgs) -> Result<Exit, CliError> {
     let mut exit = Exit::Done;
     let mut out = anstream::stdout().lock();
+    let mut shown = Shown::read(&args.disclosed)?;
     for path in &args.proofs {
         let text = read(path)?;
-        let told = match checked(&text, &args.key, &args.witness) {
+        let told = match checked(&text, args, &mut shown) {
             Ok(told) => told,
             Err(problem) => {
                 exit = Exit::Failed;
@@ -27,7 +29,43 @@ pub(super) fn check(args: &CheckProofArgs) -> Result<Exit, CliError> {
         };
         let _ = write!(out, "{}: {told}", path.display());
     }
+    for path in shown.of_none() {
+        exit = Exit::Failed;
+        let _ = writeln!(out, "{}: no entry that was proven speaks of this", path.display());
+    }
     Ok(exit)
+}
+
+/// What entries keep back, by what they name it with.
+struct Shown(Vec<(PathBuf, Disclosure, bool)>);
+
+impl Shown {
+    fn read(paths: &[PathBuf]) -> Result<Self, CliError> {
+        let parse = |path: &PathBuf| -> Result<_, CliError> {
+            let bad = |problem: String| CliError::Unproven(format!("{}: {problem}", path.display()));
+            let text = String::from_utf8(read(path)?).map_err(|_| bad("this is no text".to_owned()))?;
+            let shown = Disclosure::parse(&text).map_err(|error| bad(error.to_string()))?;
+            Ok((path.clone(), shown, false))
+        };
+        Ok(Self(paths.iter().map(parse).collect::<Result<_, _>>()?))
+    }
+
+    /// What this entry speaks of, if it was brought.
+    fn of(&mut self, entry: &Entry) -> Option<&[u8]> {
+        let detail = entry.detail()?.digest();
+        let mut found = None;
+        for (_, shown, used) in &mut self.0 {
+            if shown.commitment().0 == *detail.as_bytes() {
+                *used = true;
+                found = Some(shown.bytes.as_slice());
+            }
+        }
+        found
+    }
+
+    fn of_none(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().filter(|(_, _, used)| !used).map(|(path, _, _)| path.as_path())
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {
@@ -39,24 +77,30 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
 }
 
 /// What the proof proves, in words.
-fn checked(bytes: &[u8], log: &VerifierKey, witnesses: &[VerifierKey]) -> Result<String, String> {
+fn checked(bytes: &[u8], args: &CheckProofArgs, shown: &mut Shown) -> Result<String, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "this is no text".to_owned())?;
     let proof = ProofFile::parse(text).map_err(|error| error.to_string())?;
     let leaf = proof.extra.as_deref().ok_or("it does not carry its entry")?;
-    let checkpoint = proof.check(&leaf_hash(leaf), log).map_err(|error| error.to_string())?;
+    let checkpoint = proof.check(&leaf_hash(leaf), &args.key).map_err(|error| error.to_string())?;
     let entry: Entry =
         serde_json::from_slice(leaf).map_err(|error| format!("the entry is none of Bursar's: {error}"))?;
     if entry.sequence != proof.inclusion.index {
         return Err(format!("it is entry {} at place {}", entry.sequence, proof.inclusion.index));
     }
     let mut cosigned = String::new();
-    for witness in witnesses {
+    for witness in &args.witness {
         let seen = Cosignature::check(&proof.checkpoint, witness).map_err(|error| error.to_string())?;
         let at = Timestamp::from_unix_ms(seen.at.saturating_mul(1_000));
         cosigned.push_str(&format!("  cosigned {at} by {}\n", line(witness.name(), 200)));
     }
-    let body = serde_json::to_string_pretty(&entry.body).unwrap_or_default();
-    let body: String = body.lines().map(|text| format!("    {}\n", clean(text))).collect();
+    let mut body = pretty(&entry.body);
+    if let Some(bytes) = shown.of(&entry) {
+        body.push_str("  disclosed, and what the entry speaks of\n");
+        body.push_str(&match serde_json::from_slice::<serde_json::Value>(bytes) {
+            Ok(value) => pretty(&value),
+            Err(_) => format!("    {}\n", clean(&String::from_utf8_lossy(bytes))),
+        });
+    }
     Ok(format!(
         "proven: entry {} of {} in {}\n  at       {}\n  stream   {}, place {}\n  kind     {}\n{cosigned}{body}",
         entry.sequence,
@@ -67,6 +111,11 @@ fn checked(bytes: &[u8], log: &VerifierKey, witnesses: &[VerifierKey]) -> Result
         entry.stream_sequence,
         line(&entry.kind, 80),
     ))
+}
+
+fn pretty<T: Serialize>(value: &T) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.lines().map(|text| format!("    {}\n", clean(text))).collect()
 }
 
 /// A line of JSON, indented as it was, without characters that a terminal would obey.

@@ -5,11 +5,13 @@ use crate::args::ProveArgs;
 use crate::exit::{CliError, Exit};
 use bursar::BursarError;
 use bursar::audit::{Publisher, open_log, publish};
-use bursar::ledger::StreamId;
-use bursar::proof::{Checkpoint, ProofFile, SignedNote};
+use bursar::ledger::{Entry, StreamId};
+use bursar::proof::{Checkpoint, Disclosure, ProofFile, SignedNote};
 use bursar::types::PaymentId;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+const DISCLOSED: &str = "disclosed";
 
 /// What is to be proven.
 enum What {
@@ -25,31 +27,49 @@ pub(super) async fn prove(args: ProveArgs) -> Result<Exit, CliError> {
     }
     let (data, options) = log_of(&args.log)?;
     let log = open_log(data, &options)?;
-    let proven = proofs(&log, &what).await;
+    let proven = proofs(&log, &what, args.disclose).await;
     log.ledger().close().await.map_err(BursarError::from)?;
     let proven = proven?;
     let mut out = anstream::stdout().lock();
-    match (&what, &args.out) {
-        (What::Payment(_), Some(folder)) => {
-            std::fs::create_dir_all(folder).map_err(|source| cannot_write(folder, source))?;
-            for (entry, proof) in &proven {
-                let path = folder.join(format!("{entry}.tlog-proof"));
-                std::fs::write(&path, proof).map_err(|source| cannot_write(&path, source))?;
-                let _ = writeln!(out, "wrote {}", path.display());
-            }
-        }
-        (_, Some(path)) => {
-            let text: String = proven.into_iter().map(|(_, proof)| proof).collect();
-            std::fs::write(path, text).map_err(|source| cannot_write(path, source))?;
+    if let (What::Payment(_), Some(folder)) = (&what, &args.out) {
+        std::fs::create_dir_all(folder).map_err(|source| cannot_write(folder, source))?;
+    }
+    for Proven { entry, proof, disclosed } in &proven {
+        let Some(path) = &args.out else {
+            let _ = write!(out, "{proof}");
+            continue;
+        };
+        let named = |ending: &str| match what {
+            What::Payment(_) => path.join(format!("{entry}.{ending}")),
+            What::Entry(_) if ending == DISCLOSED => with_ending(path, ending),
+            What::Entry(_) => path.clone(),
+        };
+        let files = std::iter::once(("tlog-proof", proof));
+        for (ending, text) in files.chain(disclosed.as_ref().map(|text| (DISCLOSED, text))) {
+            let path = named(ending);
+            std::fs::write(&path, text).map_err(|source| cannot_write(&path, source))?;
             let _ = writeln!(out, "wrote {}", path.display());
         }
-        (_, None) => {
-            for (_, proof) in &proven {
-                let _ = write!(out, "{proof}");
-            }
+        if args.disclose && disclosed.is_none() {
+            let _ = writeln!(out, "entry {entry} keeps nothing back, or it was erased");
         }
     }
     Ok(Exit::Done)
+}
+
+/// One entry, as text to write.
+struct Proven {
+    entry: u64,
+    proof: String,
+    /// What it keeps back, if that was asked for and is still there.
+    disclosed: Option<String>,
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
 }
 
 fn what(text: &str) -> Result<What, CliError> {
@@ -63,7 +83,7 @@ fn what(text: &str) -> Result<What, CliError> {
 }
 
 /// Each entry's number with its proof.
-async fn proofs(log: &Publisher, what: &What) -> Result<Vec<(u64, String)>, CliError> {
+async fn proofs(log: &Publisher, what: &What, disclose: bool) -> Result<Vec<Proven>, CliError> {
     let entries = match what {
         What::Entry(entry) => vec![*entry],
         What::Payment(payment) => {
@@ -79,19 +99,33 @@ async fn proofs(log: &Publisher, what: &What) -> Result<Vec<(u64, String)>, CliE
     let (checkpoint, note) = published.checkpoint.ok_or_else(|| unproven("the journal is empty"))?;
     let mut proofs = Vec::new();
     for entry in entries {
-        proofs.push((entry, proof(log, entry, &checkpoint, &note).await?));
+        proofs.push(proven(log, entry, (&checkpoint, &note), disclose).await?);
     }
     Ok(proofs)
 }
 
-async fn proof(log: &Publisher, entry: u64, at: &Checkpoint, note: &SignedNote) -> Result<String, CliError> {
+async fn proven(
+    log: &Publisher,
+    entry: u64,
+    (at, note): (&Checkpoint, &SignedNote),
+    disclose: bool,
+) -> Result<Proven, CliError> {
     let found = log.ledger().prove_inclusion(entry, at.size).await.map_err(BursarError::from)?;
-    let Some(proof) = found else {
+    let Some(found) = found else {
         let last = at.size.saturating_sub(1);
         return Err(unproven(format!("there is no entry {entry}: the journal has entries 0 to {last}")));
     };
-    let file = ProofFile { extra: Some(proof.leaf), inclusion: proof.inclusion, checkpoint: note.clone() };
-    Ok(file.to_string())
+    let disclosed = if disclose { disclosure(log, &found.leaf).await? } else { None };
+    let file = ProofFile { extra: Some(found.leaf), inclusion: found.inclusion, checkpoint: note.clone() };
+    Ok(Proven { entry, proof: file.to_string(), disclosed })
+}
+
+/// What an entry keeps back.
+async fn disclosure(log: &Publisher, leaf: &[u8]) -> Result<Option<String>, CliError> {
+    let entry: Entry = serde_json::from_slice(leaf).map_err(|error| unproven(error.to_string()))?;
+    let Some(detail) = entry.detail() else { return Ok(None) };
+    let kept = log.ledger().sealed(detail).await.map_err(BursarError::from)?;
+    Ok(kept.map(|payload| Disclosure { salt: *payload.salt(), bytes: payload.bytes().to_vec() }.to_string()))
 }
 
 fn unproven(problem: impl Into<String>) -> CliError {

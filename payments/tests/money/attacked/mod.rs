@@ -12,8 +12,8 @@ use crate::traps::{Step, Traps};
 use crate::world::{Setup, World, get, key, plan, propose, quotes};
 use async_trait::async_trait;
 use bursar_ledger::{
-    BudgetState, CommitError, Commitment, Committed, Entry, HoldState, Ledger, Store, StoreError, StreamId,
-    Transaction, TreeHead, Verification,
+    BudgetState, CommitError, Commitment, Committed, Entry, HoldState, Ledger, Payload, Store, StoreError,
+    StreamId, Transaction, TreeHead, Verification,
 };
 use bursar_market::{Address, Fault, FaultRule, Pricing, RefundRule, SellerConfig};
 use bursar_payments::x402::{Finality, NetworkReader, Safeguards, X402, X402Options};

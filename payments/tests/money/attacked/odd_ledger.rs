@@ -81,6 +81,10 @@ impl Store for Odd {
         self.inner.links(prefix).await
     }
 
+    async fn sealed(&self, commitment: Commitment) -> Result<Option<Payload>, StoreError> {
+        self.inner.sealed(commitment).await
+    }
+
     async fn payload(&self, commitment: Commitment) -> Result<Option<Bytes>, StoreError> {
         self.inner.payload(commitment).await
     }
