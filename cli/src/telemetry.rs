@@ -114,7 +114,7 @@ mod export {
     use super::*;
     use tracing_subscriber::util::TryInitError;
 
-    pub(super) fn begin<S: SubscriberInitExt>(
+    pub(super) fn begin<S: tracing::Subscriber + Send + Sync + 'static>(
         _traced: Traced<'_>,
         subscriber: S,
     ) -> Result<Result<(), TryInitError>, CliError> {

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Where spans and metrics go, and what is in them.
+/// Where spans and metrics go, and what is in them. The command does as it says; a program hands it to `Telemetry::start`, since
+/// the subscriber is the program's: opening Bursar alone sends nothing.
 ///
 /// The standard variables win over what is written here: `OTEL_EXPORTER_OTLP_ENDPOINT` (and the same for `TRACES` and `METRICS`),
 /// `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_TIMEOUT`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`,

@@ -40,9 +40,10 @@ const ABSENT: &[(&str, &[&str])] = &[
     ("bursar-types", &["tokio", "reqwest", "rusqlite", "cedar-policy", "alloy", "getrandom"]),
     // An auditor reads all of it in an afternoon.
     ("bursar-proof", &["serde_json", "tokio", "http", "reqwest", "rusqlite"]),
-    ("bursar-ledger", &["reqwest", "cedar-policy", "alloy"]),
+    ("bursar-ledger", &["reqwest", "cedar-policy", "alloy", "opentelemetry"]),
     ("bursar-audit", &["reqwest", "cedar-policy", "alloy"]),
-    ("bursar-agent-core", &["reqwest", "rusqlite", "cedar-policy", "alloy"]),
+    ("bursar-agent-core", &["reqwest", "rusqlite", "cedar-policy", "alloy", "opentelemetry"]),
+    ("bursar-payments", &["opentelemetry"]),
     ("bursar-market", &["cedar-policy", "rusqlite", "alloy"]),
 ];
 

@@ -15,3 +15,4 @@ mod readme;
 mod reasons;
 #[cfg(unix)]
 mod remote;
+mod telemetry;

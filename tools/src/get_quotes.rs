@@ -9,6 +9,7 @@ use bursar_types::{AssetRegistry, Effect, FetchError, Purse, Quote, QuoteOutcome
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 /// Most addresses that are asked in one call.
 const URLS_MAX: usize = 16;
@@ -128,7 +129,7 @@ impl Tool for GetQuotes {
         let purse = context.purse()?;
         let mut asked = JoinSet::new();
         for (index, url) in urls.iter().enumerate().take(URLS_MAX) {
-            asked.spawn(ask(index, url.clone(), purse.clone()));
+            asked.spawn(ask(index, url.clone(), purse.clone()).in_current_span());
         }
         let mut answers: Vec<Option<Answer>> = urls.iter().map(|_| None).collect();
         while let Some(joined) = asked.join_next().await {

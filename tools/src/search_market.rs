@@ -15,6 +15,7 @@ use listing::Found;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 const LIMIT: u32 = 10;
 const LIMIT_MAX: u32 = 50;
@@ -150,10 +151,11 @@ impl Tool for SearchMarket {
             let address =
                 market.with("/discovery/search", &[("query", &query), ("limit", &limit.to_string())]);
             let (host, purse) = (market.host(), purse.clone());
-            asked.spawn(async move {
+            let answer = async move {
                 let body = ask(&purse, &address).await;
                 (place, body.map_err(|problem| format!("{host}: {problem}")))
-            });
+            };
+            asked.spawn(answer.in_current_span());
         }
         let mut answers = asked.join_all().await;
         answers.sort_by_key(|(place, _)| *place);

@@ -255,9 +255,9 @@ names! {
     metric {
         /// Calls of a purse that ended, by `bursar.payment.state`.
         PAYMENTS = "bursar.payments";
-        /// Money that moved, by asset, network and rail.
+        /// Money that moved, by asset and network.
         SPENT = "bursar.payment.amount";
-        /// Money that came back, by asset, network and rail.
+        /// Money that came back, by asset and network.
         REFUNDED = "bursar.refund.amount";
         /// Refusals, by `bursar.reason`.
         DENIALS = "bursar.denials";

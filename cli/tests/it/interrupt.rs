@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::process::Command;
 
 /// A key that nobody should fund anywhere else.
-const KEY: &str = "0x00000000000000000000000000000000000000000000000000000000000000a1";
+pub(crate) const KEY: &str = "0x00000000000000000000000000000000000000000000000000000000000000a1";
 /// Its address.
 pub(crate) const WALLET: &str = "0xd2431ca38735c2fd438e2caa23f094191d89675b";
 

@@ -100,6 +100,18 @@ impl TracePart {
         }
     }
 
+    /// The traces that entries name, each once: a payment that was taken up again later has several.
+    fn traces<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) {
+        for entry in entries {
+            let text = |name: &str| entry.body.get(name)?.as_str();
+            if let (Some(trace), Some(span)) = (text("trace"), text("span"))
+                && !self.lines.iter().any(|line| line.name == "trace" && line.value.starts_with(trace))
+            {
+                self.say("trace", format!("{trace}, from span {span} on"), Some(entry.sequence));
+            }
+        }
+    }
+
     /// The event of an entry cannot be read any more, or never could.
     fn unread(&mut self, entry: &Entry, why: &Unread) {
         let (value, erased) = match why {

@@ -102,6 +102,7 @@ pub(super) async fn parts(
     }
     if let Some(session) = life.session() {
         done.say("session", session.to_string(), Some(first));
+        done.traces(life.events.iter().map(|(entry, _)| entry));
         done.say("phase", "acquire: an item of an approved plan was open", held.and_then(|(at, _)| at));
         let (key, url) =
             (held.map(|(_, held)| held.ask.key.as_str()), held.map(|(_, held)| held.ask.url.as_str()));

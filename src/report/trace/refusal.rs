@@ -44,6 +44,7 @@ pub(super) async fn parts(
     }
     let mut done = TracePart::new("in which work");
     done.say("session", session.to_string(), Some(entry.sequence));
+    done.traces([entry]);
     let cause = record.as_ref().ok().and_then(|record| record.cause);
     let urls = record
         .as_ref()
