@@ -40,7 +40,6 @@ pub(crate) struct Span {
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) events: usize,
     pub(crate) links: Vec<String>,
-    pub(crate) failed: bool,
 }
 
 impl Span {
@@ -99,7 +98,6 @@ impl Collector {
             attributes: attributes(&span.attributes),
             events: span.events.len(),
             links: span.links.iter().map(|link| hexed(&link.span_id)).collect(),
-            failed: span.status.as_ref().is_some_and(|status| status.code == 2),
         });
         spans.collect()
     }
