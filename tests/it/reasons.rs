@@ -6,8 +6,14 @@ use std::path::{Path, PathBuf};
 /// Where refusals are made.
 const SOURCES: [&str; 6] = ["types/src", "ledger/src", "payments/src", "tools/src", "agent-core/src", "src"];
 /// Texts in capitals that are no codes.
-const NO_CODES: [&str; 6] =
-    ["BURSAR_WALLET_PASSWORD", "COLLECTOR_TOKEN", "ERROR", "GIT_TERMINAL_PROMPT", "LC_ALL", "LC_CTYPE"];
+const NO_CODES: [&str; 6] = [
+    "BURSAR_WALLET_PASSWORD",
+    "CARGO_PKG_VERSION",
+    "COLLECTOR_TOKEN",
+    "GIT_TERMINAL_PROMPT",
+    "LC_ALL",
+    "LC_CTYPE",
+];
 /// Codes that are put together as they are needed, or that only the command line says.
 const MADE_UP: [&str; 2] = ["HTTP_nnn", "POLICY_EXAMPLE"];
 
