@@ -12,6 +12,7 @@ mod hosts;
 mod mandate;
 mod meaning;
 mod obligation;
+mod outflow;
 mod payment;
 mod plan;
 mod policy;
@@ -43,6 +44,10 @@ pub use meaning::{Captured, Meaning, MeaningAudit};
 pub use obligation::{
     Claim, Next, Obligation, ObligationEvent, ObligationState, Refund, Remedy, Step, StepResult,
 };
+pub use outflow::{
+    AssetLooked, Attempt, Compared, Found, OutflowFound, OutflowLook, OutflowRules, Stand, Unread, attempts,
+    networks, wallets,
+};
 pub use payment::{Ask, Evidence, Held, IllegalEvent, Payment, PaymentEvent, Received, Signed, Void};
 pub use plan::{ItemTerms, Plan};
 pub use policy::{
@@ -51,12 +56,13 @@ pub use policy::{
 };
 pub use purse::{
     ApprovalError, ClaimStanding, Clearance, DecisionRecord, DelegateError, DeskError, GivenUp, OpenApproval,
-    OpenError, OpenObligation, Payments, PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable,
-    Stray, VoidClearance, Watch, principal_links,
+    OpenError, OpenObligation, OutflowAccepted, OutflowError, Payments, PaymentsParts, Recovered,
+    SessionHooks, SessionPurse, Signable, Stray, VoidClearance, Watch, principal_links,
 };
 pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,
-    Order, Outcome, Prepared, PreparedVoid, Rail, RefundAnswer, RefundRequest, RemedyError, Transfer, x402,
+    Order, Outcome, Outflow, OutflowQuery, Outgoing, Prepared, PreparedVoid, Rail, RefundAnswer,
+    RefundRequest, RemedyError, Transfer, x402,
 };
 pub use recovery::RecoveryRules;
 pub use resolve::{Resolver, SystemResolver};

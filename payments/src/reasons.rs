@@ -155,6 +155,32 @@ pub(crate) fn frozen() -> Reason {
     Reason::new("FROZEN", "spending is frozen", "wait until a person lifts the freeze")
 }
 
+pub(crate) fn outflow_unknown() -> Reason {
+    Reason::new(
+        "OUTFLOW_UNKNOWN",
+        "money left the wallet that the journal does not know: the data file is an old copy, or somebody else uses the key",
+        "buy nothing; an operator runs `bursar reconcile`, which shows what is missing and takes it into the journal",
+    )
+}
+
+pub(crate) fn outflow_unread(problem: &str) -> Reason {
+    Reason::new(
+        "OUTFLOW_UNREAD",
+        format!(
+            "the chain could not be read, so it is not known whether the journal knows all that left the wallet: {problem}"
+        ),
+        "go on with what is free or owned, and try again later; an operator looks at the RPC endpoints",
+    )
+}
+
+pub(crate) fn paid_unrecorded() -> Reason {
+    Reason::new(
+        "PAID_UNRECORDED",
+        "this very purchase was paid in a part of the journal that was lost; what it was paid for was not kept",
+        "do not buy it again under this key; an operator finds the transaction with `bursar reconcile --all`",
+    )
+}
+
 pub(crate) fn policy_changed(file: &str) -> Reason {
     Reason::new(
         POLICY_CHANGED,

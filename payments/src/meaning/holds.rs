@@ -44,6 +44,8 @@ pub(super) struct Hold {
     pub(super) payment: Option<PaymentId>,
     /// Whether it counts that a session began, and sets no money aside.
     counts_session: bool,
+    /// Whether a person took into the journal what had left without it.
+    adopted: bool,
     /// The names of what was credited of it.
     pub(super) credits: BTreeSet<String>,
     /// Credits that no payment has told of yet, with their entries.
@@ -71,6 +73,14 @@ impl Holds {
         if let Some(hold) = self.0.get_mut(&HoldId::derived(&[b"session", session.as_bytes()])) {
             hold.counts_session = hold.lines.iter().all(|line| *line.amount.asset() == AssetId::count());
         }
+    }
+
+    /// A person took something into the journal that had left the wallet without it: a hold of its own counts it, and is spent at
+    /// once. Whether it is there.
+    pub(super) fn adopted(&mut self, id: HoldId) -> bool {
+        let Some(hold) = self.0.get_mut(&id) else { return false };
+        hold.adopted = hold.account == Account::Captured;
+        hold.adopted
     }
 
     /// A payment tells of a credit. Whether there is one.
@@ -108,6 +118,7 @@ impl Holds {
                     entry,
                     payment: None,
                     counts_session: false,
+                    adopted: false,
                     credits: BTreeSet::new(),
                     untold: Vec::new(),
                 };
@@ -135,7 +146,7 @@ impl Holds {
         let mut problems = Vec::new();
         for hold in self.0.values() {
             let (id, entry) = (hold.id, hold.entry);
-            if hold.payment.is_none() && hold.counts_session {
+            if hold.payment.is_none() && (hold.counts_session || hold.adopted) {
                 continue;
             }
             if hold.payment.is_none() {

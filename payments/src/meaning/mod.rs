@@ -10,9 +10,9 @@ mod payments;
 mod sessions;
 
 use crate::payment::Payment;
-use crate::purse::DecisionRecord;
+use crate::purse::{ADOPTED, DecisionRecord};
 use bursar_ledger::{Entry, Ledger, StoreError, StreamId};
-use bursar_types::{Amount, ArtifactRecord, Decision, PaymentId, SessionId, Verdict};
+use bursar_types::{Amount, ArtifactRecord, Decision, HoldId, PaymentId, SessionId, Verdict};
 use holds::Holds;
 use payments::Case;
 use serde::Serialize;
@@ -154,6 +154,7 @@ impl MeaningAudit {
                 Err(_) => self.misnamed(entry),
             },
             DecisionRecord::DECISIONS => self.decision(entry, payload),
+            _ if entry.kind == ADOPTED => self.adopted(entry),
             _ => {}
         }
     }
@@ -195,6 +196,14 @@ impl MeaningAudit {
                 problems.into_iter().for_each(|problem| self.problem(problem));
             }
             None => self.sessions.unreadable(session),
+        }
+    }
+
+    fn adopted(&mut self, entry: &Entry) {
+        let hold = entry.body.get("hold").and_then(|id| HoldId::parse(id.as_str()?).ok());
+        if !hold.is_some_and(|hold| self.holds.adopted(hold)) {
+            let sequence = entry.sequence;
+            self.problem(format!("entry {sequence} takes in what left the wallet, and no budget counts it"));
         }
     }
 

@@ -111,6 +111,25 @@ enum Lifted {
 }
 
 impl SessionPurse {
+    /// Those of which it is known what left the wallet. If there are none, all of them, and why none can be paid: what the rules say
+    /// comes first.
+    async fn of_known_outflow<'a>(
+        &self,
+        covered: Vec<Covered<'a>>,
+    ) -> Result<(Vec<Covered<'a>>, Option<Reason>), FetchError> {
+        let (mut known, mut others, mut why) = (Vec::with_capacity(covered.len()), Vec::new(), None);
+        for one in covered {
+            match self.outflow_unread(one.offer.quote.price.asset()).await? {
+                None => known.push(one),
+                Some(reason) => {
+                    others.push(one);
+                    why = Some(reason);
+                }
+            }
+        }
+        Ok(if known.is_empty() { (others, why) } else { (known, None) })
+    }
+
     /// Chooses the cheapest offer that a plan covers and the rules allow, and sets its money aside.
     pub(super) async fn hold(
         &self,
@@ -140,6 +159,7 @@ impl SessionPurse {
                 Ok(covered) => covered,
                 Err(reasons) => return self.not_covered(offers, reasons).await,
             };
+            let (covered, unread) = self.of_known_outflow(covered).await?;
             let loaded = Loaded::read(&self.shared.ledger, ask.payment).await?;
             let Some(attempt) = next_attempt(loaded.payment.as_ref()) else {
                 return Ok(HoldOutcome::Overtaken);
@@ -169,6 +189,10 @@ impl SessionPurse {
                 }
             };
             let Allowed { covered, record, approval, conditions, budgets, reached } = allowed;
+            if let Some(reason) = unread {
+                let what = format!("paying for {}", ask.url);
+                return Err(self.refuse_plainly(&what, denied(reason)).await);
+            }
             if funded != Some(covered.offer.quote.id) {
                 self.check_funds(covered.offer).await?;
                 funded = Some(covered.offer.quote.id);

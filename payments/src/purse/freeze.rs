@@ -1,6 +1,7 @@
 //! Freezing and thawing, and reading what stands still.
 
 use super::open::{add_session_event, fold_session};
+use super::outflow::stopped_stream;
 use super::{OpenError, Payments, Shared};
 use crate::freeze::{FREEZES, FROZEN, Freeze, FreezeRecord, FreezeScope, THAWED};
 use crate::session::SessionEvent;
@@ -22,19 +23,27 @@ pub(super) struct Stop {
 }
 
 impl Stop {
+    /// Whether it is because of what left the wallet.
+    pub(super) fn is_outflow(&self) -> bool {
+        self.stream == stopped_stream()
+    }
+
     /// The condition that nobody froze or thawed it since.
     pub(super) fn unmoved(&self) -> Require {
         Require::StreamAt { stream: self.stream.clone(), length: self.length }
     }
 }
 
-/// Reads the freezes of these scopes.
+/// Reads the freezes of these scopes, and what stops everybody because of what left the wallet.
 pub(super) async fn stops(shared: &Shared, scopes: &[FreezeScope]) -> Result<Vec<Stop>, CommitError> {
     let ledger = &shared.ledger;
     let known = ledger.streams(FREEZES).await?;
-    let mut stops = Vec::with_capacity(scopes.len());
+    let mut streams = vec![stopped_stream()];
     for scope in scopes {
-        let stream = shared.freezes_of(scope).await?;
+        streams.push(shared.freezes_of(scope).await?);
+    }
+    let mut stops = Vec::with_capacity(streams.len());
+    for stream in streams {
         let length = known.iter().find(|(name, _)| *name == stream).map_or(0, |(_, length)| *length);
         let frozen = match length.checked_sub(1) {
             None => false,

@@ -1,11 +1,13 @@
 //! Joining payments that are not final: a caller who asks again goes on with what is open.
 
+use super::decide::denied;
 use super::pay::{LetGo, Presenting, unavailable_event, unknown};
 use super::settle::Seen;
 use super::spans::trace_of;
 use super::{SessionPurse, unavailable};
 use crate::payment::{Ask, Payment, PaymentEvent, Signed};
 use crate::rail::Outcome;
+use crate::reasons;
 use bursar_ledger::{Ledger, Require, StreamId};
 use bursar_types::{Digest, FetchError, Fetched, HttpRequest, PaymentId, UnknownOutcome, causes};
 use std::collections::BTreeSet;
@@ -97,6 +99,9 @@ impl SessionPurse {
         match payment {
             Payment::NotPaid { .. } => Ok(nothing),
             // Nothing was signed: let go, and decide under today's rules. A live worker is fenced by this.
+            Payment::Held(_) if self.shared.outflow_stop().await.map_err(unavailable)?.1 => {
+                Err(FetchError::Denied(denied(reasons::outflow_unknown())))
+            }
             Payment::Held(held) => match self.let_go(&held, "taken up before anything was signed").await? {
                 LetGo::Done => Ok(nothing),
                 LetGo::Overtaken => Ok(Joined::Overtaken),

@@ -99,8 +99,11 @@ impl Lineage {
 
     /// Why nothing of it may be spent, if one of its sessions stands still.
     pub(super) fn stopped(&self, now: Timestamp) -> Option<Reason> {
-        if self.stops.iter().any(|stop| stop.frozen) {
-            return Some(reasons::frozen());
+        if let Some(stop) = self.stops.iter().find(|stop| stop.frozen) {
+            return Some(match stop.is_outflow() {
+                true => reasons::outflow_unknown(),
+                false => reasons::frozen(),
+            });
         }
         self.states().find_map(|state| {
             if state.revoked.is_some() {

@@ -3,6 +3,7 @@
 //! [`SessionPurse::fetch_on_own_task`] is the whole way of a payment, in order; each step is a function of a file beside
 //! this one. Nothing here trusts a model: what is signed comes from stored quotes, the mandate and the ledger.
 
+mod adopt;
 mod approvals;
 mod ask;
 mod book;
@@ -22,6 +23,7 @@ mod join;
 mod lineage;
 mod offline;
 mod open;
+mod outflow;
 mod pay;
 mod propose;
 mod proposed;
@@ -39,6 +41,8 @@ mod watch;
 mod weigh;
 mod withdraw;
 
+pub(crate) use adopt::ADOPTED;
+pub use adopt::{OutflowAccepted, OutflowError};
 pub use approvals::{ApprovalError, OpenApproval};
 pub(crate) use budgets::Part;
 pub use clearance::{Clearance, Signable, VoidClearance};
@@ -99,6 +103,7 @@ struct Shared {
     compensators: crate::saga::Compensators,
     flights: Flights,
     pseudonyms: pseudonym::KnownPseudonyms,
+    outflow: outflow::Guard,
     /// Held by whoever decides again because others were first, so that this ends.
     turns: tokio::sync::Mutex<()>,
     tasks: TaskTracker,

@@ -4,6 +4,7 @@ use super::{Payments, PaymentsParts, Signable};
 use crate::approval::PublicKey;
 use crate::egress::Egress;
 use crate::policy::{Policy, PolicyError};
+use crate::rail::Rail;
 use crate::recovery::RecoveryRules;
 use crate::wallet::{Wallet, WalletError};
 use async_trait::async_trait;
@@ -41,7 +42,42 @@ impl Transport for Nothing {
     }
 }
 
+/// Knows an address, and signs nothing.
+#[derive(Debug)]
+struct WatchOnly(String);
+
+#[async_trait]
+impl Wallet for WatchOnly {
+    fn address(&self) -> &str {
+        &self.0
+    }
+
+    fn can_approve_as(&self, _approver: &PublicKey) -> bool {
+        false
+    }
+
+    async fn sign(&self, signable: Signable) -> Result<[u8; 65], WalletError> {
+        drop(signable);
+        Err(WalletError::Signer("only the wallet's address is known here".into()))
+    }
+}
+
 impl Payments {
+    /// Over a ledger, with rails that read what left a wallet of which only the address is known: nothing can be paid.
+    #[must_use]
+    pub fn watching(
+        policy: Arc<Policy>,
+        ledger: Ledger,
+        rails: Vec<Arc<dyn Rail>>,
+        address: String,
+        registry: Arc<AssetRegistry>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let parts = parts(policy, ledger, registry, clock, entropy);
+        Self::new(PaymentsParts { rails, wallet: Arc::new(WatchOnly(address)), ..parts })
+    }
+
     /// Over a ledger alone: no rail, no wallet, no network. What persons do about obligations works; nothing can be asked or
     /// paid.
     ///
@@ -65,19 +101,29 @@ impl Payments {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self::new(PaymentsParts {
-            ledger,
-            policy,
-            rails: Vec::new(),
-            wallet: Arc::new(Nothing),
-            transport: Arc::new(Nothing),
-            egress: Egress::internet(),
-            registry,
-            clock,
-            entropy,
-            limits: Limits::default(),
-            recovery: RecoveryRules::default(),
-            traces: Arc::new(bursar_types::telemetry::Untraced),
-        })
+        Self::new(parts(policy, ledger, registry, clock, entropy))
+    }
+}
+
+fn parts(
+    policy: Arc<Policy>,
+    ledger: Ledger,
+    registry: Arc<AssetRegistry>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> PaymentsParts {
+    PaymentsParts {
+        ledger,
+        policy,
+        rails: Vec::new(),
+        wallet: Arc::new(Nothing),
+        transport: Arc::new(Nothing),
+        egress: Egress::internet(),
+        registry,
+        clock,
+        entropy,
+        limits: Limits::default(),
+        recovery: RecoveryRules::default(),
+        traces: Arc::new(bursar_types::telemetry::Untraced),
     }
 }

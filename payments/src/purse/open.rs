@@ -202,6 +202,7 @@ impl Payments {
             compensators: crate::saga::Compensators::default(),
             flights: Flights::default(),
             pseudonyms: super::pseudonym::KnownPseudonyms::default(),
+            outflow: super::outflow::Guard::default(),
             turns: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
         }))

@@ -53,6 +53,11 @@ impl SessionPurse {
                 return self.let_go_for(&held, FetchError::NotPaid(text.clone()), &text).await;
             }
         };
+        if self.was_paid_unrecorded(&held).await? {
+            let reason = reasons::paid_unrecorded();
+            let text = reason.message.clone();
+            return self.let_go_for(&held, FetchError::Denied(denied(reason)), &text).await;
+        }
         let signed = Signed { held, order, prepared };
         match self.record_signing(&signed).await {
             Ok(()) => {
@@ -67,6 +72,17 @@ impl SessionPurse {
             Err(SigningRefused::Fenced) => Ok(None),
             Err(SigningRefused::Ledger(error)) => Err(error),
         }
+    }
+
+    /// Whether one of its authorizations left the wallet's money before, in a part of the journal that was lost.
+    async fn was_paid_unrecorded(&self, held: &Held) -> Result<bool, FetchError> {
+        let rail = self.rail(held)?;
+        let (ledger, payment) = (self.shared.ledger.id(), held.ask.payment);
+        let handles = (0..=held.attempt).filter_map(|attempt| rail.handle(ledger, payment, attempt));
+        let network = &held.offer.quote.network;
+        let links: Vec<_> = handles.map(|handle| format!("adopted/{network}/{handle}")).collect();
+        let found = self.shared.ledger.link_values(&links).await.map_err(unavailable)?;
+        Ok(found.iter().any(Option::is_some))
     }
 
     /// Gives a hold back and says why, unless another worker took the payment up.

@@ -185,6 +185,9 @@ impl Payments {
 
     async fn pass(&self, only_due: bool, session: Option<SessionId>) -> Result<Recovered, FetchError> {
         let mut found = Recovered::default();
+        if session.is_none() {
+            self.check_outflow_when_due().await?;
+        }
         let mut ids = linked_payments(self.ledger(), &["open/", "claimed/", "owed/"]).await?;
         let now = self.0.clock.now();
         self.0.scheduled(|schedule| {
@@ -195,6 +198,12 @@ impl Payments {
         });
         let mut cases = self.read_cases(ids, &mut found).await;
         cases.retain(|case| session.is_none_or(|session| case.payment.ask().session == session));
+        let stopped = self.0.outflow_stop().await.map_err(unavailable)?.1;
+        // The journal may be older than what happened: then it is not certain of a hold that nothing was signed.
+        cases.retain(|case| match &case.payment {
+            Payment::Held(held) => !stopped && self.0.journal_is_whole(held.amount().asset()),
+            _ => true,
+        });
         let outcomes = self.ask_rails(&cases).await;
         let mut work = JoinSet::new();
         for (case, outcome) in cases.into_iter().zip(outcomes) {

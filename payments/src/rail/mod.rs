@@ -1,10 +1,12 @@
 //! What a rail is: how one kind of money moves.
 
 mod offer;
+mod outflow;
 mod remedy;
 pub mod x402;
 
 pub use offer::{Exchange, Offer, OfferError, Order, Prepared};
+pub use outflow::{Outflow, OutflowQuery, Outgoing};
 pub use remedy::{
     ChainEvent, ClaimReason, Inflow, InflowQuery, PreparedVoid, RefundAnswer, RefundRequest, RemedyError,
     Transfer,
@@ -13,7 +15,7 @@ pub use remedy::{
 use crate::purse::{Clearance, VoidClearance};
 use crate::wallet::{Wallet, WalletError};
 use async_trait::async_trait;
-use bursar_types::{Amount, HttpRequest, HttpResponse, TransportError};
+use bursar_types::{Amount, HttpRequest, HttpResponse, LedgerId, PaymentId, TransportError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use thiserror::Error;
@@ -192,6 +194,28 @@ pub trait Rail: Send + Sync + fmt::Debug {
     async fn inflow(&self, query: &InflowQuery) -> Result<Inflow, RemedyError> {
         let _ = query;
         Err(RemedyError::Unsupported(format!("{} cannot see what comes in", self.name())))
+    }
+
+    /// Money that left the wallet, whoever sent it, also what is not final yet.
+    ///
+    /// # Errors
+    /// [`RemedyError`]; a failed read is `Failed`, never "nothing left".
+    async fn outflow(&self, query: &OutflowQuery) -> Result<Outflow, RemedyError> {
+        let _ = query;
+        Err(RemedyError::Unsupported(format!("{} cannot see what goes out", self.name())))
+    }
+
+    /// The name under which [`Rail::outflow`] shows the authorization of a payment's attempt: the same whenever it is asked, and
+    /// another for any other ledger, payment or attempt. `None` where the rail shows none.
+    fn handle(&self, ledger: LedgerId, payment: PaymentId, attempt: u32) -> Option<String> {
+        let _ = (ledger, payment, attempt);
+        None
+    }
+
+    /// Whether an authorization is one that this ledger made, whatever its journal knows of it.
+    fn is_handle_of(&self, ledger: LedgerId, handle: &str) -> bool {
+        let _ = (ledger, handle);
+        false
     }
 }
 

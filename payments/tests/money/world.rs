@@ -125,6 +125,12 @@ impl World {
         parts(&Place::of(&self.market, &self.data, true), &self.clock, &self.wallet, seed)
     }
 
+    /// The same over another data folder.
+    pub(crate) fn parts_in(&self, folder: &std::path::Path, seed: u64) -> PaymentsParts {
+        let place = Place { data: folder.to_owned(), ..Place::of(&self.market, &self.data, true) };
+        parts(&place, &self.clock, &self.wallet, seed)
+    }
+
     /// What another process has to know; it is as patient as a machine with many of them needs.
     pub(crate) fn place(&self) -> Place {
         let now_ms = self.now().unix_ms();

@@ -15,6 +15,7 @@ mod many;
 mod node;
 mod offers;
 mod outcome;
+mod outflow;
 mod readers;
 mod recover;
 mod refunds;

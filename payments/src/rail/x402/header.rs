@@ -59,7 +59,7 @@ pub(super) fn cleared_terms(prepared: &Prepared, order: &Order) -> Result<Terms,
         && terms.network == quote.network
         && terms.token == quote.price.asset().reference()
         && terms.value == quote.price.atomic().to_string()
-        && terms.nonce == format!("{:#x}", nonce(order));
+        && terms.nonce == format!("{:#x}", nonce(order.ledger, order.payment, order.attempt));
     match same {
         true => Ok(terms),
         false => Err("the stored terms are not the order's".to_owned()),

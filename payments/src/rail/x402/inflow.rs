@@ -10,6 +10,7 @@ mod look;
 use super::node::{CLOCK_SKEW_S, Node};
 use super::{NetworkReader, RAIL, X402, network};
 use crate::rail::{ChainEvent, Inflow, InflowQuery, RemedyError, Transfer};
+use alloy::primitives::Address;
 use bursar_types::{Amount, AssetId, Timestamp};
 use look::{Looked, Seen, Start, Wanted, look};
 use std::collections::BTreeMap;
@@ -17,16 +18,7 @@ use std::collections::BTreeMap;
 /// Looks for what came in.
 pub(super) async fn inflow(rail: &X402, query: &InflowQuery) -> Result<Inflow, RemedyError> {
     let asset = &query.asset;
-    let unseen =
-        |why: &str| RemedyError::Unsupported(format!("{RAIL} cannot see what comes in of {asset}: {why}"));
-    let is_token =
-        *asset == AssetId::erc20(network::chain_id(asset.network()).unwrap_or(0), asset.reference());
-    let chain_id = network::chain_id(asset.network()).filter(|_| is_token);
-    let chain_id = chain_id.ok_or_else(|| unseen("it is no token of an EVM chain"))?;
-    let token = asset.reference().parse().map_err(|_| unseen("its address cannot be read"))?;
-    let payer = rail.options.payer.parse().map_err(|_| unseen("the payer is no address"))?;
-    let reader = rail.reader(asset.network()).filter(|reader| !reader.rpc_urls.is_empty());
-    let reader = reader.ok_or_else(|| unseen("no endpoint reads its network"))?;
+    let Place { reader, chain_id, token, payer } = place(rail, asset)?;
     let from = query.from.as_deref().map(|text| {
         let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
         number
@@ -40,6 +32,31 @@ pub(super) async fn inflow(rail: &X402, query: &InflowQuery) -> Result<Inflow, R
         .map_err(RemedyError::Failed)?;
     let second = second_look(rail, reader, wanted, (place, &first)).await;
     Ok(judged(rail, asset, &first, second.as_ref()))
+}
+
+/// Where the wallet's money in an asset is seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) reader: &'a NetworkReader,
+    pub(super) chain_id: u64,
+    pub(super) token: Address,
+    pub(super) payer: Address,
+}
+
+/// Finds it, if the rail can see it at all.
+pub(super) fn place<'a>(rail: &'a X402, asset: &AssetId) -> Result<Place<'a>, RemedyError> {
+    let unseen = |why: &str| {
+        RemedyError::Unsupported(format!("{RAIL} cannot see what comes in or goes out of {asset}: {why}"))
+    };
+    let is_token =
+        *asset == AssetId::erc20(network::chain_id(asset.network()).unwrap_or(0), asset.reference());
+    let chain_id = network::chain_id(asset.network()).filter(|_| is_token);
+    let chain_id = chain_id.ok_or_else(|| unseen("it is no token of an EVM chain"))?;
+    let token = asset.reference().parse().map_err(|_| unseen("its address cannot be read"))?;
+    let payer = rail.options.payer.parse().map_err(|_| unseen("the payer is no address"))?;
+    let reader = rail.reader(asset.network()).filter(|reader| !reader.rpc_urls.is_empty());
+    let reader = reader.ok_or_else(|| unseen("no endpoint reads its network"))?;
+    Ok(Place { reader, chain_id, token, payer })
 }
 
 /// The first of the endpoints from `skip` on that answers, its place, and what it shows.

@@ -11,6 +11,7 @@ mod inflow;
 mod network;
 mod node;
 mod offers;
+mod outflow;
 mod receipt;
 mod recover;
 mod refund;
@@ -25,13 +26,13 @@ pub(crate) use cancel::Cancellation;
 pub use safeguards::Safeguards;
 
 use super::{
-    Authorization, AuthorizeError, Exchange, Inflow, InflowQuery, Offer, OfferError, Order, Outcome,
-    Prepared, PreparedVoid, Rail, RefundAnswer, RefundRequest, RemedyError,
+    Authorization, AuthorizeError, Exchange, Inflow, InflowQuery, Offer, OfferError, Order, Outcome, Outflow,
+    OutflowQuery, Prepared, PreparedVoid, Rail, RefundAnswer, RefundRequest, RemedyError,
 };
 use crate::purse::{Clearance, VoidClearance};
 use crate::wallet::Wallet;
 use async_trait::async_trait;
-use bursar_types::{Amount, AssetRegistry, HttpResponse, Transport, TransportError};
+use bursar_types::{Amount, AssetRegistry, HttpResponse, LedgerId, PaymentId, Transport, TransportError};
 use std::fmt;
 use std::sync::Arc;
 
@@ -172,5 +173,17 @@ impl Rail for X402 {
 
     async fn inflow(&self, query: &InflowQuery) -> Result<Inflow, RemedyError> {
         inflow::inflow(self, query).await
+    }
+
+    async fn outflow(&self, query: &OutflowQuery) -> Result<Outflow, RemedyError> {
+        outflow::outflow(self, query).await
+    }
+
+    fn handle(&self, ledger: LedgerId, payment: PaymentId, attempt: u32) -> Option<String> {
+        Some(format!("{:#x}", terms::nonce(ledger, payment, attempt)))
+    }
+
+    fn is_handle_of(&self, ledger: LedgerId, handle: &str) -> bool {
+        handle.parse().is_ok_and(|nonce| terms::is_marked(ledger, nonce))
     }
 }

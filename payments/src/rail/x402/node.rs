@@ -10,10 +10,31 @@ use std::collections::BTreeMap;
 pub(super) const CLOCK_SKEW_S: u64 = 900;
 /// How many blocks one request for logs covers at most: what most public endpoints allow.
 pub(super) const LOG_BLOCKS: u64 = 2_000;
+/// The same where an endpoint allows more, as those do that go by who is in the log.
+const LOG_BLOCKS_WIDE: u64 = 50_000;
 /// By how much a range that was not answered is too long, as far as anybody knows: five such steps lead to one block.
 const LOG_BLOCKS_DIVISOR: u64 = 4;
 /// A binary search over 64-bit block numbers takes no more steps.
 const SEARCH_STEPS_MAX: u32 = 64;
+
+/// How many blocks the next request for logs covers, and how many one may.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) blocks: u64,
+    pub(super) most: u64,
+}
+
+impl Span {
+    /// A range that most endpoints allow.
+    pub(super) const fn usual() -> Self {
+        Self { blocks: LOG_BLOCKS, most: LOG_BLOCKS }
+    }
+
+    /// More than most allow at first, and what is allowed then: for many blocks with little in them.
+    pub(super) const fn wide() -> Self {
+        Self { blocks: LOG_BLOCKS_WIDE, most: LOG_BLOCKS_WIDE }
+    }
+}
 
 /// An endpoint, and the newest of its blocks that counts.
 #[derive(Debug)]
@@ -39,19 +60,20 @@ impl<'a> Node<'a> {
     }
 
     /// Logs of a token in the first `size` blocks of a range, or in fewer, and the last of these blocks. Where too many are
-    /// asked for, or too much is in them, it asks for fewer; `size` is then what the next question may ask for.
+    /// asked for, or too much is in them, it asks for fewer; `size` is then what the next question asks for.
     pub(super) async fn logs_from(
         &self,
         token: Address,
         topics: &Value,
         (from, last): (u64, u64),
-        size: &mut u64,
+        size: &mut Span,
     ) -> Result<(u64, Vec<Log>), String> {
         loop {
-            let to = from.saturating_add((*size).max(1)).saturating_sub(1).min(last);
+            let to = from.saturating_add(size.blocks.max(1)).saturating_sub(1).min(last);
             match self.rpc.logs(token, topics.clone(), (from, to)).await {
                 Ok(logs) => {
-                    *size = size.saturating_add(size.div_ceil(LOG_BLOCKS_DIVISOR)).min(LOG_BLOCKS);
+                    let more = size.blocks.saturating_add(size.blocks.div_ceil(LOG_BLOCKS_DIVISOR));
+                    size.blocks = more.min(size.most);
                     return Ok((to, logs));
                 }
                 // Who asks on is put off for longer.
@@ -59,7 +81,9 @@ impl<'a> Node<'a> {
                 Err(problem) if to <= from => return Err(problem.into()),
                 Err(_) => {
                     let asked = to.saturating_sub(from).saturating_add(1);
-                    *size = asked.checked_div(LOG_BLOCKS_DIVISOR).unwrap_or(1).max(1);
+                    size.blocks = asked.checked_div(LOG_BLOCKS_DIVISOR).unwrap_or(1).max(1);
+                    // What was refused is not asked for again, as long as it is more than most endpoints allow.
+                    size.most = size.blocks.max(LOG_BLOCKS);
                 }
             }
         }

@@ -12,7 +12,7 @@ use crate::reasons;
 use alloy::primitives::{Address, B256, U256};
 use alloy::sol;
 use alloy::sol_types::{Eip712Domain, SolStruct as _};
-use bursar_types::{Digest, Reason, Timestamp};
+use bursar_types::{Digest, LedgerId, PaymentId, Reason, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -111,7 +111,7 @@ pub(super) fn prepare(rail: &X402, order: &Order) -> Result<Prepared, OfferError
         value: payable.price.atomic().to_string(),
         valid_after: "0".to_owned(),
         valid_before: valid_before.to_string(),
-        nonce: format!("{:#x}", nonce(order)),
+        nonce: format!("{:#x}", nonce(order.ledger, order.payment, order.attempt)),
         from_s: from_s.to_string(),
         extensions: extensions(&verbatim, order).map_err(unreadable)?,
         accepted: verbatim.accepted.get().to_owned(),
@@ -127,11 +127,35 @@ pub(super) fn prepare(rail: &X402, order: &Order) -> Result<Prepared, OfferError
     })
 }
 
-/// The nonce of an order's attempt: two ledgers, payments or attempts never share one, and the same attempt has no other.
-pub(super) fn nonce(order: &Order) -> B256 {
-    let attempt = order.attempt.to_be_bytes();
-    let parts: [&[u8]; 3] = [order.ledger.as_bytes(), order.payment.as_bytes(), &attempt];
-    B256::from(*Digest::of_parts("bursar/x402/eip3009-nonce/v1", &parts).as_bytes())
+/// How many bytes of a nonce say which ledger made it.
+const MARK_BYTES: usize = 8;
+
+/// The nonce of an attempt: two ledgers, payments or attempts never share one, and the same attempt has no other.
+///
+/// Its first eight bytes are the same in all nonces of a ledger, so that a ledger knows its own also where its journal does not
+/// know the payment any more. The wallet's address on the chain links them anyhow.
+pub(super) fn nonce(ledger: LedgerId, payment: PaymentId, attempt: u32) -> B256 {
+    let number = attempt.to_be_bytes();
+    let parts: [&[u8]; 3] = [ledger.as_bytes(), payment.as_bytes(), &number];
+    let mut nonce = *Digest::of_parts("bursar/x402/eip3009-nonce/v2", &parts).as_bytes();
+    for (byte, mark) in nonce.iter_mut().zip(mark(ledger)) {
+        *byte = mark;
+    }
+    B256::from(nonce)
+}
+
+/// Whether a nonce is one that this ledger makes.
+pub(super) fn is_marked(ledger: LedgerId, nonce: B256) -> bool {
+    nonce.0.starts_with(&mark(ledger))
+}
+
+fn mark(ledger: LedgerId) -> [u8; MARK_BYTES] {
+    let whole = *Digest::of_parts("bursar/x402/eip3009-nonce/ledger/v1", &[ledger.as_bytes()]).as_bytes();
+    let mut mark = [0; MARK_BYTES];
+    for (byte, of) in mark.iter_mut().zip(whole) {
+        *byte = of;
+    }
+    mark
 }
 
 impl Terms {

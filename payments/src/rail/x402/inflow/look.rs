@@ -4,7 +4,7 @@
 //! look ends where there is much, and what was looked through before a block that cannot be read is not lost. Transfers of
 //! nothing, which anybody can make in anybody's name, are no money that came.
 
-use super::super::node::{LOG_BLOCKS, Node};
+use super::super::node::{Node, Span};
 use super::super::rpc::{Log, Transfer as TransferEvent, word};
 use alloy::primitives::{Address, B256};
 use alloy::sol_types::SolEvent as _;
@@ -74,7 +74,7 @@ pub(super) async fn look(
     let most = first.saturating_add(LOOK_BLOCKS_MAX).saturating_sub(1);
     let mut last = node.head.min(start.last).min(most);
     let mut seen = BTreeSet::new();
-    let (mut from, mut size, mut answers) = (first, LOG_BLOCKS, 0_u32);
+    let (mut from, mut size, mut answers) = (first, Span::usual(), 0_u32);
     while from <= last {
         let topics = json!([TransferEvent::SIGNATURE_HASH, null, wanted.payer.into_word()]);
         let (to, logs) = match node.logs_from(wanted.token, &topics, (from, last), &mut size).await {
