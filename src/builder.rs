@@ -14,8 +14,8 @@ use bursar_ledger::{Ledger, SqliteOptions, SqliteStore};
 use bursar_memory::Library;
 use bursar_payments::x402::{Finality, NetworkReader, Safeguards, X402, X402Options};
 use bursar_payments::{
-    Alerts, Compensator, Compensators, Egress, HttpTransport, Mandate, NoObserver, Observer, Payments,
-    PaymentsParts, PinnedKey, Policy, PolicyFile, Rail, Recovered, RecoveryRules, Wallet,
+    Alerts, Compensator, Compensators, Egress, HttpTransport, Mandate, NoObserver, Observer, OutflowRules,
+    Payments, PaymentsParts, PinnedKey, Policy, PolicyFile, Rail, Recovered, RecoveryRules, Unread, Wallet,
 };
 use bursar_types::telemetry::{Traces, Untraced};
 use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Clock, Entropy, FetchError, Limits, Transport};
@@ -73,6 +73,7 @@ pub struct BursarBuilder {
     traces: Arc<dyn Traces>,
     meter: Option<Arc<dyn Meter>>,
     retention_ms: Option<u64>,
+    outflow: OutflowRules,
     live: bool,
 }
 
@@ -108,6 +109,7 @@ impl BursarBuilder {
             traces: Arc::new(Untraced),
             meter: None,
             retention_ms: None,
+            outflow: OutflowRules::default(),
             live: false,
         }
     }
@@ -146,6 +148,7 @@ impl BursarBuilder {
             builder.two_readers_above = Some(amount);
         }
         builder.retention_ms = config.retention.payloads_ms();
+        builder.outflow = config.outflow.rules();
         builder.discovery = config.discovery.clone();
         builder.live = config.live;
         if config.network_access.loopback {
@@ -233,6 +236,20 @@ impl BursarBuilder {
     /// Adds a discovery service that agents search.
     pub fn discovery(mut self, url: impl Into<String>) -> Self {
         self.discovery.push(url.into());
+        self
+    }
+
+    /// Says that others pay from this wallet too. What leaves it then stops spending only where this ledger authorized it and its
+    /// journal does not know; without it, anything that the journal does not know does.
+    pub const fn shared_wallet(mut self) -> Self {
+        self.outflow.shared = true;
+        self
+    }
+
+    /// Pays also where the chain cannot be read and nobody knows what left the wallet; that it was so is journaled. Without it
+    /// nothing is paid then, with `OUTFLOW_UNREAD`.
+    pub const fn pay_unread(mut self) -> Self {
+        self.outflow.unread = Unread::Pay;
         self
     }
 
@@ -440,6 +457,7 @@ impl BursarBuilder {
             None => None,
         };
         let payments = Payments::observed(parts, metered(self.meter.as_ref(), self.observer));
+        let payments = payments.guarding_outflow(self.outflow);
         let payments = if self.live { payments.with_live() } else { payments };
         payments.compensators().extend(&self.compensators);
         let log = log.map(|log| Keeper::new(log, payments.clone()));

@@ -5,7 +5,7 @@ use crate::erase::parse_age_ms;
 use crate::error::BursarError;
 use crate::mandate_file;
 use crate::telemetry::TelemetryConfig;
-use bursar_payments::{Mandate, MandateFile, PinnedKey, PolicyFile, RecoveryRules};
+use bursar_payments::{Mandate, MandateFile, OutflowRules, PinnedKey, PolicyFile, RecoveryRules, Unread};
 use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Eip712Name, Timestamp};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -68,6 +68,9 @@ pub struct Config {
     /// Where spans and metrics go, and what is in them: see [`telemetry`](crate::telemetry).
     #[serde(default)]
     pub telemetry: TelemetryConfig,
+    /// How what leaves the wallet is compared with the journal.
+    #[serde(default)]
+    pub outflow: OutflowConfig,
     /// How long what is finished is kept.
     #[serde(default)]
     pub retention: RetentionConfig,
@@ -87,6 +90,39 @@ pub struct NetworkAccess {
     /// This machine: for development only.
     #[serde(default)]
     pub loopback: bool,
+}
+
+/// How what leaves the wallet is compared with the journal, on opening and from time to time.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutflowConfig {
+    /// Whether others pay from this wallet too. What leaves it then stops spending only where this ledger authorized it.
+    #[serde(default)]
+    pub shared: bool,
+    /// What to do where the chain cannot be read: `refuse` to pay, or `pay`, which is journaled.
+    #[serde(default)]
+    pub unread: UnreadConfig,
+}
+
+/// What to do where the chain cannot be read.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnreadConfig {
+    /// Nothing is paid until it can be.
+    #[default]
+    Refuse,
+    /// Pay.
+    Pay,
+}
+
+impl OutflowConfig {
+    pub(crate) const fn rules(self) -> OutflowRules {
+        let unread = match self.unread {
+            UnreadConfig::Refuse => Unread::Refuse,
+            UnreadConfig::Pay => Unread::Pay,
+        };
+        OutflowRules { shared: self.shared, unread }
+    }
 }
 
 /// How long what is finished is kept.

@@ -4,7 +4,8 @@ use bursar_audit::{KeyFileError, PublishError};
 use bursar_ledger::{CommitError, StoreError};
 use bursar_memory::LibraryError;
 use bursar_payments::{
-    HttpTransportError, MandateFileError, MandateSignatureError, OpenError, PolicyError, WalletError,
+    HttpTransportError, MandateFileError, MandateSignatureError, OpenError, OutflowError, PolicyError,
+    WalletError,
 };
 use bursar_types::{FetchError, LedgerId, ParseAmountError};
 use std::path::PathBuf;
@@ -130,6 +131,12 @@ pub enum BursarError {
     /// There is no log to publish to.
     #[error("it was opened with `BursarBuilder::unpublished`: there is no log")]
     Unpublished,
+    /// What left the wallet cannot be looked at.
+    #[error("{0}")]
+    NoOutflow(&'static str),
+    /// What left the wallet was not, or not all, taken into the journal.
+    #[error(transparent)]
+    Outflow(OutflowError),
     /// A money operation failed; no money moved.
     #[error(transparent)]
     Money(#[from] FetchError),

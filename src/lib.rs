@@ -33,6 +33,7 @@ mod handle;
 mod mandate_file;
 mod mark;
 pub mod models;
+pub mod reconcile;
 #[cfg(unix)]
 pub mod remote;
 pub mod report;
@@ -44,8 +45,8 @@ mod wallet_file;
 
 pub use builder::BursarBuilder;
 pub use config::{
-    AssetConfig, Config, FinalityConfig, NetworkAccess, NetworkConfig, PolicyConfig, RetentionConfig,
-    WalletConfig,
+    AssetConfig, Config, FinalityConfig, NetworkAccess, NetworkConfig, OutflowConfig, PolicyConfig,
+    RetentionConfig, UnreadConfig, WalletConfig,
 };
 pub use error::BursarError;
 pub use event::{Event, EventStream};

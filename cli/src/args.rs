@@ -7,6 +7,7 @@ mod eval;
 mod govern;
 mod mandate;
 mod policy;
+mod reconcile;
 #[cfg(unix)]
 mod remote;
 mod spend;
@@ -28,6 +29,7 @@ pub(crate) use policy::{
     AcceptArgs, CheckArgs, ExplainArgs, InitArgs, ListArgs, PolicyCommand, ReplayArgs, ShowPolicyArgs,
 };
 
+pub(crate) use reconcile::ReconcileArgs;
 #[cfg(unix)]
 pub(crate) use remote::{FetchArgs, PurseArgs};
 pub(crate) use spend::SpendArgs;
@@ -68,6 +70,7 @@ pub(crate) enum Command {
     Spend(SpendArgs),
     Obligations(ObligationsArgs),
     Watch(WatchArgs),
+    Reconcile(ReconcileArgs),
     Init(InitArgs),
     #[command(subcommand)]
     Policy(PolicyCommand),

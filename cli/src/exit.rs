@@ -6,6 +6,7 @@ use bursar::ledger::StoreError;
 use bursar::payments::{
     ApprovalError, DeskError, ExampleError, KeyFileError, PolicyError, SagaError, WalletError,
 };
+use bursar::reconcile::StatementError;
 use bursar_market::MarketError;
 use std::borrow::Cow;
 use std::io::ErrorKind;
@@ -214,6 +215,14 @@ pub(crate) enum CliError {
     /// There is no such session.
     #[error("there is no session `{0}` in this data folder")]
     NoSession(String),
+    /// A statement cannot be read.
+    #[error("`{}`: {source}", path.display())]
+    Statement {
+        /// The file.
+        path: PathBuf,
+        /// The line, and what is wrong with it.
+        source: StatementError,
+    },
     /// There is nothing to prove, or not where.
     #[error("{0}")]
     Unproven(String),
@@ -273,6 +282,7 @@ impl CliError {
             | Self::Damaged { .. }
             | Self::NoData { .. }
             | Self::NoSession(_)
+            | Self::Statement { .. }
             | Self::Unproven(_)
             | Self::NoWitness(_)
             | Self::NotResumed { .. }
@@ -316,6 +326,10 @@ impl CliError {
             Self::Bursar(BursarError::Alarm(_)) => {
                 "`bursar audit verify` says more; once it is clear what happened, `bursar thaw all` lets spending go on"
             }
+            Self::Bursar(BursarError::Outflow(_)) => {
+                "nothing that moved is forgotten: `bursar reconcile` shows what is missing, and --accept can be run again"
+            }
+            Self::Statement { .. } => "correct the line; none of the statement was used",
             Self::Bursar(BursarError::Ledger(error)) => store_next_step(error),
             Self::Bursar(BursarError::NoSecret { .. }) => {
                 "set it for this command alone, and keep it out of files that agents read"

@@ -46,6 +46,10 @@
 //! `bursar spend --json`). `bursar watch --json` prints `"money"` lines as above, also `claimed`, `remedy_failed`, `refunded`
 //! and `parked`, and with `--once` a last one: `"cli": "pass"` (`found`, `quiet`, `exit`).
 //!
+//! `bursar reconcile --json` prints a line of a list a line: `"reconcile": "matched"`, `"missing_here"`, `"missing_there"` or `"different"`
+//! (`here`: `payment`, `at`, `amount`, `payee`, `reference`, `stand`; `there`: `date`, `amount`, `payee`, `tx`, `authorization`, `confirmed`,
+//! `line`; `why`), and a last one: `"end"` (`counts`, `foreign`, `looked`, `unread`, `exit`). With `--accept`: `"accepted"`.
+//!
 //! `bursar policy explain --json` prints a decision a line: `"policy": "decision"`, `payment`, `session`, `at`, `what`, `decision`,
 //! `rules` (`id`, `file`, `line`, `doc`, `code`, `escalate`, `changed_since`), `facts`, `approved`, `shadow`, `shadow_rules`,
 //! `plan_approved_by`. `bursar policy replay --json` prints what would change: `session`, `at`, `what`, `decision`, `facts`,
@@ -90,6 +94,7 @@ async fn commanded(command: Command) -> Result<Exit, CliError> {
         Command::Spend(args) => commands::spend::run(args).await,
         Command::Obligations(args) => commands::obligations::run(args).await,
         Command::Watch(args) => commands::watch::run(args).await,
+        Command::Reconcile(args) => commands::reconcile::run(args).await,
         Command::Init(args) => commands::init::run(&args),
         Command::Policy(command) => commands::policy::run(command).await,
         Command::Eval(args) => commands::eval::run(args).await,

@@ -47,6 +47,13 @@ pub(crate) struct VerifyArgs {
     /// The log's public key, from a place that the operator cannot change; without it the one beside the journal is believed.
     #[arg(long, value_name = "VKEY", value_parser = vkey)]
     pub(crate) key: Option<VerifierKey>,
+    /// Compares what the journal says was paid with the chain, read here; may be given several times. It asks for all that left the wallet
+    /// since the journal began. With --config, its networks are read too.
+    #[arg(long, value_name = "URL")]
+    pub(crate) rpc: Vec<String>,
+    /// A wallet's address, beside those that the journal names.
+    #[arg(long, value_name = "ADDRESS", requires = "rpc")]
+    pub(crate) wallet: Option<String>,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }

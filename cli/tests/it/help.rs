@@ -15,6 +15,7 @@ fn help_tells_commands_options_and_exit_codes() {
         ("obligations", vec!["obligations", "--help"]),
         ("obligations_extend", vec!["obligations", "extend", "--help"]),
         ("watch", vec!["watch", "--help"]),
+        ("reconcile", vec!["reconcile", "--help"]),
         ("init", vec!["init", "--help"]),
         ("policy", vec!["policy", "--help"]),
         ("policy_check", vec!["policy", "check", "--help"]),

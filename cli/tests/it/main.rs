@@ -30,6 +30,7 @@ mod policy;
 #[cfg(test)]
 mod purse;
 #[cfg(test)]
+mod reconcile;
 mod reports;
 #[cfg(test)]
 mod research;

@@ -74,6 +74,7 @@ pub(super) fn action(step: &Step) -> String {
             format!("saga {name}: {} purchases, then {then:?}", buys.len())
         }
         Step::Settle { seller } => format!("{seller} settles what it kept"),
+        Step::Send { amount } => format!("{amount} leave the wallet without Bursar"),
         Step::Rules { .. } => "the file of rules is changed".to_owned(),
         Step::Copy { .. } => "the data file is copied".to_owned(),
         Step::PutBack { .. } => "the old data file is put back".to_owned(),

@@ -10,6 +10,8 @@ use bursar_market::{Authorization, Signature};
 use std::sync::{Arc, PoisonError};
 
 const DAY_S: u64 = 86_400;
+/// Who gets what is sent without Bursar.
+const STRANGER: &str = "0x00000000000000000000000000000000000000aa";
 
 pub(super) async fn step(
     stage: &Arc<Stage>,
@@ -45,6 +47,7 @@ pub(super) async fn step(
         }
         Step::Behave { seller } => stage.seller(seller)?.faults().clear(),
         Step::Settle { seller } => settle(stage, seller)?,
+        Step::Send { amount } => send(stage, *amount)?,
         Step::Rules { text } => {
             *stage.rules.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
         }
@@ -98,6 +101,15 @@ pub(super) async fn step(
     }
     tally.ended("done");
     Ok(())
+}
+
+/// Moves money with the wallet's key, and tells nobody.
+fn send(stage: &Stage, amount: Usd) -> Result<(), StageError> {
+    let wrong = |error: &dyn std::fmt::Display| StageError::Scenario(error.to_string());
+    let from: bursar_market::Address = stage.wallet_address().parse().map_err(|error| wrong(&error))?;
+    let to: bursar_market::Address = STRANGER.parse().map_err(|error| wrong(&error))?;
+    let sent = stage.market.chain().transfer(from, to, amount.micro());
+    sent.map(drop).map_err(|error| StageError::Scenario(format!("the wallet cannot send that: {error}")))
 }
 
 /// What an operator freezes besides single sessions.

@@ -280,6 +280,11 @@ pub enum Step {
         /// Which.
         seller: String,
     },
+    /// Somebody who has the wallet's key sends money from it, without Bursar.
+    Send {
+        /// How much.
+        amount: Usd,
+    },
     /// Somebody changes the file of rules: processes that are opened from now on read this.
     Rules {
         /// Cedar text.

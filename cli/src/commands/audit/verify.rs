@@ -4,14 +4,16 @@ use super::log_of;
 use crate::args::VerifyArgs;
 use crate::data;
 use crate::exit::{CliError, Exit};
-use crate::screen::line;
-use bursar::BursarError;
+use crate::screen::{Amounts, line};
 use bursar::audit::{Brought, LogVerified, verify_log};
+use bursar::ledger::Ledger;
 use bursar::ledger::StoreError;
 use bursar::memory::UsesVerified;
+use bursar::reconcile::{ChainVerified, Reconciler};
 use bursar::report::{self, Verified};
+use bursar::{BursarError, Config};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(super) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
@@ -29,11 +31,14 @@ pub(super) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
     };
     let verified = report::verify(&ledger).await;
     let log = verify_log(&folder, &ledger, &options, &brought).await;
+    let chain = chain(&args, &folder, &ledger).await;
     ledger.close().await.map_err(BursarError::from)?;
+    let chain = chain?;
     let (Verified { journal: found, uses }, log) = (verified?, log?);
     let (size, root, payloads) = (found.head.size, found.head.root, found.payloads_checked);
     let mut out = anstream::stdout().lock();
-    if found.problems.is_empty() && log.problems.is_empty() {
+    let agrees = chain.as_ref().is_none_or(|chain| chain.problems.is_empty());
+    if found.problems.is_empty() && log.problems.is_empty() && agrees {
         let _ =
             writeln!(out, "the journal verifies: {size} entries, root {root}, {payloads} payloads checked");
         let _ = writeln!(out, "{}", shown(&uses));
@@ -41,6 +46,9 @@ pub(super) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
             let _ = writeln!(out, "{} payloads were erased, and are not re-checkable", found.payloads_erased);
         }
         let _ = write!(out, "{}", shown_log(&log));
+        if let Some(chain) = &chain {
+            let _ = write!(out, "{}", shown_chain(chain));
+        }
         return Ok(Exit::Done);
     }
     let _ = writeln!(out, "the journal does not verify: {size} entries, root {root}");
@@ -49,6 +57,12 @@ pub(super) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
     }
     for problem in &log.problems {
         let _ = writeln!(out, "  the log: {}", line(problem, 600));
+    }
+    for problem in chain.iter().flat_map(|chain| &chain.problems) {
+        let _ = writeln!(out, "  the chain: {}", line(problem, 600));
+    }
+    for unchecked in chain.iter().flat_map(|chain| &chain.unchecked) {
+        let _ = writeln!(out, "  not checked: {}", line(unchecked, 400));
     }
     Ok(Exit::Failed)
 }
@@ -65,6 +79,45 @@ fn brought(args: &VerifyArgs) -> Result<Brought, CliError> {
     };
     let checkpoints: Result<_, CliError> = args.checkpoint.iter().map(read).collect();
     Ok(Brought { key: args.key.clone(), checkpoints: checkpoints?, witnesses: args.witness.clone() })
+}
+
+/// What the chain says of it, if it is asked.
+async fn chain(args: &VerifyArgs, folder: &Path, ledger: &Ledger) -> Result<Option<ChainVerified>, CliError> {
+    if args.rpc.is_empty() {
+        return Ok(None);
+    }
+    let reconciler = match &args.log.config {
+        Some(path) => Reconciler::configured(&Config::read(path)?, path.parent().unwrap_or(Path::new("."))),
+        None => Reconciler::of(folder).assets(Amounts::pinned().registry()),
+    };
+    let reconciler = reconciler.read_at(&args.rpc);
+    let reconciler = match &args.wallet {
+        Some(address) => reconciler.wallet(address),
+        None => reconciler,
+    };
+    match reconciler.verify(ledger).await {
+        Ok(found) => Ok(Some(found)),
+        // A journal of no payments names no wallet.
+        Err(BursarError::NoOutflow(why)) => {
+            Ok(Some(ChainVerified { unchecked: vec![why.to_owned()], ..ChainVerified::default() }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the chain says, and what could not be asked.
+fn shown_chain(chain: &ChainVerified) -> String {
+    let mut text = match chain.present {
+        1 => "1 payment is on the chain as the journal has it\n".to_owned(),
+        present => format!("{present} payments are on the chain as the journal has them\n"),
+    };
+    if chain.foreign > 0 {
+        text.push_str(&format!("  {} of others from the shared wallet are left out\n", chain.foreign));
+    }
+    for unchecked in &chain.unchecked {
+        text.push_str(&format!("  not checked: {}\n", line(unchecked, 400)));
+    }
+    text
 }
 
 /// What was published, and who else has it.
