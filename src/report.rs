@@ -4,6 +4,7 @@ mod books;
 mod decisions;
 mod erased;
 mod read;
+mod receipt;
 mod trace;
 mod verify;
 
@@ -12,6 +13,7 @@ pub use books::{
     Whose, export_books, purchases, spend_by,
 };
 pub use decisions::{DecisionReport, Explained, Replayed, decisions, explain, replay, verdict_name};
+pub use receipt::{CameBack, Receipt, ReceiptEntry, Testimony, Witness, receipt};
 pub use trace::{Denied, Subject, Trace, TraceLine, TracePart, denied, trace, trace_refusal};
 pub use verify::{Verified, verify};
 

@@ -32,7 +32,7 @@ pub(crate) use policy::{
 pub(crate) use reconcile::ReconcileArgs;
 #[cfg(unix)]
 pub(crate) use remote::{FetchArgs, PurseArgs};
-pub(crate) use spend::SpendArgs;
+pub(crate) use spend::{ReceiptArgs, SpendArgs};
 pub(crate) use trace::TraceArgs;
 
 use bursar::payments::PlanApproval;
@@ -68,6 +68,7 @@ pub(crate) enum Command {
     Market(MarketArgs),
     Sessions(SessionsArgs),
     Spend(SpendArgs),
+    Receipt(ReceiptArgs),
     Obligations(ObligationsArgs),
     Watch(WatchArgs),
     Reconcile(ReconcileArgs),
@@ -250,6 +251,9 @@ pub(crate) struct MarketArgs {
     /// The version of x402 that sellers speak.
     #[arg(long, value_enum, default_value_t = WireArg::V2)]
     pub(crate) wire: WireArg,
+    /// Sellers sign their offers and receipts (x402 `offer-receipt`).
+    #[arg(long)]
+    pub(crate) signed: bool,
     /// Serves `/admin/faults` and `/admin/log`.
     #[arg(long)]
     pub(crate) admin: bool,

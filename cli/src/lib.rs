@@ -92,6 +92,7 @@ async fn commanded(command: Command) -> Result<Exit, CliError> {
         Command::Market(args) => commands::market::run(args).await,
         Command::Sessions(args) => commands::sessions::run(args).await,
         Command::Spend(args) => commands::spend::run(args).await,
+        Command::Receipt(args) => commands::receipt::run(args).await,
         Command::Obligations(args) => commands::obligations::run(args).await,
         Command::Watch(args) => commands::watch::run(args).await,
         Command::Reconcile(args) => commands::reconcile::run(args).await,

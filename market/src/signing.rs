@@ -80,6 +80,35 @@ pub(crate) fn cancel_digest(token: &Token, authorizer: Address, nonce: Word) -> 
     typed_digest(token, struct_hash(CANCEL, &[authorizer.to_word(), nonce]))
 }
 
+/// The EIP-712 digest of what a seller signs of itself, for no contract: texts and numbers in the order of the type.
+///
+/// # Source
+/// x402, "Offer and Receipt Extension" 0.6: chain id 1, whatever the network.
+pub(crate) fn statement_digest(name: &str, type_text: &str, fields: &[Field<'_>]) -> Word {
+    let domain = struct_hash(
+        "EIP712Domain(string name,string version,uint256 chainId)",
+        &[keccak(name.as_bytes()), keccak(b"1"), Uint::from(1_u64).to_word()],
+    );
+    let fields: Vec<Word> = fields
+        .iter()
+        .map(|field| match field {
+            Field::Text(text) => keccak(text.as_bytes()),
+            Field::Number(number) => Uint::from(*number).to_word(),
+        })
+        .collect();
+    let mut bytes = vec![0x19, 0x01];
+    bytes.extend_from_slice(&domain.0);
+    bytes.extend_from_slice(&struct_hash(type_text, &fields).0);
+    keccak(&bytes)
+}
+
+/// A field of a statement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Field<'a> {
+    Text(&'a str),
+    Number(u64),
+}
+
 /// Why no signer can be recovered; each with the words of the token's ECRecover library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SignatureError {

@@ -61,8 +61,8 @@ pub use purse::{
 };
 pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,
-    Order, Outcome, Outflow, OutflowQuery, Outgoing, Prepared, PreparedVoid, Rail, RefundAnswer,
-    RefundRequest, RemedyError, Transfer, x402,
+    Order, Outcome, Outflow, OutflowQuery, Outgoing, PayeeStatement, PayeeStatements, Prepared, PreparedVoid,
+    Rail, RefundAnswer, RefundRequest, RemedyError, Transfer, x402,
 };
 pub use recovery::RecoveryRules;
 pub use resolve::{Resolver, SystemResolver};

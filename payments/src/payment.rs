@@ -3,7 +3,7 @@
 //! A stored enum whose variants hold only what exists then, with one [`Payment::apply`] used live and in replay.
 
 use crate::obligation::{Obligation, ObligationEvent, ObligationState, Step, StepResult};
-use crate::rail::{Offer, Order, Outcome, Prepared, PreparedVoid};
+use crate::rail::{Offer, Order, Outcome, PayeeStatements, Prepared, PreparedVoid};
 use bursar_ledger::{Commitment, Line};
 use bursar_types::{
     Amount, ApprovalId, ArtifactRecord, Cause, Decision, Digest, HoldId, PaymentId, PaymentView, PlanItemId,
@@ -204,6 +204,9 @@ pub enum PaymentEvent {
         outcome: Outcome,
         /// What came with it.
         received: Option<Received>,
+        /// What the payee signed, with its terms and with this answer; `None` where nobody looked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<Box<PayeeStatements>>,
     },
     /// The rail itself was asked.
     Observed {
@@ -281,12 +284,13 @@ impl Payment {
             (Some(Self::Held(held)), E::Signing { order, prepared }) => {
                 Self::Signing(Box::new(Signed { held: *held, order: *order, prepared: *prepared }))
             }
-            (Some(Self::Signing(signed)), E::Answered { outcome, received }) => {
+            (Some(Self::Signing(signed)), E::Answered { outcome, received, .. }) => {
                 Self::resolved(signed, outcome, received, None)
             }
-            (Some(Self::Unknown { signed, received, void, .. }), E::Answered { outcome, received: new }) => {
-                Self::resolved(signed, outcome, new.or(received), void)
-            }
+            (
+                Some(Self::Unknown { signed, received, void, .. }),
+                E::Answered { outcome, received: new, .. },
+            ) => Self::resolved(signed, outcome, new.or(received), void),
             (Some(Self::Signing(signed)), E::Observed { outcome }) => {
                 Self::resolved(signed, outcome, None, None)
             }

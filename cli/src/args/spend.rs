@@ -110,3 +110,20 @@ impl From<ExportArg> for BooksFormat {
 fn key() -> impl TypedValueParser<Value = SpendKey> {
     PossibleValuesParser::new(SpendKey::ALL.map(SpendKey::as_str)).try_map(|name| name.parse::<SpendKey>())
 }
+
+/// Shows the evidence of one payment: what was signed, what the payee says, what the rail itself was seen to do, and what came.
+///
+/// What the payee signed (x402 `offer-receipt`) was checked when it came, and proves nothing about money: the rail does. Each line names
+/// the journal's entry that it comes from; `bursar audit prove ENTRY` makes a proof of it.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct ReceiptArgs {
+    /// The payment, or the beginning of its id.
+    #[arg(value_name = "PAYMENT")]
+    pub(crate) payment: String,
+    /// Prints one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}

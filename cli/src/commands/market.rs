@@ -21,6 +21,7 @@ pub(crate) async fn run(args: MarketArgs) -> Result<Exit, CliError> {
         .ports(ports)
         .chain_id(args.chain_id)
         .wire(args.wire.into())
+        .signed(args.signed)
         .admin(args.admin);
     for address in &args.fund {
         market = market.buyer_funds(*address, PLAY_FUNDS);

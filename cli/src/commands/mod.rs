@@ -13,6 +13,7 @@ pub(crate) mod obligations;
 pub(crate) mod policy;
 #[cfg(unix)]
 pub(crate) mod purse;
+pub(crate) mod receipt;
 pub(crate) mod reconcile;
 pub(crate) mod research;
 pub(crate) mod resume;

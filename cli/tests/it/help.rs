@@ -12,6 +12,7 @@ fn help_tells_commands_options_and_exit_codes() {
         ("market", vec!["market", "--help"]),
         ("sessions", vec!["sessions", "--help"]),
         ("spend", vec!["spend", "--help"]),
+        ("receipt", vec!["receipt", "--help"]),
         ("obligations", vec!["obligations", "--help"]),
         ("obligations_extend", vec!["obligations", "extend", "--help"]),
         ("watch", vec!["watch", "--help"]),

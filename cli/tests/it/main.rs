@@ -30,7 +30,10 @@ mod policy;
 #[cfg(test)]
 mod purse;
 #[cfg(test)]
+mod receipt;
+#[cfg(test)]
 mod reconcile;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod research;

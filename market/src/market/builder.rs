@@ -70,6 +70,7 @@ pub struct MarketBuilder {
     source_dir: Option<PathBuf>,
     documents: Vec<SourceDocument>,
     main_seller: bool,
+    signed: bool,
     reseller: bool,
     sellers: Vec<SellerConfig>,
     funds: Vec<(Address, u128)>,
@@ -95,6 +96,7 @@ impl MarketBuilder {
             source_dir: None,
             documents: Vec::new(),
             main_seller: true,
+            signed: false,
             reseller: true,
             sellers: Vec::new(),
             funds: Vec::new(),
@@ -133,6 +135,13 @@ impl MarketBuilder {
     #[must_use]
     pub const fn main_seller(mut self, yes: bool) -> Self {
         self.main_seller = yes;
+        self
+    }
+
+    /// Whether these two sign their offers and receipts; by default they do not.
+    #[must_use]
+    pub const fn signed(mut self, yes: bool) -> Self {
+        self.signed = yes;
         self
     }
 
@@ -309,6 +318,7 @@ impl MarketBuilder {
         // Without texts of the market's own, the honest sellers have nothing to sell.
         let honest = self.source_dir.is_some() || !self.documents.is_empty();
         let honest = main.into_iter().chain(reseller).filter(|_| honest);
+        let honest = honest.map(|seller| if self.signed { seller.signed() } else { seller });
         honest.chain(self.sellers.iter().cloned()).collect()
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     faults::FaultRule,
     library::{Document, Library, SourceDocument},
     primitives::{Address, keccak},
+    signing::Key,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -192,6 +193,8 @@ pub struct SellerConfig {
     pub(crate) port: u16,
     pub(crate) faults: Vec<FaultRule>,
     pub(crate) listed: bool,
+    /// Signs offers and receipts.
+    pub(crate) signs: Option<Key>,
     pub(crate) refunds: RefundRule,
     /// Within how many seconds of the settlement, and whether in part.
     pub(crate) refund_terms: (u64, bool),
@@ -218,6 +221,7 @@ impl SellerConfig {
             port: 0,
             faults: Vec::new(),
             listed: true,
+            signs: None,
             refunds: RefundRule::default(),
             refund_terms: (REFUND_WITHIN_S, true),
         }
@@ -290,6 +294,16 @@ impl SellerConfig {
     #[must_use]
     pub fn pay_to(mut self, address: impl Into<Address>) -> Self {
         self.pay_to = address.into();
+        self
+    }
+
+    /// Signs offers and receipts with the key of its payee address, which follows from the seller's name from now on.
+    #[must_use]
+    pub fn signed(mut self) -> Self {
+        if let Ok(key) = Key::named(&format!("bursar market seller: {}", self.name)) {
+            self.pay_to = key.address();
+            self.signs = Some(key);
+        }
         self
     }
 

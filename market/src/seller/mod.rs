@@ -8,6 +8,7 @@ mod purchase;
 mod record;
 mod refund;
 mod service;
+mod signed;
 
 pub(crate) use config::address_of;
 pub use config::{AmountRule, Goods, OfferTemplate, PaymentIdentifier, Pricing, SellerConfig, WireVersion};

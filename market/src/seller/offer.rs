@@ -4,6 +4,7 @@ use super::{
     config::{AmountRule, PaymentIdentifier, WireVersion, address_of},
     handle::{Item, Seller},
     refund::{self, RefundRule},
+    signed,
 };
 use crate::{
     faults::{self, Fault},
@@ -105,6 +106,12 @@ impl Seller {
             "accepts": accepts(false),
             "extensions": self.extensions(method, item),
         });
+        let url = format!("{}{target}", self.url());
+        if let (Some(offers), Some(extensions)) =
+            (self.signed_offers(&url, &alternatives), v2.get_mut("extensions").and_then(Value::as_object_mut))
+        {
+            extensions.insert(signed::EXTENSION.to_owned(), offers);
+        }
         let mut v1 = json!({ "x402Version": 1, "error": error, "accepts": accepts(true) });
         if let Some(fault) = fault {
             faults::distort_offer(fault, &mut v2);

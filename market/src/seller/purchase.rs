@@ -131,6 +131,8 @@ impl Seller {
             entry.transaction = receipt.get("transaction").and_then(Value::as_str).map(str::to_owned);
             receipt
         };
+        let mut receipt = receipt;
+        self.sign_receipt(&format!("{}{}", self.url(), request.target()), &mut receipt);
         let answer = self
             .goods(item)
             .with(receipt_header(payment.version), wire::encode(&receipt))

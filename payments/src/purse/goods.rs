@@ -3,7 +3,7 @@
 use super::SessionPurse;
 use super::settle::Seen;
 use crate::payment::Received;
-use crate::rail::Outcome;
+use crate::rail::{Outcome, PayeeStatements};
 use bursar_ledger::Payload;
 use bursar_types::{
     ArtifactId, ArtifactRecord, ArtifactRef, Digest, HttpResponse, PaymentView, TransportError,
@@ -35,6 +35,8 @@ pub(super) struct Noted {
     pub(super) outcome: Outcome,
     pub(super) answered: bool,
     pub(super) unsigned: bool,
+    /// What the payee signed beside its answer.
+    pub(super) said: Option<Box<PayeeStatements>>,
     pub(super) body: Option<Payload>,
     goods: Option<Goods>,
     /// Why there are no goods.
@@ -48,6 +50,7 @@ impl Noted {
             outcome,
             answered: false,
             unsigned: false,
+            said: None,
             body: None,
             goods: None,
             missing: missing.clone(),
@@ -55,8 +58,8 @@ impl Noted {
         match seen {
             Seen::Rail(outcome) => rail(outcome),
             Seen::Unsigned(proof) => Self { unsigned: true, ..rail(Outcome::DidNotMove { proof }) },
-            Seen::Answer { outcome, answer } => {
-                let answered = Self { answered: true, ..rail(outcome) };
+            Seen::Answer { outcome, answer, said } => {
+                let answered = Self { answered: true, said: Some(said), ..rail(outcome) };
                 match goods(answer) {
                     Ok(goods) => {
                         let body = Payload::seal(goods.body.clone(), &*purse.shared.entropy);

@@ -280,7 +280,8 @@ impl SessionPurse {
         }
         let outcome = rail.outcome(&signed.prepared, answer.as_ref());
         let settling = stage!(SETTLE, signed.held.ask.payment);
-        let seen = Seen::Answer { outcome, answer: &answer };
+        let said = Box::new(rail.statements(&signed.order, &signed.prepared, answer.as_ref()));
+        let seen = Seen::Answer { outcome, answer: &answer, said };
         let state = self.settle(signed, seen).instrument(settling).await?;
         // Whoever takes an old payment up has waited already.
         let waits: &[u64] = match presenting {

@@ -7,7 +7,7 @@ use super::goods::Noted;
 use super::join::Loaded;
 use super::pay::unavailable_event;
 use crate::payment::{Evidence, Payment, PaymentEvent, Received, Signed};
-use crate::rail::Outcome;
+use crate::rail::{Outcome, PayeeStatements};
 use bursar_ledger::Transaction;
 use bursar_types::{Digest, FetchError, HttpResponse, TransportError};
 
@@ -20,6 +20,8 @@ pub(super) enum Seen<'a> {
         outcome: Outcome,
         /// The answer.
         answer: &'a Result<HttpResponse, TransportError>,
+        /// What the payee signed beside it.
+        said: Box<PayeeStatements>,
     },
     /// What the rail itself said.
     Rail(Outcome),
@@ -63,9 +65,11 @@ impl SessionPurse {
             // Whoever presents old terms again has recorded first that nobody can tell: see `resume`.
             Some(Payment::Unknown { .. } | Payment::Paid { .. }) if seen.unsigned => return Ok(events),
             Some(Payment::Unknown { .. } | Payment::Paid { .. }) if says_nothing => return Ok(events),
-            Some(Payment::Signing(_) | Payment::Unknown { .. }) if seen.answered => {
-                PaymentEvent::Answered { outcome: seen.outcome.clone(), received: seen.received() }
-            }
+            Some(Payment::Signing(_) | Payment::Unknown { .. }) if seen.answered => PaymentEvent::Answered {
+                outcome: seen.outcome.clone(),
+                received: seen.received(),
+                said: seen.said.clone(),
+            },
             Some(Payment::Signing(_) | Payment::Unknown { .. }) => {
                 PaymentEvent::Observed { outcome: seen.outcome.clone() }
             }

@@ -3,6 +3,7 @@
 mod offer;
 mod outflow;
 mod remedy;
+mod statement;
 pub mod x402;
 
 pub use offer::{Exchange, Offer, OfferError, Order, Prepared};
@@ -11,6 +12,7 @@ pub use remedy::{
     ChainEvent, ClaimReason, Inflow, InflowQuery, PreparedVoid, RefundAnswer, RefundRequest, RemedyError,
     Transfer,
 };
+pub use statement::{PayeeStatement, PayeeStatements};
 
 use crate::purse::{Clearance, VoidClearance};
 use crate::wallet::{Wallet, WalletError};
@@ -139,6 +141,18 @@ pub trait Rail: Send + Sync + fmt::Debug {
 
     /// Reads the answer to a presented authorization. Never `DidNotMove`: the payee still has it.
     fn outcome(&self, prepared: &Prepared, answer: Result<&HttpResponse, &TransportError>) -> Outcome;
+
+    /// What the payee signed beside the payment, with its terms and with its answer, checked. It never says whether money moved:
+    /// that is [`Rail::outcome`]'s, and a statement that is missing or wrong changes nothing about it.
+    fn statements(
+        &self,
+        order: &Order,
+        prepared: &Prepared,
+        answer: Result<&HttpResponse, &TransportError>,
+    ) -> PayeeStatements {
+        let _ = (order, prepared, answer);
+        PayeeStatements::default()
+    }
 
     /// Asks the rail itself what became of an authorization.
     async fn recover(&self, prepared: &Prepared) -> Outcome;

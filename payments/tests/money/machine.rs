@@ -185,6 +185,7 @@ fn event() -> impl Strategy<Value = PaymentEvent> {
         3 => (outcome(), any::<bool>()).prop_map(|(outcome, came)| PaymentEvent::Answered {
             outcome,
             received: came.then(received),
+            said: None,
         }),
         3 => outcome().prop_map(|outcome| PaymentEvent::Observed { outcome }),
         1 => Just(delivered()),

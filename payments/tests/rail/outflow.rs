@@ -86,7 +86,7 @@ async fn a_failed_read_is_never_nothing_left() {
     chain.pass(50);
     let wrong = Fault::RpcWrongChain { chain_id: 1 };
     for faults in [Fault::RpcDown, Fault::Rpc500, Fault::RpcGarbage, wrong] {
-        let failed = look(&chain.with(&[&[faults.clone()]]), None).await;
+        let failed = look(&chain.with(&[std::slice::from_ref(&faults)]), None).await;
         assert!(matches!(failed, Err(RemedyError::Failed(_))), "{faults:?}: {failed:?}");
     }
     // One that is behind what was read already says nothing about it.

@@ -79,6 +79,11 @@ impl Life {
         }
     }
 
+    /// Its entries, each with its event if that can be read.
+    pub(in crate::report) fn events(&self) -> impl Iterator<Item = (&Entry, Option<&PaymentEvent>)> {
+        self.entries.iter().map(|(entry, event)| (entry, event.as_ref()))
+    }
+
     /// The payment as it stood.
     pub(in crate::report) fn report(&self) -> PaymentReport {
         if self.erased {
@@ -104,7 +109,7 @@ impl Life {
         self.held.as_ref().map(|held| held.offer.quote.rail.clone())
     }
 
-    pub(super) fn signed(&self) -> Option<&Signed> {
+    pub(in crate::report) fn signed(&self) -> Option<&Signed> {
         match self.state.as_ref()? {
             Payment::Signing(signed) | Payment::Unknown { signed, .. } | Payment::Paid { signed, .. } => {
                 Some(signed)
@@ -113,11 +118,11 @@ impl Life {
         }
     }
 
-    pub(super) fn payer(&self) -> Option<String> {
+    pub(in crate::report) fn payer(&self) -> Option<String> {
         self.signed().map(|signed| signed.order.payer.clone())
     }
 
-    pub(super) fn moved(&self) -> Moved {
+    pub(in crate::report) fn moved(&self) -> Moved {
         if self.erased {
             return self.moved_by_leaves();
         }
@@ -143,7 +148,7 @@ impl Life {
         }
     }
 
-    pub(super) fn paid_at(&self) -> Option<Timestamp> {
+    pub(in crate::report) fn paid_at(&self) -> Option<Timestamp> {
         if !self.erased {
             return self.paid_at;
         }

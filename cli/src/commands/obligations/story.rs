@@ -72,7 +72,7 @@ fn sentence(event: &PaymentEvent, amounts: &Amounts) -> String {
         PaymentEvent::Signing { prepared, .. } => {
             format!("its terms were fixed, to be signed; they can be used until {}", prepared.expires_at)
         }
-        PaymentEvent::Answered { outcome, received } => {
+        PaymentEvent::Answered { outcome, received, .. } => {
             let came = received
                 .as_ref()
                 .map_or_else(String::new, |received| format!(", and {} bytes came", received.size_bytes));

@@ -18,6 +18,7 @@ mod refund;
 mod renewal;
 mod rpc;
 mod safeguards;
+mod signed;
 mod terms;
 mod text;
 mod wire;
@@ -27,7 +28,7 @@ pub use safeguards::Safeguards;
 
 use super::{
     Authorization, AuthorizeError, Exchange, Inflow, InflowQuery, Offer, OfferError, Order, Outcome, Outflow,
-    OutflowQuery, Prepared, PreparedVoid, Rail, RefundAnswer, RefundRequest, RemedyError,
+    OutflowQuery, PayeeStatements, Prepared, PreparedVoid, Rail, RefundAnswer, RefundRequest, RemedyError,
 };
 use crate::purse::{Clearance, VoidClearance};
 use crate::wallet::Wallet;
@@ -147,6 +148,15 @@ impl Rail for X402 {
             Ok(terms) => receipt::outcome(&terms, answer),
             Err(problem) => Outcome::Unknown { problem },
         }
+    }
+
+    fn statements(
+        &self,
+        order: &Order,
+        prepared: &Prepared,
+        answer: Result<&HttpResponse, &TransportError>,
+    ) -> PayeeStatements {
+        signed::statements(order, prepared, answer)
     }
 
     async fn recover(&self, prepared: &Prepared) -> Outcome {

@@ -233,6 +233,12 @@ pub(super) fn settlement(headers: &HeaderMap) -> Result<Option<Settlement>, Stri
     Ok(None)
 }
 
+/// The same as JSON, for what is beside it; `None` if there is none or it cannot be read.
+pub(super) fn settlement_json(headers: &HeaderMap) -> Option<Value> {
+    let header = |name| decoded_header(headers, name, RECEIPT_HEADER_BYTES_MAX).ok().flatten();
+    RECEIPTS.iter().find_map(header).and_then(|json| serde_json::from_slice(&json).ok())
+}
+
 /// Encodes a header's value.
 pub(super) fn encoded<T: Serialize>(value: &T) -> Result<String, String> {
     let json = serde_json::to_vec(value).map_err(|error| format!("payment cannot be written: {error}"))?;
