@@ -364,7 +364,7 @@ impl BursarBuilder {
     }
 
     /// How long payloads of what is finished are kept: texts, URLs, bodies, quotes, mandates and runs. What is older is erased
-    /// on opening and by [`Bursar::erase_expired`]. Without it everything is kept.
+    /// on opening, once a day or four times an age that is shorter, and by [`Bursar::erase_expired`]. Without it everything is kept.
     pub fn keep_payloads(mut self, age: Duration) -> Self {
         self.retention_ms = Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
         self
@@ -493,7 +493,7 @@ impl BursarBuilder {
             schedule: Mutex::new(schedule),
         }));
         // What should be gone keeps nobody from paying; the next look tries again.
-        if let Err(error) = bursar.erase_expired().await {
+        if let Err(error) = bursar.erase_expired_if_due().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "what has expired could not be erased");
         }
         Ok(bursar)

@@ -16,6 +16,8 @@ use serde::Serialize;
 
 /// Says that what was erased from the ledger may still be in the library: a run of [`erase`] was cut off.
 const UNDER_WAY: &str = "erasing";
+/// Says when it was last looked for what has expired, and for which age.
+const LOOKED: &str = "retention";
 /// How often what was read is read again because something happened to it meanwhile.
 const TRIES: u32 = 4;
 
@@ -186,6 +188,33 @@ impl Bursar {
         let before = Timestamp::from_unix_ms(self.0.clock.now().unix_ms().saturating_sub(kept_ms));
         self.erase(&EraseScope::OlderThan(before)).await.map(Some)
     }
+
+    /// The same, unless it was done a short while ago for the same age: it reads the whole journal, and processes may open often.
+    pub(crate) async fn erase_expired_if_due(&self) -> Result<(), BursarError> {
+        let Some(kept_ms) = self.0.retention_ms else { return Ok(()) };
+        let (ledger, now_ms) = (self.ledger(), self.0.clock.now().unix_ms());
+        let looked = ledger.link(LOOKED).await?;
+        if looked.as_deref().is_some_and(|looked| is_fresh(looked, kept_ms, now_ms)) {
+            return Ok(());
+        }
+        self.erase_expired().await?;
+        let looked_now = Some(format!("{kept_ms}@{now_ms}"));
+        let link = LinkWrite { key: LOOKED.to_owned(), expected: looked, value: looked_now };
+        match ledger.commit(Transaction { links: vec![link], ..Transaction::default() }).await {
+            // Another process looked as well.
+            Ok(_) | Err(CommitError::Refused(Refusal::LinkMoved { .. })) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether the last look was for this age and recent: within a day, or a quarter of a shorter age.
+fn is_fresh(looked: &str, kept_ms: u64, now_ms: u64) -> bool {
+    let Some((age, at)) = looked.split_once('@') else { return false };
+    let (Ok(age), Ok(at)) = (age.parse::<u64>(), at.parse::<u64>()) else { return false };
+    let every_ms = (kept_ms / 4).min(86_400_000);
+    // One that lies in the future was made by another clock, and says nothing.
+    age == kept_ms && now_ms.checked_sub(at).is_some_and(|since| since < every_ms)
 }
 
 /// Reads an age such as `90d`, `12h` or `2w`, in milliseconds; `None` if it is none, or no time at all.
@@ -207,7 +236,24 @@ pub fn parse_age_ms(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_age_ms;
+    use super::{is_fresh, parse_age_ms};
+
+    #[test]
+    fn what_has_expired_is_looked_for_once_a_day_and_anew_when_the_age_or_the_clock_is_another() {
+        const DAY: u64 = 86_400_000;
+        for (looked, kept_ms, now_ms, expected) in [
+            ("7776000000@1000", 90 * DAY, 1_000 + DAY - 1, true),
+            ("7776000000@1000", 90 * DAY, 1_000 + DAY, false),
+            ("7776000000@1000", 30 * DAY, 1_000, false),
+            ("3600000@1000", 3_600_000, 900_999, true),
+            ("3600000@1000", 3_600_000, 901_000, false),
+            ("7776000000@1000", 90 * DAY, 999, false),
+            ("7776000000", 90 * DAY, 0, false),
+            ("x@y", 90 * DAY, 0, false),
+        ] {
+            assert_eq!(is_fresh(looked, kept_ms, now_ms), expected, "{looked} {kept_ms} {now_ms}");
+        }
+    }
 
     #[test]
     fn an_age_is_a_count_and_a_unit_and_nothing_else() {

@@ -45,8 +45,16 @@ pub enum EventError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The event's payload was erased, or is not of this kind.
-    #[error("entry {sequence} of `{stream}` was erased or is damaged: {problem}")]
+    /// The event's payload is not there any more. Whether it was erased by rule, `bursar audit verify` tells.
+    #[error("what entry {sequence} of `{stream}` said was erased")]
+    Erased {
+        /// The stream.
+        stream: StreamId,
+        /// Position in the stream.
+        sequence: u64,
+    },
+    /// The event is not of this kind, or damaged.
+    #[error("entry {sequence} of `{stream}` cannot be read: {problem}")]
     Unreadable {
         /// The stream.
         stream: StreamId,
@@ -146,6 +154,9 @@ fn event_of<E: DeserializeOwned>(entry: &Entry, payload: Option<&[u8]>) -> Resul
     if entry.detail().is_none() {
         return Err(unreadable("it names no payload".to_owned()));
     }
-    let payload = payload.ok_or_else(|| unreadable("its payload is gone".to_owned()))?;
+    let payload = payload.ok_or_else(|| EventError::Erased {
+        stream: entry.stream.clone(),
+        sequence: entry.stream_sequence,
+    })?;
     serde_json::from_slice(payload).map_err(|error| unreadable(error.to_string()))
 }

@@ -354,7 +354,7 @@ impl Library {
         match self.ledger.event(entry).await {
             Ok(record) => Ok(Some(record)),
             Err(EventError::Store(error)) => Err(LibraryError::Ledger(error)),
-            Err(error @ EventError::Unreadable { .. }) => {
+            Err(error @ (EventError::Erased { .. } | EventError::Unreadable { .. })) => {
                 tracing::warn!(sequence = entry.sequence, %error, "a record of the library cannot be read; it is left out");
                 Ok(None)
             }

@@ -249,7 +249,7 @@ impl Library {
             match self.ledger().event(&entry).await {
                 Ok(record) => found.push(record),
                 Err(EventError::Store(error)) => return Err(LibraryError::Ledger(error)),
-                Err(EventError::Unreadable { .. }) => {}
+                Err(EventError::Erased { .. } | EventError::Unreadable { .. }) => {}
             }
         }
         Ok(found)

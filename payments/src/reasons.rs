@@ -345,6 +345,14 @@ pub(crate) fn window_clamped(asked_s: u64, given_s: u64) -> Reason {
     )
 }
 
+pub(crate) fn purchase_erased() -> Reason {
+    Reason::new(
+        "PURCHASE_ERASED",
+        "the purchase under this key is over, and its record was erased; nothing is paid under the key again",
+        "use another key if it has to be bought anew",
+    )
+}
+
 pub(crate) fn in_flight() -> Reason {
     Reason::new(
         "IN_FLIGHT",

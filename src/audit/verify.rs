@@ -210,9 +210,17 @@ impl Check<'_> {
         let Some(checkpoint) = self.continues("the published checkpoint", &note).await? else {
             return Ok(());
         };
-        if !past.iter().any(|text| text == note.text()) {
-            self.found
-                .problem("the published checkpoint is not in the log's history: that was cut".to_owned());
+        match past.iter().rposition(|text| text == note.text()) {
+            None => self
+                .found
+                .problem("the published checkpoint is not in the log's history: that was cut".to_owned()),
+            // A crash leaves one behind that was signed and not published.
+            Some(at) if at.saturating_add(2) < past.len() => self.found.problem(format!(
+                "the published checkpoint of {} entries is an old one, shown again: later ones were signed; \
+                 `bursar audit checkpoint` publishes the journal as it is",
+                checkpoint.size
+            )),
+            Some(_) => {}
         }
         self.found.published = Some(checkpoint.size);
         for tile in tiles_between(0, checkpoint.size) {

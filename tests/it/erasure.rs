@@ -7,8 +7,8 @@ use bursar::payments::Payments;
 use bursar::proof::leaf_hash;
 use bursar::report::{self, PaymentState};
 use bursar::types::{
-    ManualClock, PaymentId, PlanItem, PlanOutcome, PlanProposal, Provenance, QuoteOutcome, Timestamp,
-    Untrusted,
+    FetchError, ManualClock, PaymentId, PlanItem, PlanOutcome, PlanProposal, Provenance, QuoteOutcome,
+    Timestamp, Untrusted,
 };
 use bursar::{Amount, Approve, Asset, Bursar, Fetched, Mandate, PurchaseKey, Session};
 use bursar_market::{Fault, Market, SellerConfig, SourceDocument, TimeSource};
@@ -87,6 +87,10 @@ impl World {
     }
 
     async fn buy(&self, session: &Session, name: &str) -> Fetched {
+        self.try_to_buy(session, name).await.unwrap()
+    }
+
+    async fn try_to_buy(&self, session: &Session, name: &str) -> Result<Fetched, FetchError> {
         let (purse, get) =
             (session.purse(), || http::Request::get(self.url(name)).body(Bytes::new()).unwrap());
         let QuoteOutcome::Quotes(quotes) = purse.quote(get()).await.unwrap() else { panic!("it is free") };
@@ -94,7 +98,7 @@ impl World {
         let item = PlanItem { quote: quotes[0].id, count: 1, purpose: says("qwertzuiop") };
         let plan = PlanProposal::new(says("the qwertzuiop"), vec![item]);
         assert!(matches!(purse.propose(plan).await.unwrap(), PlanOutcome::Approved { .. }));
-        purse.fetch(get(), PurchaseKey::new("keyed-jabberwock").unwrap()).await.unwrap()
+        purse.fetch(get(), PurchaseKey::new("keyed-jabberwock").unwrap()).await
     }
 
     /// Buys a document and sees it confirmed.
@@ -210,6 +214,9 @@ async fn what_is_open_is_kept_and_the_reasons_are_said() {
     let kept: Vec<_> = live.kept.iter().map(|kept| kept.what.clone()).collect();
     assert_eq!(kept, [owed.payment.id.to_string(), session.id().to_string()], "{live:?}");
     assert!(!live.forgotten);
+    // The key stays used up: what was paid under it once is not paid again because the record is gone.
+    let again = world.try_to_buy(&session, "alpha").await.unwrap_err();
+    assert_eq!(again.reasons()[0].code, "PURCHASE_ERASED", "{again}");
     let ended = {
         end(bursar.desk(), &session).await;
         bursar.erase(&scope).await.unwrap()

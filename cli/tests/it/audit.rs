@@ -315,6 +315,16 @@ fn verify_compares_the_journal_with_all_that_was_published_of_it() {
     std::fs::write(home.file("www/history"), "").unwrap();
     problem(&[], "is not in the log's history");
     std::fs::write(home.file("www/history"), &history).unwrap();
+    // An old checkpoint shown as the newest: it is genuine, and all that it says is so.
+    let old = file(home, "www/checkpoint");
+    for question in ["What is nothing?", "What is something?"] {
+        ran(outside.with_config(&["research", question, "--approve", "never"]));
+        done(home, &["audit", "checkpoint", "--config", "bursar.toml"]);
+    }
+    done(home, &["audit", "verify", "--config", "bursar.toml"]);
+    std::fs::write(home.file("www/checkpoint"), old).unwrap();
+    problem(&[], "is an old one, shown again");
+    done(home, &["audit", "checkpoint", "--config", "bursar.toml"]);
     problem(&["--witness", "http://127.0.0.1:1"], "witness at http://127.0.0.1:1");
     done(home, &["audit", "verify"]);
 }

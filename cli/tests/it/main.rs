@@ -10,6 +10,7 @@ mod bad_input;
 mod books;
 #[cfg(test)]
 mod data_file;
+mod erase;
 #[cfg(test)]
 mod eval;
 mod explain;

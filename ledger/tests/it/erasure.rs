@@ -47,7 +47,7 @@ async fn an_erased_payload_is_gone_and_the_journal_says_which_and_still_verifies
 
         assert_eq!(f.ledger.payload(named).await.unwrap(), None);
         let unread = f.ledger.events::<String>(&stream(), 0).await.unwrap_err();
-        assert!(matches!(unread, EventError::Unreadable { sequence: 5, .. }), "{unread}");
+        assert!(matches!(unread, EventError::Erased { sequence: 5, .. }), "{unread}");
         let erasures = f.ledger.stream(&StreamId::erasures(), 0).await.unwrap();
         assert_eq!(erasures[0].body, json!({"payloads": [named], "why": "asked"}));
         let found = f.ledger.verify().await.unwrap();

@@ -98,7 +98,7 @@ impl<'l> Shelf<'l> {
         for entry in named.into_iter().flatten().chain(&self.unnamed) {
             match self.ledger.event::<ArtifactRecord>(entry).await {
                 Ok(record) if record.artifact.id == artifact => records.push(record),
-                Ok(_) | Err(EventError::Unreadable { .. }) => {}
+                Ok(_) | Err(EventError::Erased { .. } | EventError::Unreadable { .. }) => {}
                 Err(EventError::Store(error)) => return Err(error),
             }
         }

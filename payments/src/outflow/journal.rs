@@ -32,7 +32,7 @@ pub async fn wallets(ledger: &Ledger) -> Result<BTreeSet<String>, StoreError> {
         let Some(entry) = last.first().filter(|entry| entry.kind == "outflow.matched") else { continue };
         match ledger.event::<MatchedUpTo>(entry).await {
             Ok(matched) => found.extend([matched.wallet.to_ascii_lowercase()]),
-            Err(EventError::Unreadable { .. }) => {}
+            Err(EventError::Erased { .. } | EventError::Unreadable { .. }) => {}
             Err(EventError::Store(error)) => return Err(error),
         }
     }
@@ -40,7 +40,7 @@ pub async fn wallets(ledger: &Ledger) -> Result<BTreeSet<String>, StoreError> {
         for entry in ledger.stream(&stream, 0).await?.iter().filter(|entry| entry.kind == "payment.signing") {
             match ledger.event::<PaymentEvent>(entry).await {
                 Ok(PaymentEvent::Signing { order, .. }) => found.extend([order.payer.to_ascii_lowercase()]),
-                Ok(_) | Err(EventError::Unreadable { .. }) => {}
+                Ok(_) | Err(EventError::Erased { .. } | EventError::Unreadable { .. }) => {}
                 Err(EventError::Store(error)) => return Err(error),
             }
         }
@@ -183,7 +183,7 @@ async fn reference(ledger: &Ledger, entry: &Entry) -> Result<Option<String>, Sto
             PaymentEvent::Answered { outcome: Outcome::Moved { reference, .. }, .. }
             | PaymentEvent::Observed { outcome: Outcome::Moved { reference, .. } },
         ) => Ok(Some(reference)),
-        Ok(_) | Err(EventError::Unreadable { .. }) => Ok(None),
+        Ok(_) | Err(EventError::Erased { .. } | EventError::Unreadable { .. }) => Ok(None),
         Err(EventError::Store(error)) => Err(error),
     }
 }

@@ -19,7 +19,7 @@ use crate::policy::{ApprovedBy, Facts, GateState, PayFacts, Sums, Weighed};
 use crate::rail::Offer;
 use crate::reasons;
 use crate::session::{Given, SessionState, phase};
-use bursar_ledger::{AccountOp, CommitError, LinkWrite, Payload, Refusal, Require, Transaction};
+use bursar_ledger::{AccountOp, CommitError, EventError, LinkWrite, Payload, Refusal, Require, Transaction};
 use bursar_types::{
     Amount, ApprovalId, DataLabel, Decision, FetchError, Fetched, HoldId, HttpRequest, Reason, Timestamp,
     Untrusted, Verdict, canonical_digest,
@@ -110,6 +110,12 @@ enum Lifted {
     No,
 }
 
+/// Whether the record of a payment was erased. Only what is over is.
+fn was_erased(error: &FetchError) -> bool {
+    let FetchError::Ledger(cause) = error else { return false };
+    matches!(cause.downcast_ref(), Some(EventError::Erased { .. }))
+}
+
 impl SessionPurse {
     /// Those of which it is known what left the wallet. If there are none, all of them, and why none can be paid: what the rules say
     /// comes first.
@@ -160,7 +166,13 @@ impl SessionPurse {
                 Err(reasons) => return self.not_covered(offers, reasons).await,
             };
             let (covered, unread) = self.of_known_outflow(covered).await?;
-            let loaded = Loaded::read(&self.shared.ledger, ask.payment).await?;
+            let loaded = match Loaded::read(&self.shared.ledger, ask.payment).await {
+                Err(error) if was_erased(&error) => {
+                    let reason = denied(reasons::purchase_erased());
+                    return Err(self.refuse_plainly(&format!("paying for {}", ask.url), reason).await);
+                }
+                loaded => loaded?,
+            };
             let Some(attempt) = next_attempt(loaded.payment.as_ref()) else {
                 return Ok(HoldOutcome::Overtaken);
             };

@@ -176,7 +176,7 @@ impl Payments {
             };
             let event = match self.0.ledger.event::<SessionEvent>(entry).await {
                 // What was erased is over: nothing of it is spent any more.
-                Err(EventError::Unreadable { .. }) => continue,
+                Err(EventError::Erased { .. } | EventError::Unreadable { .. }) => continue,
                 event => event?,
             };
             if let SessionEvent::Frozen { by, reason } = event {

@@ -166,7 +166,9 @@ impl From<EventError> for OpenError {
     fn from(error: EventError) -> Self {
         match error {
             EventError::Store(error) => Self::Store(error),
-            unreadable @ EventError::Unreadable { .. } => Self::Unreadable(unreadable.to_string()),
+            unreadable @ (EventError::Erased { .. } | EventError::Unreadable { .. }) => {
+                Self::Unreadable(unreadable.to_string())
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use bursar_memory::UseRecord;
 use bursar_payments::{
     DecisionRecord, Held, ObligationEvent, Outcome, Payment, PaymentEvent, SessionEvent, StepResult,
 };
-use bursar_types::{ArtifactRecord, PaymentId, SessionId};
+use bursar_types::{ArtifactRecord, AssetRegistry, PaymentId, SessionId};
 
 /// The journal of one payment.
 struct Life {
@@ -150,16 +150,12 @@ fn wanted(part: &mut TracePart, at: Option<u64>, held: &Held) {
 
 fn costs(part: &mut TracePart, at: Option<u64>, held: &Held) {
     let quote = &held.offer.quote;
-    part.say("price", format!("{} atomic units of {}", quote.price.atomic(), quote.price.asset()), at);
-    let micro = quote.cost_micro_usd.as_ref();
-    part.maybe("worst case", micro.map(|cost| format!("{} micro-USD", cost.atomic())), at);
+    let known = AssetRegistry::pinned();
+    part.say("price", known.display(&quote.price), at);
+    part.maybe("worst case", quote.cost_micro_usd.as_ref().map(|cost| known.display(cost)), at);
     part.say("hold", held.hold.to_string(), at);
     for line in &held.lines {
-        part.say(
-            format!("budget {}", line.budget),
-            format!("{} {}", line.amount.atomic(), line.amount.asset()),
-            at,
-        );
+        part.say(format!("budget {}", line.budget), known.display(&line.amount), at);
     }
 }
 
@@ -168,6 +164,7 @@ fn paid(part: &mut TracePart, at: Option<u64>, held: &Held) {
     part.say("host", &quote.host, at);
     part.say("payee", &quote.payee, at);
     part.say("network", &quote.network, at);
+    part.say("asset", quote.price.asset().to_string(), at);
     part.say("rail", &quote.rail, at);
 }
 

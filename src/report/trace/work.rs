@@ -5,7 +5,9 @@ use crate::error::BursarError;
 use bursar_agent_core::{ProposedCall, Record, RecordEntry, RecordError};
 use bursar_ledger::{Entry, Ledger};
 use bursar_payments::{ApprovalAction, SessionEvent};
-use bursar_types::{ApprovalId, CallId, Cause, PaymentId, PlanItemId, RunId, SessionId, StoredRecord};
+use bursar_types::{
+    ApprovalId, AssetRegistry, CallId, Cause, PaymentId, PlanItemId, RunId, SessionId, StoredRecord,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is looked for in the records of runs.
@@ -209,7 +211,11 @@ pub(super) fn authority(
         SessionEvent::PlanApproved { plan, approved_by, .. } => {
             let item = plan.items.iter().find(|one| concerns.is_some_and(|all| all.item == one.id));
             let Some(item) = item else { return };
-            part.say("plan", format!("{}, at most {} micro-USD", plan.id, plan.total.atomic()), at);
+            part.say(
+                "plan",
+                format!("{}, at most {}", plan.id, AssetRegistry::pinned().display(&plan.total)),
+                at,
+            );
             part.say("approved by", approved_by, at);
             let terms = format!(
                 "{}: {} {} at {}, {} times, each at most {} atomic units of {}",

@@ -5,8 +5,9 @@ use crate::data;
 use crate::exit::{CliError, Exit};
 use crate::screen::line;
 use bursar::erase::{EraseScope, Erased, erase as erased, would_erase};
+use bursar::ledger::{Ledger, StreamId};
 use bursar::memory::Library;
-use bursar::types::{Clock as _, Timestamp};
+use bursar::types::{Clock as _, SessionId, Timestamp};
 use bursar::{BursarError, SystemClock};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -16,7 +17,10 @@ pub(crate) async fn erase(args: EraseArgs) -> Result<Exit, CliError> {
     let folder = data::existing(&args.data.folder)?;
     if let (Some(session), Some(by), false) = (args.what.session, &args.end, args.dry_run) {
         let desk = data::desk(&args.data.folder)?;
-        desk.revoke(session, by).await.map_err(BursarError::from)?;
+        // Nothing is left to end of one that was erased, as by a run of this that was cut off.
+        if !is_erased(desk.ledger(), session).await? {
+            desk.revoke(session, by).await.map_err(BursarError::from)?;
+        }
         desk.ledger().close().await.map_err(BursarError::from)?;
     }
     let ledger = data::ledger(&args.data.folder)?;
@@ -32,6 +36,12 @@ pub(crate) async fn erase(args: EraseArgs) -> Result<Exit, CliError> {
     let text = if args.json { json(&told) } else { text(&told, args.dry_run) };
     let _ = write!(anstream::stdout().lock(), "{text}");
     Ok(Exit::Done)
+}
+
+async fn is_erased(ledger: &Ledger, session: SessionId) -> Result<bool, CliError> {
+    let found = ledger.stream_with_payloads(&StreamId::of("session", session), 0).await;
+    let found = found.map_err(BursarError::from)?;
+    Ok(found.first().is_some_and(|(entry, payload)| entry.detail().is_some() && payload.is_none()))
 }
 
 fn scope(args: &EraseArgs, now: Timestamp) -> EraseScope {
