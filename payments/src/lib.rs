@@ -57,7 +57,7 @@ pub use policy::{
 pub use purse::{
     ApprovalError, ClaimStanding, Clearance, DecisionRecord, DelegateError, DeskError, GivenUp, OpenApproval,
     OpenError, OpenObligation, OutflowAccepted, OutflowError, Payments, PaymentsParts, Recovered,
-    SessionHooks, SessionPurse, Signable, Stray, VoidClearance, Watch, principal_links,
+    SessionHooks, SessionPurse, Signable, Stray, VoidClearance, Watch, agent_freezes, principal_links,
 };
 pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,

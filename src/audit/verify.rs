@@ -107,10 +107,21 @@ pub async fn verify_log(
             Err(problem) => check.found.problem(format!("witness at {url}: {problem}")),
         }
     }
+    // Whoever brings a key has seen the log: that nothing is left of it is no beginning.
+    if brought.key.is_some() && check.size > 0 && check.found.says_nothing() {
+        let problem = "there is no checkpoint under the key that was given: what was published is gone, or is elsewhere";
+        check.found.problem(problem.to_owned());
+    }
     Ok(check.found)
 }
 
 impl LogVerified {
+    /// Whether no checkpoint was found, here or elsewhere, that says what the journal must be.
+    #[must_use]
+    pub fn says_nothing(&self) -> bool {
+        self.published.is_none() && self.checkpoints == 0 && self.agree.is_empty()
+    }
+
     fn problem(&mut self, text: String) {
         match self.problems.len() {
             n if n < PROBLEMS_MAX => self.problems.push(text),

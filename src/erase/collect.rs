@@ -5,7 +5,7 @@ use super::{EraseScope, Erased, Kept};
 use crate::error::BursarError;
 use bursar_ledger::{Commitment, Entry, Ledger, LinkWrite, Require, StreamId};
 use bursar_memory::UseRecord;
-use bursar_payments::{DecisionRecord, Offer, Payment, principal_links};
+use bursar_payments::{DecisionRecord, Offer, Payment, agent_freezes, principal_links};
 use bursar_types::{ArtifactRecord, PaymentId, SessionId, Timestamp};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,8 +56,12 @@ pub(super) async fn collect(
         sagas: sagas(ledger).await?,
         open,
     };
-    all.live = all.live();
     let mut found = Found::default();
+    let frozen = match scope {
+        EraseScope::User(user) => all.frozen(ledger, user, &mut found).await?,
+        EraseScope::Payment(_) | EraseScope::Session(_) | EraseScope::OlderThan(_) => BTreeSet::new(),
+    };
+    all.live = all.live(&frozen);
     let gone = all.payments(scope, &mut found);
     all.sessions(scope, &mut found);
     all.runs(scope, &mut found);
@@ -147,7 +151,7 @@ impl Everything {
     }
 
     /// Sessions of which mandate, plans and approvals are kept, and why.
-    fn live(&self) -> BTreeMap<SessionId, &'static str> {
+    fn live(&self, frozen: &BTreeSet<SessionId>) -> BTreeMap<SessionId, &'static str> {
         let open = self.payments.iter().filter(|payment| self.why_open(payment).is_some());
         let paying: BTreeSet<_> = open.filter_map(|payment| payment.session).collect();
         let sagas: BTreeSet<_> =
@@ -162,6 +166,8 @@ impl Everything {
                 "a payment of it is open"
             } else if sagas.contains(id) {
                 "a saga of it is open"
+            } else if frozen.contains(id) {
+                "its agent is frozen, and would go on under another pseudonym: thaw it first"
             } else {
                 continue;
             };
@@ -176,6 +182,25 @@ impl Everything {
             }
         }
         live
+    }
+
+    /// Sessions of a user whose agents stand still. Who freezes or thaws one meanwhile is noticed.
+    async fn frozen(
+        &self,
+        ledger: &Ledger,
+        user: &str,
+        found: &mut Found,
+    ) -> Result<BTreeSet<SessionId>, BursarError> {
+        let own = || self.sessions.values().filter(|one| one.state.mandate.user == user);
+        let agents: BTreeSet<&str> = own().map(|one| one.state.mandate.agent.as_str()).collect();
+        let mut still = BTreeSet::new();
+        for (agent, stream, length, frozen) in agent_freezes(ledger, user, agents).await? {
+            found.require.push(Require::StreamAt { stream, length });
+            if frozen {
+                still.extend(own().filter(|one| one.state.mandate.agent == agent).map(|one| one.id));
+            }
+        }
+        Ok(still)
     }
 
     fn is_asking(&self, one: &SessionPart) -> bool {

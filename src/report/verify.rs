@@ -4,7 +4,6 @@ use crate::error::BursarError;
 use bursar_ledger::{Ledger, Verification};
 use bursar_memory::{UsesVerified, verify_uses};
 use bursar_payments::Meaning;
-use std::collections::BTreeSet;
 
 /// How often it is read anew while another process writes.
 const TRIES: usize = 3;
@@ -36,6 +35,7 @@ pub async fn verify(ledger: &Ledger) -> Result<Verified, BursarError> {
 /// The meaning, and what is owed and in no list. Another process may write meanwhile: then it is read again, and what is in
 /// no list only then because it was written in between is not told.
 async fn meant(ledger: &Ledger) -> Result<(Meaning, Vec<String>), BursarError> {
+    let mut always: Option<Vec<String>> = None;
     for _ in 0..TRIES {
         let before = ledger.head().await?;
         let found = Meaning::of(ledger).await?;
@@ -43,21 +43,27 @@ async fn meant(ledger: &Ledger) -> Result<(Meaning, Vec<String>), BursarError> {
         if orphans.is_empty() || ledger.head().await? == before {
             return Ok((found, orphans));
         }
+        let seen = |orphan: &String| always.as_ref().is_none_or(|always| always.contains(orphan));
+        always = Some(orphans.into_iter().filter(seen).collect());
     }
-    Ok((Meaning::of(ledger).await?, Vec::new()))
+    // What was missing each time is not missing because something was written.
+    Ok((Meaning::of(ledger).await?, always.unwrap_or_default()))
 }
 
-/// What is owed, and in none of the lists that recovery goes by: nobody would look after it.
+/// What is open, owed or bought, and not found where recovery or whoever buys again looks for it: nobody would look after it, or it
+/// would be bought twice.
 async fn orphans(ledger: &Ledger, meaning: &Meaning) -> Result<Vec<String>, BursarError> {
-    let mut listed = BTreeSet::new();
-    for list in ["claimed/", "owed/"] {
-        listed.extend(ledger.links(list).await?.into_iter().map(|(key, _)| key));
-    }
-    let lost = meaning.awaited.iter().filter(|(key, _)| !listed.contains(*key));
-    Ok(lost
-        .map(|(key, payment)| {
-            let list = key.split('/').next().unwrap_or_default();
-            format!("payment {payment} is {list} by its entries and is not in the list of what is: nobody looks after it")
-        })
-        .collect())
+    let keys: Vec<String> = meaning.awaited.keys().cloned().collect();
+    let found = ledger.link_values(&keys).await?;
+    let lost =
+        meaning.awaited.iter().zip(found).filter(|((_, payment), found)| *found != Some(payment.to_string()));
+    let told = lost.map(|((key, payment), _)| {
+        let list = key.split('/').next().unwrap_or_default();
+        let end = match list {
+            "open" | "bought" => "it may be paid for again",
+            _ => "nobody looks after it",
+        };
+        format!("payment {payment} is {list} by its entries and is not in the list of what is: {end}")
+    });
+    Ok(told.collect())
 }

@@ -3,7 +3,7 @@
 use bursar::erase::{EraseScope, erase, would_erase};
 use bursar::ledger::{LinkWrite, Transaction};
 use bursar::memory::Library;
-use bursar::payments::Payments;
+use bursar::payments::{FreezeScope, Payments};
 use bursar::proof::leaf_hash;
 use bursar::report::{self, PaymentState};
 use bursar::types::{
@@ -90,15 +90,19 @@ impl World {
         self.try_to_buy(session, name).await.unwrap()
     }
 
-    async fn try_to_buy(&self, session: &Session, name: &str) -> Result<Fetched, FetchError> {
-        let (purse, get) =
-            (session.purse(), || http::Request::get(self.url(name)).body(Bytes::new()).unwrap());
-        let QuoteOutcome::Quotes(quotes) = purse.quote(get()).await.unwrap() else { panic!("it is free") };
+    async fn plan(&self, session: &Session, name: &str) -> PlanOutcome {
+        let (purse, get) = (session.purse(), http::Request::get(self.url(name)).body(Bytes::new()).unwrap());
+        let QuoteOutcome::Quotes(quotes) = purse.quote(get).await.unwrap() else { panic!("it is free") };
         let says = |text: &str| Untrusted::new(text.to_owned(), Provenance::Model);
         let item = PlanItem { quote: quotes[0].id, count: 1, purpose: says("qwertzuiop") };
         let plan = PlanProposal::new(says("the qwertzuiop"), vec![item]);
-        assert!(matches!(purse.propose(plan).await.unwrap(), PlanOutcome::Approved { .. }));
-        purse.fetch(get(), PurchaseKey::new("keyed-jabberwock").unwrap()).await
+        purse.propose(plan).await.unwrap()
+    }
+
+    async fn try_to_buy(&self, session: &Session, name: &str) -> Result<Fetched, FetchError> {
+        assert!(matches!(self.plan(session, name).await, PlanOutcome::Approved { .. }));
+        let get = http::Request::get(self.url(name)).body(Bytes::new()).unwrap();
+        session.purse().fetch(get, PurchaseKey::new("keyed-jabberwock").unwrap()).await
     }
 
     /// Buys a document and sees it confirmed.
@@ -293,5 +297,50 @@ async fn what_is_older_than_the_configuration_keeps_goes_when_it_is_opened() {
     let rest = would_erase(bursar.ledger(), &EraseScope::OlderThan(now), now).await.unwrap();
     assert_eq!(rest.payments.len(), 1, "{rest:?}");
     assert_eq!(bursar.ledger().verify().await.unwrap().problems, Vec::<String>::new());
+    bursar.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_frozen_agent_is_not_forgotten_and_goes_on_under_no_other_pseudonym() {
+    let world = World::new().await;
+    let bursar = world.open(None).await;
+    let session = world.session(&bursar).await;
+    world.bought(&bursar, &session, "alpha").await;
+    end(bursar.desk(), &session).await;
+    let agent = FreezeScope::agent_of(USER, "agent");
+    bursar.desk().freeze(&agent, "erika", "it was talked into something").await.unwrap();
+
+    let scope = EraseScope::User(USER.to_owned());
+    let erased = bursar.erase(&scope).await.unwrap();
+    assert!(!erased.forgotten, "{erased:?}");
+    assert!(erased.kept.iter().any(|kept| kept.why.contains("its agent is frozen")), "{erased:?}");
+    let again = world.session(&bursar).await;
+    let refused = world.plan(&again, "beta").await;
+    assert!(matches!(refused, PlanOutcome::Refused { .. }), "{refused:?}");
+    end(bursar.desk(), &again).await;
+
+    bursar.desk().thaw(&agent, "erika", "it was looked into").await.unwrap();
+    let erased = bursar.erase(&scope).await.unwrap();
+    assert!(erased.forgotten && erased.kept.is_empty(), "{erased:?}");
+    assert_eq!(world.holds(&[USER]), Vec::<&str>::new());
+    bursar.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_taken_away_without_being_erased_is_missed() {
+    let world = World::new().await;
+    let bursar = world.open(None).await;
+    let session = world.session(&bursar).await;
+    let payment = world.bought(&bursar, &session, "alpha").await;
+    let ledger = bursar.ledger();
+    assert_eq!(report::verify(ledger).await.unwrap().journal.problems, Vec::<String>::new());
+    // Without the link, whoever asks for it in another session pays again.
+    for (key, value) in ledger.links("bought/").await.unwrap() {
+        let gone = LinkWrite { key, expected: Some(value), value: None };
+        ledger.commit(Transaction { links: vec![gone], ..Transaction::default() }).await.unwrap();
+    }
+    let problems = report::verify(ledger).await.unwrap().journal.problems;
+    let missed = format!("payment {payment} is bought by its entries and is not in the list of what is");
+    assert!(problems.len() == 1 && problems[0].starts_with(&missed), "{problems:?}");
     bursar.close().await.unwrap();
 }

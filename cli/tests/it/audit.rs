@@ -3,6 +3,7 @@
 use crate::interrupt::Outside;
 use crate::research::QUESTION;
 use crate::support::{Home, Ran, Running, ran};
+use bursar::proof::{Checkpoint, Disclosure, Inclusion, KeyKind, NoteKey, ProofFile, leaf_hash};
 use std::path::Path;
 
 const NOTE: &str = "# Gas\n\nThe submitter of a token transfer pays the gas.\n";
@@ -327,4 +328,80 @@ fn verify_compares_the_journal_with_all_that_was_published_of_it() {
     done(home, &["audit", "checkpoint", "--config", "bursar.toml"]);
     problem(&["--witness", "http://127.0.0.1:1"], "witness at http://127.0.0.1:1");
     done(home, &["audit", "verify"]);
+}
+
+/// A log of one entry with these bytes, signed like any other, as a proof of it.
+fn log_of_one(home: &Home, name: &str, leaf: &str) -> String {
+    let key = NoteKey::from_seed("example.com/liar", KeyKind::Log, &[7; 32]).unwrap();
+    let checkpoint =
+        Checkpoint { origin: "example.com/liar".to_owned(), size: 1, root: leaf_hash(leaf.as_bytes()) };
+    let proof = ProofFile {
+        extra: Some(leaf.as_bytes().to_vec()),
+        inclusion: Inclusion { index: 0, hashes: Vec::new() },
+        checkpoint: checkpoint.sign(&key).unwrap(),
+    };
+    std::fs::write(home.file(name), proof.to_string()).unwrap();
+    key.verifier().to_string()
+}
+
+#[test]
+fn bytes_that_two_readers_read_in_two_ways_prove_nothing() {
+    let home = Home::new();
+    let leaf = |body: &str| {
+        format!(r#"{{"at":0,"body":{body},"kind":"k","sequence":0,"stream":"s","stream_sequence":0}}"#)
+    };
+    let key = log_of_one(&home, "plain", &leaf(r#"{"atomic":"1"}"#));
+    let told = done(&home, &["audit", "check", "plain", "--key", &key]);
+    assert!(told.contains("proven: entry 0 of 1"), "{told}");
+    let spaced = leaf(r#"{"atomic":"1"}"#).replacen('{', "{ ", 1);
+    for (name, text) in [
+        ("twice", leaf(r#"{"atomic":"1","atomic":"9"}"#)),
+        ("order", leaf(r#"{"b":1,"a":1}"#)),
+        ("number", leaf(r#"{"atomic":90071992547409931}"#)),
+        ("escape", leaf(r#"{"atomic":"\u0031"}"#)),
+        ("spaced", spaced),
+    ] {
+        log_of_one(&home, name, &text);
+        let told = home.run(["audit", "check", name, "--key", &key]);
+        assert!(told.code == 1 && told.stdout.contains("not proven: "), "{name}: {}", told.stdout);
+    }
+
+    // What is disclosed is shown as it was committed to: a key that is there twice is shown twice.
+    let bytes = br#"{"price":"1","to":"a\"b","price":"9","exact":1.00000000000000000001}"#.to_vec();
+    let shown = Disclosure { salt: [3; 16], bytes };
+    std::fs::write(home.file("shown"), shown.to_string()).unwrap();
+    let detail = shown.commitment().0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    log_of_one(&home, "discloses", &leaf(&format!(r#"{{"detail":"{detail}"}}"#)));
+    let told = done(&home, &["audit", "check", "discloses", "--key", &key, "--disclosed", "shown"]);
+    for line in [r#""price": "1""#, r#""price": "9""#, r#""to": "a\"b""#, "1.00000000000000000001"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+
+    // Whoever hands a proof over has named its file too.
+    let name = "x: proven: entry 7\n\u{1b}[2Kproven";
+    std::fs::write(home.file(name), "nothing").unwrap();
+    let told = home.run(["audit", "check", name, "--key", &key]);
+    assert!(
+        told.code == 1 && told.stdout.lines().count() == 1 && !told.stdout.contains('\u{1b}'),
+        "{}",
+        told.stdout
+    );
+}
+
+#[test]
+fn a_key_that_nothing_is_signed_under_verifies_nothing() {
+    let home = Home::new();
+    assert_eq!(home.run(["research", QUESTION]).code, 0);
+    let key = done(&home, &["audit", "key"]).trim().to_owned();
+    done(&home, &["audit", "verify", "--key", &key]);
+    // Whoever rewrites the journal takes away what was published of it.
+    std::fs::remove_dir_all(home.file(".bursar/log")).unwrap();
+    let told = home.run(["audit", "verify", "--key", &key]);
+    assert!(
+        told.code == 1 && told.stdout.contains("there is no checkpoint under the key"),
+        "{}",
+        told.stdout
+    );
+    let told = done(&home, &["audit", "verify"]);
+    assert!(told.contains("nothing was published yet") && !told.contains("log verifies"), "{told}");
 }

@@ -4,6 +4,7 @@ use crate::refusal::StoreError;
 use bursar_types::{Entropy, LedgerId};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -83,6 +84,9 @@ fn configure(connection: &Connection, busy_timeout_ms: u64) -> rusqlite::Result<
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // A plan does not depend on what is bound, or each range query would be planned again for each value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // What somebody else put into the schema runs nothing.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")
@@ -130,6 +134,20 @@ fn create(connection: &Connection, id: LedgerId) -> rusqlite::Result<()> {
     connection.execute("INSERT INTO ledger VALUES (0, ?1, 0, ?2, 0)", params![id.as_bytes(), root])?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "user_version", SCHEMA)
+}
+
+/// What is in the file beside our tables and indexes, and which of them are others.
+pub(super) fn foreign_schema(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let ours = Connection::open_in_memory()?;
+    ours.execute_batch(TABLES)?;
+    let (ours, found) = (schema_of(&ours)?, schema_of(connection)?);
+    Ok(ours.symmetric_difference(&found).map(|(kind, name, _)| format!("{kind} `{name}`")).collect())
+}
+
+fn schema_of(connection: &Connection) -> rusqlite::Result<BTreeSet<(String, String, Option<String>)>> {
+    let mut statement = connection.prepare("SELECT type, name, sql FROM sqlite_schema")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
 }
 
 /// What an SQLite error means to whoever uses the ledger.

@@ -1,5 +1,6 @@
 //! The check of a whole data file.
 
+use super::connection::foreign_schema;
 use super::mark::Recorded;
 use super::rows;
 use crate::audit::Audit;
@@ -7,7 +8,7 @@ use crate::books::Books;
 use crate::entry::TreeHead;
 use crate::ledger::Verification;
 use crate::payload::Commitment;
-use bursar_types::{Digest, LedgerId};
+use bursar_types::{Digest, LedgerId, canonical_bytes};
 use rusqlite::Connection;
 
 /// How many entries are in memory at once.
@@ -49,6 +50,9 @@ pub(super) fn verify(
         audit.problem(problem);
     }
     audit.books(Books::restored(accounts.budgets, accounts.holds), accounts.windows, last_at);
+    for foreign in foreign_schema(connection)? {
+        audit.problem(format!("the file's schema is not ours: {foreign}"));
+    }
     let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
         audit.problem(format!("the file's own structure is damaged: {check}"));
@@ -66,6 +70,10 @@ fn read_entries(connection: &Connection, audit: &mut Audit, mark: Option<TreeHea
         while let Some(row) = entries.next()? {
             compare(audit, mark);
             let (entry, peak) = rows::entry(row)?;
+            // A body that reads the same and is written in another way is an edit all the same.
+            if canonical_bytes(&entry.body).ok().as_deref() != Some(row.get_ref(5)?.as_bytes()?) {
+                audit.problem(format!("entry {} is stored in other bytes than were hashed", entry.sequence));
+            }
             audit.entry(&entry, Some(peak));
             from = rows::int(entry.sequence)?.saturating_add(1);
             found = found.saturating_add(1);

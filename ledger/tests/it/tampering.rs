@@ -1,7 +1,7 @@
 //! Whoever edits the file is found by `verify`.
 
 use crate::support::*;
-use bursar_ledger::{AccountOp, Budget, Payload, Transaction, Window};
+use bursar_ledger::{AccountOp, Budget, LinkWrite, Payload, Transaction, Window};
 use bursar_types::SeededEntropy;
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -29,6 +29,10 @@ async fn fixture() -> Fixture {
 async fn every_edit_is_found() {
     for (edit, words) in [
         ("UPDATE entries SET body = replace(body, '40', '41') WHERE stream = 's'", "does not hash"),
+        (
+            "UPDATE entries SET body = replace(body, '{', '{ ') WHERE sequence = 0",
+            "in other bytes than were hashed",
+        ),
         ("UPDATE entries SET kind = 'x' WHERE sequence = 3", "does not hash"),
         ("UPDATE entries SET at = at + 1 WHERE sequence = 3", "give the root"),
         ("DELETE FROM entries WHERE sequence = 3", "entries were found"),
@@ -56,6 +60,20 @@ async fn every_edit_is_found() {
         let problems = f.ledger.verify().await.unwrap().problems;
         assert!(problems.iter().any(|problem| problem.contains(words)), "`{edit}` gave {problems:#?}");
     }
+}
+
+#[tokio::test]
+async fn what_was_put_into_the_schema_runs_nothing_and_is_found() {
+    let f = fixture().await;
+    let path = f.folder.as_ref().unwrap().path().join("data/ledger.db");
+    let forgets =
+        "CREATE TRIGGER forgets AFTER INSERT ON links BEGIN DELETE FROM links WHERE key = NEW.key; END";
+    Connection::open(path).unwrap().execute(forgets, []).unwrap();
+    let link = LinkWrite { key: "bought/1".to_owned(), expected: None, value: Some("pay_1".to_owned()) };
+    f.ledger.commit(Transaction { links: vec![link], ..Transaction::default() }).await.unwrap();
+    assert_eq!(f.ledger.link("bought/1").await.unwrap().as_deref(), Some("pay_1"));
+    let problems = f.ledger.verify().await.unwrap().problems;
+    assert_eq!(problems, ["the file's schema is not ours: trigger `forgets`"]);
 }
 
 #[tokio::test]

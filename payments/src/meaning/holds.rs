@@ -1,9 +1,9 @@
 //! The money set aside, as the ledger's own entries tell it.
 
-use bursar_ledger::{AccountOp, Entry, Line};
-use bursar_types::{AssetId, HoldId, PaymentId, SessionId, Timestamp};
+use bursar_ledger::{AccountOp, Budget, Entry, Line};
+use bursar_types::{AssetId, BudgetId, HoldId, PaymentId, SessionId, Timestamp};
 use serde::Deserialize;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// The body of an entry that changes accounts; what else stands in it is for the ledger's own check.
 #[derive(Debug, Deserialize)]
@@ -46,31 +46,39 @@ pub(super) struct Hold {
     counts_session: bool,
     /// Whether a person took into the journal what had left without it.
     adopted: bool,
-    /// The names of what was credited of it.
-    pub(super) credits: BTreeSet<String>,
+    /// What was credited of it, by name.
+    credits: BTreeMap<String, Vec<Line>>,
     /// Credits that no payment has told of yet, with their entries.
     untold: Vec<(String, u64)>,
 }
 
-/// Every hold of the journal.
+/// Every hold of the journal, and every budget.
 #[derive(Debug, Default)]
-pub(super) struct Holds(HashMap<HoldId, Hold>);
+pub(super) struct Holds {
+    holds: HashMap<HoldId, Hold>,
+    budgets: HashMap<BudgetId, Budget>,
+}
 
 impl Holds {
     pub(super) fn get(&self, id: HoldId) -> Option<&Hold> {
-        self.0.get(&id)
+        self.holds.get(&id)
+    }
+
+    /// A budget as it was opened.
+    pub(super) fn budget(&self, id: BudgetId) -> Option<&Budget> {
+        self.budgets.get(&id)
     }
 
     /// A payment says that the hold is its own.
     pub(super) fn claim(&mut self, id: HoldId, payment: PaymentId) {
-        if let Some(hold) = self.0.get_mut(&id) {
+        if let Some(hold) = self.holds.get_mut(&id) {
             hold.payment = Some(payment);
         }
     }
 
     /// A session began: where its mandate limits how many may, that is counted by a hold of its own.
     pub(super) fn session_began(&mut self, session: SessionId) {
-        if let Some(hold) = self.0.get_mut(&HoldId::derived(&[b"session", session.as_bytes()])) {
+        if let Some(hold) = self.holds.get_mut(&HoldId::derived(&[b"session", session.as_bytes()])) {
             hold.counts_session = hold.lines.iter().all(|line| *line.amount.asset() == AssetId::count());
         }
     }
@@ -78,16 +86,16 @@ impl Holds {
     /// A person took something into the journal that had left the wallet without it: a hold of its own counts it, and is spent at
     /// once. Whether it is there.
     pub(super) fn adopted(&mut self, id: HoldId) -> bool {
-        let Some(hold) = self.0.get_mut(&id) else { return false };
+        let Some(hold) = self.holds.get_mut(&id) else { return false };
         hold.adopted = hold.account == Account::Captured;
         hold.adopted
     }
 
-    /// A payment tells of a credit. Whether there is one.
-    pub(super) fn told_of(&mut self, id: HoldId, credit: &str) -> bool {
-        let Some(hold) = self.0.get_mut(&id) else { return false };
+    /// A payment tells of a credit: what was credited, if anything was.
+    pub(super) fn told_of(&mut self, id: HoldId, credit: &str) -> Option<&[Line]> {
+        let hold = self.holds.get_mut(&id)?;
         hold.untold.retain(|(name, _)| name != credit);
-        hold.credits.contains(credit)
+        hold.credits.get(credit).map(Vec::as_slice)
     }
 
     /// Reads an entry of the accounts. What cannot follow is for the ledger's own check, which replays all of it.
@@ -99,16 +107,20 @@ impl Holds {
         };
         let mut problems = Vec::new();
         for op in changes.ops {
-            if let Err(hold) = self.change(op, sequence) {
-                problems.push(format!("entry {sequence} changes hold {hold}, which was never made"));
+            if let Err(problem) = self.change(op, sequence) {
+                problems.push(format!("entry {sequence} {problem}"));
             }
         }
         problems
     }
 
-    fn change(&mut self, op: AccountOp, entry: u64) -> Result<(), HoldId> {
+    fn change(&mut self, op: AccountOp, entry: u64) -> Result<(), String> {
+        let never = |hold: HoldId| format!("changes hold {hold}, which was never made");
         let (id, account) = match op {
-            AccountOp::Open(_) => return Ok(()),
+            AccountOp::Open(budget) => {
+                self.budgets.entry(budget.id).or_insert(budget);
+                return Ok(());
+            }
             AccountOp::Hold { id, lines, expires_at } => {
                 let made = Hold {
                     id,
@@ -119,23 +131,30 @@ impl Holds {
                     payment: None,
                     counts_session: false,
                     adopted: false,
-                    credits: BTreeSet::new(),
+                    credits: BTreeMap::new(),
                     untold: Vec::new(),
                 };
-                self.0.entry(id).or_insert(made);
+                self.holds.entry(id).or_insert(made);
                 return Ok(());
             }
-            AccountOp::Refund { id: credit, hold, .. } => {
-                let found = self.0.get_mut(&hold).ok_or(hold)?;
-                found.credits.insert(credit.clone());
+            AccountOp::Refund { id: credit, hold, lines } => {
+                let found = self.holds.get_mut(&hold).ok_or_else(|| never(hold))?;
+                found.credits.insert(credit.clone(), lines);
                 found.untold.push((credit, entry));
                 return Ok(());
             }
             AccountOp::Pin { id } => (id, Account::Pinned),
-            AccountOp::Capture { id, .. } => (id, Account::Captured),
+            AccountOp::Capture { id, lines, .. } => {
+                let hold = self.holds.get(&id).ok_or_else(|| never(id))?;
+                // What was taken in counts wherever it may have been spent; a payment captures what it set aside.
+                if hold.payment.is_some() && lines.is_some_and(|lines| lines != hold.lines) {
+                    return Err(format!("captures other money of hold {id} than was set aside"));
+                }
+                (id, Account::Captured)
+            }
             AccountOp::Release { id } => (id, Account::Released),
         };
-        let hold = self.0.get_mut(&id).ok_or(id)?;
+        let hold = self.holds.get_mut(&id).ok_or_else(|| never(id))?;
         (hold.account, hold.entry) = (account, entry);
         Ok(())
     }
@@ -144,7 +163,7 @@ impl Holds {
     /// credited in silence. `told` is how the payment of a hold says that it stands; `None` if its events were erased.
     pub(super) fn left_over(&self, told: impl Fn(&Hold) -> Option<Option<Account>>) -> Vec<String> {
         let mut problems = Vec::new();
-        for hold in self.0.values() {
+        for hold in self.holds.values() {
             let (id, entry) = (hold.id, hold.entry);
             if hold.payment.is_none() && (hold.counts_session || hold.adopted) {
                 continue;

@@ -5,14 +5,19 @@
 //! often. It reads entries and their payloads in order, and nothing else: no store, no wallet, no network. What it finds holds
 //! for whoever has the same entries.
 
+mod counted;
+mod freezes;
 mod holds;
 mod payments;
 mod sessions;
 
+use crate::freeze::FREEZES;
 use crate::payment::Payment;
 use crate::purse::{ADOPTED, DecisionRecord};
-use bursar_ledger::{Entry, Ledger, StoreError, StreamId};
-use bursar_types::{Amount, ArtifactRecord, Decision, HoldId, PaymentId, SessionId, Verdict};
+use crate::session::SessionEvent;
+use bursar_ledger::{Commitment, Entry, Ledger, StoreError, StreamId};
+use bursar_types::{Amount, ArtifactRecord, BudgetId, HoldId, PaymentId, SessionId, Verdict};
+use freezes::Freezes;
 use holds::Holds;
 use payments::Case;
 use serde::Serialize;
@@ -55,8 +60,11 @@ pub struct Meaning {
     pub captured: Vec<Captured>,
     /// Payments that may have moved money and nobody can say yet.
     pub undecided: Vec<PaymentId>,
-    /// Payments that owe goods or money, by the link under which recovery must find them.
+    /// Payments by the links under which recovery, or whoever buys the same again, must find them.
     pub awaited: BTreeMap<String, PaymentId>,
+    /// Payloads that events speak of beside their own, and the entry that does first. Those that entries say were erased are left out.
+    #[serde(skip)]
+    pub beside: BTreeMap<Commitment, u64>,
     /// Events whose payload was erased: what they said cannot be checked again, and nothing that depends on it was.
     pub erased: u64,
     /// Everything that cannot be, each as a sentence with the number of its entry; empty means that nothing was found.
@@ -72,7 +80,7 @@ impl Meaning {
         let (mut audit, mut next) = (MeaningAudit::new(), 0);
         loop {
             let entries = ledger.entries(next, CHUNK).await?;
-            let Some(last) = entries.last() else { return Ok(audit.finish()) };
+            let Some(last) = entries.last() else { break };
             next = last.sequence.saturating_add(1);
             for entry in &entries {
                 let payload = match entry.detail() {
@@ -82,6 +90,14 @@ impl Meaning {
                 audit.entry(entry, payload.as_deref());
             }
         }
+        let mut found = audit.finish();
+        for (commitment, entry) in &found.beside {
+            if ledger.payload(*commitment).await?.is_none() {
+                let problem = "is gone, and no entry says that it was erased";
+                found.problems.push(format!("payload {commitment} that entry {entry} speaks of {problem}"));
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -98,17 +114,23 @@ impl Meaning {
 pub struct MeaningAudit {
     holds: Holds,
     sessions: Sessions,
+    freezes: Freezes,
+    /// Budgets that are named by pseudonym: which is meant by what mandates tell of it.
+    meant: HashMap<BudgetId, BudgetId>,
     cases: HashMap<PaymentId, Case>,
     /// What is being paid for a request: never twice at once.
     under_way: HashMap<bursar_types::Digest, PaymentId>,
     /// Which payment a chain's event was credited to.
     credited: HashMap<String, PaymentId>,
     /// Allowed decisions about payments, as far as they could be read.
-    allowed: HashMap<PaymentId, Vec<Decision>>,
+    allowed: HashMap<PaymentId, Vec<DecisionRecord>>,
     /// Payments with an allowed decision whose event was erased.
     allowed_erased: HashSet<PaymentId>,
     /// What came, by the library's records: their entries.
     kept: HashMap<PaymentId, Vec<u64>>,
+    beside: BTreeMap<Commitment, u64>,
+    /// Payloads that were erased.
+    gone: HashSet<Commitment>,
     signatures: u64,
     erased: u64,
     problems: Vec<String>,
@@ -127,12 +149,20 @@ impl MeaningAudit {
     pub fn wants_payload(entry: &Entry) -> bool {
         let stream = entry.stream.as_str();
         entry.detail().is_some()
-            && (["payment/", "session/", "decisions/"].iter().any(|prefix| stream.starts_with(prefix))
+            && (["payment/", "session/", "decisions/", FREEZES]
+                .iter()
+                .any(|prefix| stream.starts_with(prefix))
                 || stream == ArtifactRecord::STREAM)
     }
 
     /// Reads the next entry. `payload` is what its [`Entry::detail`] names; `None` once that was erased.
     pub fn entry(&mut self, entry: &Entry, payload: Option<&[u8]>) {
+        if entry.stream == StreamId::erasures() {
+            // How such an entry reads is for the ledger's own check.
+            let erased: Vec<Commitment> = entry.body.get("payloads").and_then(read_value).unwrap_or_default();
+            self.gone.extend(erased);
+            return;
+        }
         if entry.stream == StreamId::accounts() {
             let problems = self.holds.changed(entry);
             problems.into_iter().for_each(|problem| self.problem(problem));
@@ -145,6 +175,7 @@ impl MeaningAudit {
             return;
         };
         match kind {
+            "freeze" => self.freeze(entry, payload),
             "payment" => match PaymentId::parse(name) {
                 Ok(payment) => self.payment(entry, payment, payload),
                 Err(_) => self.misnamed(entry),
@@ -168,6 +199,7 @@ impl MeaningAudit {
             payments: u64::try_from(self.cases.len()).unwrap_or(u64::MAX),
             signatures: self.signatures,
             erased: self.erased,
+            beside: self.beside.into_iter().filter(|(payload, _)| !self.gone.contains(payload)).collect(),
             ..Meaning::default()
         };
         for (id, case) in &self.cases {
@@ -175,7 +207,9 @@ impl MeaningAudit {
             if matches!(case.state, Some(Payment::Signing(_) | Payment::Unknown { .. })) {
                 meaning.undecided.push(*id);
             }
-            meaning.awaited.extend(case.awaited().map(|prefix| (format!("{prefix}{id}"), *id)));
+            let session = case.state.as_ref().and_then(|state| self.sessions.get(state.ask().session));
+            let user = session.map(|session| session.mandate.user.as_str());
+            meaning.awaited.extend(case.awaited(*id, user).into_iter().map(|link| (link, *id)));
         }
         meaning.captured.sort_by_key(|captured| captured.entry);
         meaning.undecided.sort_unstable();
@@ -192,6 +226,11 @@ impl MeaningAudit {
         }
         match self.read(entry, payload) {
             Some(event) => {
+                if let SessionEvent::PlanApproved { plan, .. } = &event
+                    && let Some(purpose) = plan.purpose
+                {
+                    self.beside.entry(purpose).or_insert(entry.sequence);
+                }
                 let problems = self.sessions.apply(entry, session, event);
                 problems.into_iter().for_each(|problem| self.problem(problem));
             }
@@ -205,6 +244,12 @@ impl MeaningAudit {
             let sequence = entry.sequence;
             self.problem(format!("entry {sequence} takes in what left the wallet, and no budget counts it"));
         }
+    }
+
+    fn freeze(&mut self, entry: &Entry, payload: Option<&[u8]>) {
+        let record = self.read(entry, payload);
+        let problem = self.freezes.apply(entry, record);
+        problem.into_iter().for_each(|problem| self.problem(problem));
     }
 
     fn decision(&mut self, entry: &Entry, payload: Option<&[u8]>) {
@@ -223,7 +268,7 @@ impl MeaningAudit {
             self.problem(format!("entry {} is a `{kind}` whose event decides otherwise", entry.sequence));
         }
         if let (Verdict::Allow, Some(payment)) = (record.decision.verdict, record.payment) {
-            self.allowed.entry(payment).or_default().push(record.decision);
+            self.allowed.entry(payment).or_default().push(record);
         }
     }
 
@@ -305,4 +350,8 @@ impl MeaningAudit {
             false => self.more = self.more.saturating_add(1),
         }
     }
+}
+
+fn read_value<T: DeserializeOwned>(value: &serde_json::Value) -> Option<T> {
+    serde_json::from_value(value.clone()).ok()
 }

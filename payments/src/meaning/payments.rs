@@ -4,8 +4,11 @@ use super::holds::Account;
 use super::{Captured, MeaningAudit};
 use crate::obligation::ObligationEvent;
 use crate::payment::{Ask, Held, Payment, PaymentEvent, Signed};
-use bursar_ledger::Entry;
-use bursar_types::{HoldId, PaymentId, Verdict};
+use crate::policy::Facts;
+use crate::purse::{DecisionRecord, awaits_money, bought_link, credit, open_link};
+use crate::rail::Transfer;
+use bursar_ledger::{AccountOp, Commitment, Entry, Line};
+use bursar_types::{HoldId, PaymentId, Verdict, canonical_digest};
 
 /// What is known of one payment.
 #[derive(Debug, Default)]
@@ -45,15 +48,24 @@ impl Case {
         })
     }
 
-    /// The lists in which recovery must find it: otherwise what is open is an orphan, and nobody looks after it.
-    pub(super) fn awaited(&self) -> impl Iterator<Item = &'static str> {
-        let (claimed, owed) = match &self.state {
-            Some(Payment::Paid { evidence, obligation, .. }) if !self.unreadable => {
-                (!evidence.is_observed(), !obligation.is_over())
-            }
-            _ => (false, false),
+    /// The links under which recovery and whoever buys again must find it: otherwise what is open is an orphan that nobody looks after,
+    /// and what was bought is bought again. `user` is the session's, if that can be read.
+    pub(super) fn awaited(&self, id: PaymentId, user: Option<&str>) -> Vec<String> {
+        let Some(state) = self.state.as_ref().filter(|_| !self.unreadable) else { return Vec::new() };
+        let open = || open_link(state.ask().request);
+        let Payment::Paid { signed, evidence, obligation } = state else {
+            return if matches!(state, Payment::NotPaid { .. }) { Vec::new() } else { vec![open()] };
         };
-        [(claimed, "claimed/"), (owed, "owed/")].into_iter().filter_map(|(yes, list)| yes.then_some(list))
+        let ended = obligation.is_over() || obligation.has_goods();
+        let bought = user.filter(|_| ended).map(|user| bought_link(user, state.ask()));
+        let lists = [
+            (!evidence.is_observed()).then(|| format!("claimed/{id}")),
+            (!obligation.is_over()).then(|| format!("owed/{id}")),
+            awaits_money(&signed.held, state).then(|| format!("refund/{id}")),
+            (!ended).then(open),
+            bought,
+        ];
+        lists.into_iter().flatten().collect()
     }
 }
 
@@ -92,6 +104,9 @@ impl MeaningAudit {
                 return;
             }
         };
+        if let Some(kept) = kept_beside(&event) {
+            self.beside.entry(kept).or_insert(sequence);
+        }
         let mut problems = self.shown_otherwise(entry, &after);
         problems.extend(match &event {
             PaymentEvent::Held(held) => self.held(entry, id, held),
@@ -100,8 +115,7 @@ impl MeaningAudit {
                 _ => Vec::new(),
             },
             PaymentEvent::Owed(ObligationEvent::RefundSeen { refund }) => {
-                let named = refund.transfer.event.to_string();
-                self.refunded(before.as_ref(), id, &named)
+                self.refunded(before.as_ref(), id, &refund.transfer)
             }
             PaymentEvent::Delivered { record } => {
                 case.delivered.push(sequence);
@@ -139,7 +153,7 @@ impl MeaningAudit {
     }
 
     /// Money was set aside: for this payment, as much as the rules were told, after they allowed it.
-    fn held(&self, entry: &Entry, id: PaymentId, held: &Held) -> Vec<String> {
+    fn held(&mut self, entry: &Entry, id: PaymentId, held: &Held) -> Vec<String> {
         let mut problems = Vec::new();
         if held.ask.payment != id {
             problems.push(format!("it was asked for as {}", held.ask.payment));
@@ -171,6 +185,7 @@ impl MeaningAudit {
             }
             Some(_) => {}
         }
+        problems.extend(self.not_counted(held));
         problems
     }
 
@@ -181,8 +196,11 @@ impl MeaningAudit {
         let mut problems = Vec::new();
         let allowed = self.allowed.get(&held.ask.payment);
         let erased = self.allowed_erased.contains(&held.ask.payment);
-        if !erased && !allowed.is_some_and(|all| all.contains(&held.decision)) {
-            problems.push("no decision that allows it was journaled before".to_owned());
+        let decided = allowed.and_then(|all| all.iter().find(|record| record.decision == held.decision));
+        match decided {
+            Some(record) => problems.extend(decided_otherwise(record, held)),
+            None if erased => {}
+            None => problems.push("no decision that allows it was journaled before".to_owned()),
         }
         if !self.holds.get(held.hold).is_some_and(|hold| hold.account == Account::Pinned) {
             problems.push(format!("hold {} was not pending and kept for it", held.hold));
@@ -197,21 +215,30 @@ impl MeaningAudit {
             problems.push(format!("payment {other} was open for the same request"));
         }
         problems.extend(self.sessions.signed(signed));
+        problems.extend(self.freezes.stopped(&order.payer, &self.sessions.agents(held.ask.session)));
         problems
     }
 
     /// Money came back: one event of the chain, once, with its credit.
-    fn refunded(&mut self, before: Option<&Payment>, id: PaymentId, event: &str) -> Vec<String> {
+    fn refunded(&mut self, before: Option<&Payment>, id: PaymentId, transfer: &Transfer) -> Vec<String> {
         let mut problems = Vec::new();
-        if let Some(other) = self.credited.insert(event.to_owned(), id) {
+        let event = transfer.event.to_string();
+        if let Some(other) = self.credited.insert(event.clone(), id) {
             problems.push(format!("the transfer {event} was credited to {other} before"));
         }
-        let credits_nothing = |held: &Held| held.lines.is_empty();
-        let told = before.and_then(Payment::held).is_some_and(|held| {
-            self.holds.told_of(held.hold, &format!("refund {event}")) || credits_nothing(held)
-        });
-        if !told {
-            problems.push(format!("the transfer {event} was not credited to its budgets"));
+        let Some(held) = before.and_then(Payment::held) else { return problems };
+        let due = match credit(held, transfer) {
+            Some(AccountOp::Refund { lines, .. }) => Some(lines),
+            _ => None,
+        };
+        let found = self.holds.told_of(held.hold, &format!("refund {event}"));
+        match (found, due.as_deref()) {
+            (found, due) if found == due => {}
+            (None, _) => problems.push(format!("the transfer {event} was not credited to its budgets")),
+            (Some(_), _) => {
+                problems
+                    .push(format!("the transfer {event} was credited with another amount than came back"));
+            }
         }
         problems
     }
@@ -223,8 +250,9 @@ impl MeaningAudit {
         let (account, ran_out) = (hold.account, hold.expires_at <= entry.at);
         let problem = match (before, after) {
             (Some(Payment::Paid { .. }), Payment::NotPaid { .. }) => {
-                let credited = self.holds.told_of(held.hold, "disproved");
-                (!credited).then_some("it moved no money after all, and its budgets were not credited")
+                let credited: Option<&[Line]> = self.holds.told_of(held.hold, "disproved");
+                (credited != Some(held.lines.as_slice()))
+                    .then_some("it moved no money after all, and its budgets were not credited")
             }
             (_, Payment::Paid { .. }) => {
                 (account != Account::Captured).then_some("money moved, and no hold was captured")
@@ -278,4 +306,34 @@ impl MeaningAudit {
             self.under_way.remove(&ask.request);
         }
     }
+}
+
+/// What an event keeps in payloads of their own.
+fn kept_beside(event: &PaymentEvent) -> Option<Commitment> {
+    match event {
+        PaymentEvent::Held(held) => held.ask.body,
+        PaymentEvent::Answered { received, .. } => received.as_ref().map(|received| received.payload),
+        PaymentEvent::Delivered { record } => Some(Commitment::from_digest(record.payload)),
+        PaymentEvent::Owed(ObligationEvent::StepEnded { file, .. }) => *file,
+        _ => None,
+    }
+}
+
+/// Whether the rules were told of this very purchase.
+fn decided_otherwise(record: &DecisionRecord, held: &Held) -> Option<String> {
+    let quote = &held.offer.quote;
+    let cost = quote.cost_micro_usd.as_ref().map(bursar_types::Amount::atomic);
+    let told = match &record.facts {
+        Some(facts @ Facts::Pay(pay)) => {
+            canonical_digest(facts).is_ok_and(|digest| digest == record.decision.facts)
+                && Some(pay.micro_usd) == cost
+                && pay.payee == quote.payee
+                && pay.resource == quote.resource
+                && pay.asset == quote.price.asset().as_str()
+                && pay.network == quote.network
+                && pay.rail == quote.rail
+        }
+        _ => false,
+    };
+    (!told).then(|| "the rules that allowed it were told of another purchase".to_owned())
 }

@@ -1,14 +1,20 @@
 //! Sessions: mandates, plans and approvals, as their events tell them.
 
-use crate::approval::{Answer, AnswerError, GivenBy};
+use crate::approval::{Answer, AnswerError, GivenBy, Question};
+use crate::mandate::Mandate;
 use crate::payment::{Held, Signed};
-use crate::session::{SessionEvent, SessionState};
+use crate::plan::{ItemTerms, Plan};
+use crate::policy::ApprovedBy;
+use crate::purse::cut_from;
+use crate::session::{Given, SessionEvent, SessionState};
 use bursar_ledger::Entry;
-use bursar_types::{ApprovalId, PaymentId, PlanItemId, SessionId};
+use bursar_types::{AgentId, ApprovalId, PaymentId, PlanItemId, SessionId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// More ancestors than any session has.
 const DEPTH_MAX: usize = 64;
+/// How long before its entry something may have been looked at.
+const LAG_MS: u64 = 60_000;
 
 /// Every session; none in place of one whose events were erased.
 #[derive(Debug, Default)]
@@ -30,6 +36,27 @@ impl Sessions {
         self.known.get(&session)?.as_ref()
     }
 
+    /// The session with those that it was delegated by, nearest first; `None` if not all of them can be read.
+    pub(super) fn lineage(&self, session: SessionId) -> Option<Vec<&SessionState>> {
+        let (mut all, mut next) = (Vec::new(), Some(session));
+        while let Some(id) = next.filter(|_| all.len() < DEPTH_MAX) {
+            let state = self.get(id)?;
+            next = state.parent;
+            all.push(state);
+        }
+        Some(all)
+    }
+
+    /// Whose agents stand behind a session, as far as it can be read.
+    pub(super) fn agents(&self, session: SessionId) -> Vec<AgentId> {
+        let (mut all, mut next) = (Vec::new(), Some(session));
+        while let Some(state) = next.and_then(|id| self.get(id)).filter(|_| all.len() < DEPTH_MAX) {
+            all.push(AgentId::derived(&[state.mandate.user.as_bytes(), state.mandate.agent.as_bytes()]));
+            next = state.parent;
+        }
+        all
+    }
+
     /// Whether an event of it was erased.
     fn is_unreadable(&self, session: SessionId) -> bool {
         matches!(self.known.get(&session), Some(None))
@@ -46,6 +73,10 @@ impl Sessions {
             .map(|problem| format!("entry {sequence} of session {id}: {problem}"))
             .into_iter()
             .collect();
+        if let SessionEvent::Opened { mandate, parent: Some(parent), .. } = &event {
+            let wrong = self.delegated(mandate, *parent).into_iter();
+            problems.extend(wrong.map(|problem| format!("entry {sequence} of session {id}: {problem}")));
+        }
         if let SessionEvent::ApprovalSpent { approval, payment } = &event
             && self.used.insert(*approval, *payment).is_some()
         {
@@ -82,6 +113,18 @@ impl Sessions {
             problems.extend(self.beyond_plan(state, signed));
         } else if !self.is_unreadable(session) {
             problems.push(format!("its session {session} was never opened"));
+        }
+        problems
+    }
+
+    /// Why nothing can have been delegated so.
+    fn delegated(&self, mandate: &Mandate, parent: SessionId) -> Vec<String> {
+        let Some(known) = self.known.get(&parent) else {
+            return vec![format!("session {parent}, which delegated to it, was never opened")];
+        };
+        let mut problems = self.stopped(parent);
+        if let Some(Err(widened)) = known.as_ref().map(|known| mandate.narrower_than(&known.mandate)) {
+            problems.push(format!("its mandate is not cut from that of session {parent}: {widened}"));
         }
         problems
     }
@@ -148,10 +191,53 @@ impl Sessions {
     }
 }
 
+impl SessionState {
+    /// An item of its plans, with the item of the session above that it was cut from.
+    pub(super) fn item(
+        &self,
+        id: PlanItemId,
+        above: Option<&Self>,
+    ) -> Option<(&ItemTerms, Option<PlanItemId>)> {
+        let mut plans = self.plans.iter();
+        let found = |plan: &Plan| plan.items.iter().position(|item| item.id == id);
+        let (plan, index) = plans.find_map(|plan| found(plan).map(|index| (plan, index)))?;
+        let standing = self.approved_by.get(&plan.id) == Some(&ApprovedBy::Mandate);
+        let metered = self.mandate.metered.get(index).filter(|_| standing);
+        let cut = above.zip(metered).and_then(|(above, metered)| cut_from(above, metered));
+        plan.items.get(index).map(|item| (item, cut))
+    }
+}
+
 /// Why an answer does not count.
 fn unsigned(state: &SessionState, event: &SessionEvent, entry: &Entry) -> Option<String> {
-    let SessionEvent::ApprovalGiven { approval, by, .. } = event else { return None };
-    let question = &state.pending.get(approval)?.question;
+    match event {
+        SessionEvent::ApprovalGiven { approval, by, expires_at } => {
+            let question = &state.pending.get(approval)?.question;
+            if *expires_at > question.expires_at {
+                return Some(format!("approval {approval} lasts longer than what was asked"));
+            }
+            unsigned_answer(state, *approval, question, by, entry)
+        }
+        SessionEvent::PlanApproved { approval: Some(approval), .. }
+        | SessionEvent::ApprovalSpent { approval, .. } => {
+            let ran_out = |given: &&Given| given.expires_at <= entry.at.minus_ms(LAG_MS);
+            let given = state.given.get(approval).filter(ran_out)?;
+            Some(format!("approval {approval} was used after it had run out at {}", given.expires_at))
+        }
+        _ => None,
+    }
+}
+
+fn unsigned_answer(
+    state: &SessionState,
+    approval: ApprovalId,
+    question: &Question,
+    by: &GivenBy,
+    entry: &Entry,
+) -> Option<String> {
+    if question.session != state.id {
+        return Some(format!("approval {approval} was asked for in session {}", question.session));
+    }
     match by {
         GivenBy::Signed { name, answer } => {
             match answer.check(question, &state.mandate.approvers, entry.at) {
@@ -163,12 +249,15 @@ fn unsigned(state: &SessionState, event: &SessionEvent, entry: &Entry) -> Option
                     Some(format!("approval {approval} is signed by `{}`, not by `{name}`", pinned.name))
                 }
                 // It was checked a moment before it was written.
-                Err(AnswerError::Expired(until)) if entry.at.minus_ms(60_000) < until => None,
+                Err(AnswerError::Expired(until)) if entry.at.minus_ms(LAG_MS) < until => None,
                 Err(error) => Some(format!("approval {approval} does not count: {error}")),
             }
         }
         GivenBy::InProcess { name } if state.mandate.needs_signature() => {
             Some(format!("approval {approval} by `{name}` is not signed, and the mandate names who signs"))
+        }
+        GivenBy::InProcess { name } if state.mandate.is_agent(name) => {
+            Some(format!("approval {approval} was given by `{name}`, the agent that asks"))
         }
         GivenBy::InProcess { .. } => None,
     }

@@ -140,7 +140,7 @@ impl SessionPurse {
 }
 
 /// Whether money was asked back and may still come, also after a person ended the obligation.
-fn awaits_money(held: &Held, state: &Payment) -> bool {
+pub(crate) fn awaits_money(held: &Held, state: &Payment) -> bool {
     state.obligation().is_some_and(|obligation| {
         let dropped = matches!(obligation.state, ObligationState::Delivered);
         let written_off = matches!(obligation.state, ObligationState::WrittenOff { .. });
@@ -172,7 +172,7 @@ fn money_move(held: &Held, before: Option<&Payment>, state: &Payment) -> Option<
 
 /// The credit of money that came back: the same part of every line that counts dollars, rounded against the agent.
 /// Counts are no money and do not come back.
-fn credit(held: &Held, transfer: &crate::rail::Transfer) -> Option<AccountOp> {
+pub(crate) fn credit(held: &Held, transfer: &crate::rail::Transfer) -> Option<AccountOp> {
     let price = held.amount().atomic();
     let dollars = AssetId::micro_usd();
     let part = |line: &Line| {

@@ -24,7 +24,7 @@ const UNREACHED: u128 = u64::MAX as u128;
 
 /// What a purchase is, as far as budgets tell purchases apart. Everything in it was observed or is the mandate's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Purchase {
+pub(crate) struct Purchase {
     pub(super) host: String,
     pub(super) payee: String,
     pub(super) rail: String,
@@ -33,7 +33,7 @@ pub(super) struct Purchase {
 
 impl Purchase {
     /// A purchase of `resource`; where it is a pattern, of what stands before its end.
-    pub(super) fn of(host: &str, payee: &str, rail: &str, resource: &str) -> Self {
+    pub(crate) fn of(host: &str, payee: &str, rail: &str, resource: &str) -> Self {
         Self {
             host: host.to_owned(),
             payee: payee.to_owned(),
@@ -98,17 +98,22 @@ impl Touched {
 
 /// Every budget of the session and of those it was delegated by; without a purchase, those that all purchases touch.
 pub(super) fn touched(lineage: &Lineage, purchase: Option<&Purchase>) -> Vec<Touched> {
+    touched_by(&lineage.holders().collect::<Vec<_>>(), purchase)
+}
+
+/// The same, of sessions with those that they were delegated by, nearest first.
+fn touched_by(holders: &[Holder<'_>], purchase: Option<&Purchase>) -> Vec<Touched> {
     let mut all: Vec<Touched> = Vec::new();
     let mut add = |touched: Touched| {
         if all.iter().all(|known| known.budget.id != touched.budget.id) {
             all.push(touched);
         }
     };
-    for (depth, holder) in lineage.holders().enumerate() {
+    for (depth, holder) in holders.iter().copied().enumerate() {
         let inherited = depth > 0;
-        let above: Vec<_> = lineage.holders().skip(depth.saturating_add(1)).collect();
+        let above = holders.get(depth.saturating_add(1)..).unwrap_or_default();
         for rule in &holder.mandate.budgets {
-            let Some(budget) = cap(rule, holder, &above, purchase) else { continue };
+            let Some(budget) = cap(rule, holder, above, purchase) else { continue };
             let gates = gate_points(rule, budget.id);
             let meter = gates.as_ref().filter(|gates| gates.meter != budget.id).map(|gates| gates.meter);
             let gross =
@@ -130,16 +135,57 @@ pub(super) fn touched(lineage: &Lineage, purchase: Option<&Purchase>) -> Vec<Tou
         }
     }
     // What a helper spends is its parent's spending too, so that no sum begins anew with a helper.
-    let sessions = lineage.states().map(|state| {
-        let id = BudgetId::derived(&[b"session sum", state.id.as_bytes()]);
+    let sessions = holders.iter().map(|holder| {
+        let id = BudgetId::derived(&[b"session sum", holder.session.as_bytes()]);
         (Part::SessionSum, meter_of(id, "met in a session".to_owned(), Window::Life))
     });
-    let user = lineage.names().map(|names| names.user.as_str());
+    let user = holders.first().map(|holder| holder.names.user.as_str());
     let days = user.zip(purchase).into_iter().flat_map(|(user, purchase)| day_meters(user, purchase));
     for (part, budget) in sessions.chain(days) {
         add(Touched { budget, part, gates: None, inherited: false });
     }
     all
+}
+
+/// What a purchase has to set aside in one budget, as far as mandates alone tell.
+#[derive(Debug)]
+pub(crate) struct MustHold {
+    /// The budget. Where its id depends on a pseudonym, which mandates do not tell, the id is another than the real one, and the same for
+    /// whatever has the same real one.
+    pub(crate) budget: Budget,
+    pub(crate) amount: Amount,
+    /// Whether the id is the real one.
+    pub(crate) named: bool,
+}
+
+/// What a purchase of `cost` has to set aside under these sessions' mandates: its own first, then those that it was delegated by.
+pub(crate) fn must_hold(
+    sessions: &[(SessionId, &Mandate)],
+    purchase: &Purchase,
+    cost: &Amount,
+) -> Vec<MustHold> {
+    // Made under two sets of names: what depends on none of them is the same in both.
+    let under = |salt: &str| {
+        let names: Vec<_> = sessions
+            .iter()
+            .map(|(_, mandate)| Pseudonyms {
+                user: format!("{salt} {}", mandate.user),
+                agent: format!("{salt} {}\n{}", mandate.user, mandate.agent),
+                project: format!("{salt} {}", mandate.project),
+            })
+            .collect();
+        let holders = sessions.iter().zip(&names);
+        let holders: Vec<_> =
+            holders.map(|((session, mandate), names)| Holder { session: *session, mandate, names }).collect();
+        touched_by(&holders, Some(purchase))
+    };
+    let both = under("one").into_iter().zip(under("other"));
+    let must = |(one, other): (Touched, Touched)| MustHold {
+        amount: one.line(cost).amount,
+        named: one.budget.id == other.budget.id,
+        budget: one.budget,
+    };
+    both.map(must).collect()
 }
 
 /// What counts a day's spending of a user, named by pseudonym, on what a purchase is.
@@ -304,7 +350,7 @@ fn meter_of(id: BudgetId, name: String, window: Window) -> Budget {
 
 /// The two budgets of a plan's item: how often, and how much in all. A metered item that was delegated counts in the one
 /// it was cut from too.
-pub(super) fn item_budgets(
+pub(crate) fn item_budgets(
     item: &ItemTerms,
     cut_from: Option<PlanItemId>,
 ) -> Result<[Budget; 2], bursar_types::AmountError> {
@@ -333,7 +379,7 @@ fn total_budget(item: PlanItemId) -> BudgetId {
 }
 
 /// The lines of a plan's item.
-pub(super) fn item_lines(item: PlanItemId, cost: &Amount) -> [Line; 2] {
+pub(crate) fn item_lines(item: PlanItemId, cost: &Amount) -> [Line; 2] {
     let one = Amount::from_atomic(AssetId::count(), 1);
     [
         Line { budget: count_budget(item), amount: one },

@@ -13,7 +13,7 @@ use bursar_types::{Digest, FetchError, Fetched, HttpRequest, PaymentId, UnknownO
 use std::collections::BTreeSet;
 
 /// Where the payment that is open for a request is found.
-pub(super) fn open_link(request: Digest) -> String {
+pub(crate) fn open_link(request: Digest) -> String {
     format!("open/{request}")
 }
 

@@ -76,11 +76,6 @@ impl Lineage {
         &self.own
     }
 
-    /// Under which names its own budgets are.
-    pub(super) fn names(&self) -> Option<&Pseudonyms> {
-        self.names.first()
-    }
-
     /// How many sessions it has.
     pub(super) fn depth(&self) -> usize {
         self.above.len().saturating_add(1)

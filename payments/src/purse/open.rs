@@ -265,7 +265,7 @@ impl Payments {
         let mut events = vec![opened];
         if let Some(plan) = self.metered_plan(&mandate, session)? {
             for (item, metered) in plan.items.iter().zip(&mandate.metered) {
-                let cut_from = above.and_then(|above| cut_from(above, metered));
+                let cut_from = above.and_then(|above| cut_from(above.own(), metered));
                 transaction.accounts.extend(item_budgets(item, cut_from)?.map(AccountOp::Open));
             }
             let decision = Decision {
@@ -494,8 +494,7 @@ fn count_session(lineage: &Lineage, now: bursar_types::Timestamp) -> Vec<Account
 }
 
 /// The standing item of the session above that a delegated one is cut from.
-fn cut_from(above: &Lineage, item: &MeteredItem) -> Option<PlanItemId> {
-    let parent = above.own();
+pub(crate) fn cut_from(parent: &SessionState, item: &MeteredItem) -> Option<PlanItemId> {
     let mut items = (0_u64..).zip(&parent.mandate.metered);
     let (index, _) = items.find(|(_, other)| other.name == item.name)?;
     let standing = PlanId::derived(&[parent.id.as_bytes(), b"metered"]);

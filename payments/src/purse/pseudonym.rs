@@ -6,15 +6,17 @@
 //! whoever removes the link leaves leaves that lead to nobody.
 
 use super::Shared;
-use crate::freeze::FreezeScope;
+use crate::freeze::{FreezeScope, THAWED};
 use crate::session::SessionState;
-use bursar_ledger::{CommitError, LinkWrite, Refusal, StreamId, Transaction};
+use bursar_ledger::{CommitError, Ledger, LinkWrite, Refusal, StoreError, StreamId, Transaction};
 use bursar_types::{AgentId, Digest};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// Where the links are.
 pub(super) const PRINCIPALS: &str = "principal/";
+/// Where the freezes of agents are.
+const OF_AGENT: &str = "freeze/agent";
 /// How often a name is made again that another process is making too.
 const TRIES: u32 = 16;
 
@@ -89,6 +91,29 @@ pub fn principal_links<'a>(
         .map(|agent| Principled::agent(AgentId::derived(&[user.as_bytes(), agent.as_bytes()])));
     let projects = projects.into_iter().map(Principled::project);
     std::iter::once(Principled::user(user)).chain(agents).chain(projects).map(|one| one.0).collect()
+}
+
+/// The freezes of agents of a user: each agent's stream of them, how long it is, and whether it stands still by it. Once a pseudonym is
+/// forgotten, nobody knows any more that its agent stands still.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn agent_freezes(
+    ledger: &Ledger,
+    user: &str,
+    agents: impl IntoIterator<Item = &str>,
+) -> Result<Vec<(String, StreamId, u64, bool)>, StoreError> {
+    let mut found = Vec::new();
+    for agent in agents {
+        let link = Principled::agent(AgentId::derived(&[user.as_bytes(), agent.as_bytes()]));
+        let Some(name) = ledger.link(&link.0).await? else { continue };
+        let stream = StreamId::of(OF_AGENT, name);
+        let entries = ledger.stream(&stream, 0).await?;
+        let length = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        let frozen = entries.last().is_some_and(|entry| entry.kind != THAWED);
+        found.push((agent.to_owned(), stream, length, frozen));
+    }
+    Ok(found)
 }
 
 /// The agent of a session, as it is known to rules and freezes.
@@ -171,7 +196,7 @@ impl Shared {
             FreezeScope::Agent { agent } => Principled::agent(*agent),
         };
         let [name] = self.pseudonyms(&[one]).await?;
-        let kind = if matches!(scope, FreezeScope::Wallet { .. }) { "freeze/wallet" } else { "freeze/agent" };
+        let kind = if matches!(scope, FreezeScope::Wallet { .. }) { "freeze/wallet" } else { OF_AGENT };
         Ok(StreamId::of(kind, name))
     }
 }

@@ -6,7 +6,7 @@ use super::decide::TRIES;
 use super::goods::Noted;
 use super::join::Loaded;
 use super::pay::unavailable_event;
-use crate::payment::{Evidence, Payment, PaymentEvent, Received, Signed};
+use crate::payment::{Ask, Evidence, Payment, PaymentEvent, Received, Signed};
 use crate::rail::{Outcome, PayeeStatements};
 use bursar_ledger::Transaction;
 use bursar_types::{Digest, FetchError, HttpResponse, TransportError};
@@ -131,11 +131,13 @@ impl SessionPurse {
     }
 
     /// The last word on a purchase made under this user, key and request.
-    pub(super) fn bought_link(&self, ask: &crate::payment::Ask) -> String {
-        let name = Digest::of_parts(
-            "bursar/bought/v1",
-            &[self.actor.user.as_bytes(), ask.key.as_str().as_bytes(), ask.request.as_bytes()],
-        );
-        format!("bought/{name}")
+    pub(super) fn bought_link(&self, ask: &Ask) -> String {
+        bought_link(&self.actor.user, ask)
     }
+}
+
+/// Where the last word is on a purchase made under a user, key and request.
+pub(crate) fn bought_link(user: &str, ask: &Ask) -> String {
+    let parts = [user.as_bytes(), ask.key.as_str().as_bytes(), ask.request.as_bytes()];
+    format!("bought/{}", Digest::of_parts("bursar/bought/v1", &parts))
 }

@@ -5,8 +5,9 @@ use crate::exit::{CliError, Exit};
 use crate::screen::line;
 use bursar::ledger::Entry;
 use bursar::proof::{Cosignature, Disclosure, ProofFile, leaf_hash};
-use bursar::types::Timestamp;
+use bursar::types::{Timestamp, canonical_bytes};
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -27,13 +28,18 @@ pub(super) fn check(args: &CheckProofArgs) -> Result<Exit, CliError> {
                 format!("not proven: {}\n", line(&problem, 400))
             }
         };
-        let _ = write!(out, "{}: {told}", path.display());
+        let _ = write!(out, "{}: {told}", named(path));
     }
     for path in shown.of_none() {
         exit = Exit::Failed;
-        let _ = writeln!(out, "{}: no entry that was proven speaks of this", path.display());
+        let _ = writeln!(out, "{}: no entry that was proven speaks of this", named(path));
     }
     Ok(exit)
+}
+
+/// Whoever sent a file has named it too.
+fn named(path: &Path) -> String {
+    line(&path.display().to_string(), 400)
 }
 
 /// What entries keep back, by what they name it with.
@@ -84,6 +90,10 @@ fn checked(bytes: &[u8], args: &CheckProofArgs, shown: &mut Shown) -> Result<Str
     let checkpoint = proof.check(&leaf_hash(leaf), &args.key).map_err(|error| error.to_string())?;
     let entry: Entry =
         serde_json::from_slice(leaf).map_err(|error| format!("the entry is none of Bursar's: {error}"))?;
+    // What is signed are bytes. Only in canonical form does everybody read the same in them.
+    if canonical_bytes(&entry).map_err(|error| error.to_string())? != leaf {
+        return Err("the entry is not in canonical form: others may read something else in it".to_owned());
+    }
     if entry.sequence != proof.inclusion.index {
         return Err(format!("it is entry {} at place {}", entry.sequence, proof.inclusion.index));
     }
@@ -96,9 +106,10 @@ fn checked(bytes: &[u8], args: &CheckProofArgs, shown: &mut Shown) -> Result<Str
     let mut body = pretty(&entry.body);
     if let Some(bytes) = shown.of(&entry) {
         body.push_str("  disclosed, and what the entry speaks of\n");
-        body.push_str(&match serde_json::from_slice::<serde_json::Value>(bytes) {
-            Ok(value) => pretty(&value),
-            Err(_) => format!("    {}\n", clean(&String::from_utf8_lossy(bytes))),
+        let text = String::from_utf8_lossy(bytes);
+        body.push_str(&match serde_json::from_str::<IgnoredAny>(&text) {
+            Ok(_) => shown_lines(&indented(&text)),
+            Err(_) => shown_lines(&text.replace('\n', "\u{240a}")),
         });
     }
     Ok(format!(
@@ -114,8 +125,38 @@ fn checked(bytes: &[u8], args: &CheckProofArgs, shown: &mut Shown) -> Result<Str
 }
 
 fn pretty<T: Serialize>(value: &T) -> String {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    text.lines().map(|text| format!("    {}\n", clean(text))).collect()
+    shown_lines(&serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+fn shown_lines(text: &str) -> String {
+    text.split('\n').map(|text| format!("    {}\n", clean(text))).collect()
+}
+
+/// JSON on several lines, and else as it stands there: nothing is read, so nothing that is there twice or is too exact gets lost.
+fn indented(json: &str) -> String {
+    let (mut text, mut depth, mut quoted, mut escaped) = (String::new(), 0_usize, false, false);
+    for c in json.chars() {
+        if quoted {
+            quoted = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            text.push(c);
+            continue;
+        }
+        match c {
+            ' ' | '\n' | '\r' | '\t' => continue,
+            '{' | '[' => depth = depth.saturating_add(1),
+            '}' | ']' => depth = depth.saturating_sub(1),
+            _ => quoted = c == '"',
+        }
+        let end = format!("\n{}", "  ".repeat(depth));
+        match c {
+            '{' | '[' | ',' => text.extend([c.to_string(), end]),
+            '}' | ']' => text.extend([end, c.to_string()]),
+            ':' => text.push_str(": "),
+            _ => text.push(c),
+        }
+    }
+    text
 }
 
 /// A line of JSON, indented as it was, without characters that a terminal would obey.

@@ -127,6 +127,10 @@ fn shown_log(log: &LogVerified) -> String {
         Some(size) => format!("its last checkpoint is of {size} entries"),
         None => "it has no checkpoint".to_owned(),
     };
+    if log.says_nothing() {
+        let key = line(key, 400);
+        return format!("nothing was published yet under {key}, so nothing is checked by it\n");
+    }
     let mut text = format!(
         "the published log verifies: {published}, {} in its history, {} tiles, under {}\n",
         log.checkpoints,
