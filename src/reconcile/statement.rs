@@ -118,7 +118,8 @@ impl Statement {
     /// # Ok::<(), bursar::reconcile::StatementError>(())
     /// ```
     pub fn parse(text: &str, registry: &AssetRegistry) -> Result<Self, StatementError> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // The reader ends a record before the second half of a longer line end, and would count from there.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
         let headers: Vec<String> =
             reader.headers().map_err(|error| no_csv(&error))?.iter().map(str::to_owned).collect();
