@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 ///     limits: Limits::default(),
 ///     tools: Default::default(),
 ///     at: Timestamp::from_unix_ms(0),
+///     trace: None,
 /// })?;
 /// assert_eq!(run.next(), [Command::CallModel { turn: 0, attempt: 0, wait_ms: 0 }]);
 /// # Ok::<(), bursar_agent_core::ApplyError>(())

@@ -1,6 +1,9 @@
 //! What is given up is not paid for, and what is taken back is not presented.
 
 use super::*;
+use bursar_payments::{Signable, Wallet, WalletError};
+use std::sync::atomic::AtomicUsize;
+use tokio::sync::Barrier;
 
 #[tokio::test]
 async fn what_was_given_up_before_it_was_signed_is_not_paid_for_by_a_worker_that_was_on_the_way() {
@@ -123,6 +126,32 @@ async fn what_is_being_taken_back_is_not_presented_again_on_the_payees_word() {
     assert_eq!(traps.paid().len(), 1, "{fetched:?}");
 }
 
+/// A wallet whose first two signatures wait for each other: neither payment is over when the other is decided on.
+#[derive(Debug)]
+struct Together {
+    inner: Arc<dyn Wallet>,
+    asked: AtomicUsize,
+    both: Barrier,
+}
+
+#[async_trait]
+impl Wallet for Together {
+    fn address(&self) -> &str {
+        self.inner.address()
+    }
+
+    fn can_approve_as(&self, approver: &bursar_payments::PublicKey) -> bool {
+        self.inner.can_approve_as(approver)
+    }
+
+    async fn sign(&self, signable: Signable) -> Result<[u8; 65], WalletError> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) < 2 {
+            self.both.wait().await;
+        }
+        self.inner.sign(signable).await
+    }
+}
+
 #[tokio::test]
 async fn two_that_are_taken_back_at_once_are_both_taken_back() {
     let world = World::new().await;
@@ -147,6 +176,8 @@ async fn two_that_are_taken_back_at_once_are_both_taken_back() {
     });
     let cancel_fee_wei_max = [(world.market.network(), 1_000_000_000_000_000_000)].into();
     parts.rails = vec![Arc::new(rail.guarded_by(Safeguards { cancel_fee_wei_max, ..Safeguards::default() }))];
+    parts.wallet =
+        Arc::new(Together { inner: parts.wallet, asked: AtomicUsize::new(0), both: Barrier::new(2) });
     let payments = Payments::new(parts);
     let session = resumed(&payments, &session).await;
     let purse = session.handle();
