@@ -28,10 +28,11 @@ pub use agent::{Agent, AgentBuilder, BuildError, Limits};
 pub use cancel::Cancel;
 pub use context::{AfterRun, OnQuestion, Progress, RunContext, ToolContext};
 pub use event::{Delta, EventSender, EventStream, RunEvent, events};
-pub use message::{Message, Part, Role};
+pub use message::{Media, Message, Part, Role};
 pub use model::{
     Arguments, FoldError, Model, ModelDescriptor, ModelError, ModelErrorKind, ModelEvent, ModelRequest,
-    ModelStream, ModelTurn, ProposedCall, Retry, StopReason, TurnFold, Usage, fold_turn,
+    ModelStream, ModelTurn, OutputSchema, ProposedCall, ProviderItem, Retry, StopReason, ToolChoice,
+    TurnFold, Usage, fold_turn,
 };
 pub use person::{PersonAnswer, PersonVerdict};
 pub use record::{Answer, CallResult, Record, RecordEntry, RecordError};

@@ -1,5 +1,6 @@
 //! What is said in a run, in a form that every backend can render.
 
+use crate::model::ProviderItem;
 use crate::tool::Executed;
 use bursar_types::CallId;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,10 @@ pub enum Part {
         /// The text.
         text: String,
     },
+    /// A picture or a document. Only in a user's message.
+    Media(Media),
+    /// A piece of an assistant's message in its provider's own form: see [`ProviderItem`].
+    ProviderItem(ProviderItem),
     /// A tool call that the model asked for.
     ToolCall {
         /// Our id.
@@ -70,6 +75,26 @@ pub enum Part {
         /// Whether the tool's work was done.
         executed: Executed,
     },
+}
+
+/// A picture or a document for a model to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Media {
+    /// Its media type, such as `image/png` or `application/pdf`.
+    pub media_type: String,
+    /// A file name, for documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its bytes in base64, standard alphabet with padding.
+    pub data: String,
+}
+
+impl Media {
+    /// Whether it is a picture; anything else goes to the model as a document.
+    #[must_use]
+    pub fn is_image(&self) -> bool {
+        self.media_type.starts_with("image/")
+    }
 }
 
 impl Message {

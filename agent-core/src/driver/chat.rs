@@ -3,7 +3,9 @@
 use super::Driver;
 use super::spans::{note_request, note_turn, of_chat};
 use crate::event::{Delta, RunEvent};
-use crate::model::{ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelTurn, Retry, TurnFold};
+use crate::model::{
+    ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelTurn, Retry, ToolChoice, TurnFold,
+};
 use crate::record::Record;
 use crate::report::RunError;
 use bursar_types::{Digest, GateLevel};
@@ -35,7 +37,7 @@ impl Driver<'_> {
         note_turn(&span, &replied, self.context.traces.content());
         let record = match replied {
             Ok(reply) => Record::ModelReplied { turn, reply },
-            Err(ModelError { kind, retry, message, source: _ }) => {
+            Err(ModelError { kind, retry, message, .. }) => {
                 Record::ModelFailed { turn, kind, message, retry }
             }
         };
@@ -61,6 +63,8 @@ impl Driver<'_> {
             run: self.run.id(),
             turn,
             seed: self.seed(turn),
+            tool_choice: ToolChoice::Auto,
+            output: None,
         };
         if self.context.traces.content() {
             note_request(&Span::current(), &request);

@@ -1,6 +1,6 @@
 //! From a stream of events to a turn.
 
-use super::{ModelError, ModelErrorKind, ModelEvent, ModelStream, StopReason, Usage};
+use super::{ModelError, ModelErrorKind, ModelEvent, ModelStream, ProviderItem, StopReason, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -17,6 +17,9 @@ pub struct ModelTurn {
     pub reasoning: String,
     /// The tool calls it asks for, in order.
     pub calls: Vec<ProposedCall>,
+    /// The same turn as the provider wrote it, in order; empty if the backend keeps none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ProviderItem>,
     /// What it cost in tokens.
     pub usage: Usage,
     /// Why it ended.
@@ -98,6 +101,7 @@ pub struct TurnFold {
     text: String,
     reasoning: String,
     calls: Vec<Begun>,
+    items: Vec<ProviderItem>,
     usage: Usage,
     stop: Option<StopReason>,
 }
@@ -132,6 +136,7 @@ impl TurnFold {
                 let call = self.calls.iter_mut().find(|call| call.index == index);
                 call.ok_or(FoldError::NoSuchCall { index })?.text.push_str(&fragment);
             }
+            ModelEvent::ProviderItem(item) => self.items.push(item),
             ModelEvent::Usage(usage) => self.usage = usage,
             ModelEvent::Finished { reason } => self.stop = Some(reason),
         }
@@ -150,7 +155,8 @@ impl TurnFold {
             arguments: parse(text),
         };
         let calls = self.calls.into_iter().map(propose).collect();
-        Ok(ModelTurn { text: self.text, reasoning: self.reasoning, calls, usage: self.usage, stop })
+        let Self { text, reasoning, items, usage, .. } = self;
+        Ok(ModelTurn { text, reasoning, calls, items, usage, stop })
     }
 }
 
@@ -223,6 +229,6 @@ mod tests {
 
     #[test]
     fn tokens_that_were_not_reported_are_unknown() {
-        assert_eq!(check(vec![END]).unwrap().usage, Usage { input_tokens: None, output_tokens: None });
+        assert_eq!(check(vec![END]).unwrap().usage, Usage::default());
     }
 }

@@ -55,6 +55,8 @@ impl Default for ExtractiveSettings {
 ///     run: RunId::derived(&[b"r"]),
 ///     turn: 0,
 ///     seed: 0,
+///     tool_choice: Default::default(),
+///     output: None,
 /// };
 /// let turn = fold_turn(Extractive::default().stream(request).await?).await?;
 /// assert!(turn.text.contains("Nothing was bought"), "there is no tool to search with");
@@ -88,7 +90,11 @@ impl Model for Extractive {
     }
 
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
-        let mut events = vec![ModelEvent::Usage(Usage { input_tokens: Some(0), output_tokens: Some(0) })];
+        let mut events = vec![ModelEvent::Usage(Usage {
+            input_tokens: Some(0),
+            output_tokens: Some(0),
+            ..Usage::default()
+        })];
         match act(&State::read(&request), &self.settings) {
             Act::Text(text) => events.extend(super::scripted::text_events(text)),
             Act::Calls { why, calls } => {

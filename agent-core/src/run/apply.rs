@@ -265,5 +265,6 @@ fn parts(reply: &ModelTurn, calls: &[CallView]) -> Vec<Part> {
             Arguments::Malformed { text, .. } => Value::String(text.clone()),
         },
     });
-    reasoning.into_iter().chain(text).chain(calls).collect()
+    let items = reply.items.iter().cloned().map(Part::ProviderItem);
+    reasoning.into_iter().chain(text).chain(calls).chain(items).collect()
 }

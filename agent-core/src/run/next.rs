@@ -5,8 +5,13 @@ use crate::model::{Arguments, Retry};
 use crate::record::{Answer, CallResult};
 use crate::stop::StopCause;
 use crate::tool::Executed;
-use bursar_types::{CallId, Decision, Effect, Verdict};
+use bursar_types::{CallId, Decision, Digest, Effect, Verdict};
 use serde_json::{Value, json};
+
+/// The pause before the second try, where the provider named none.
+const BACKOFF_MS: u64 = 500;
+/// The longest such pause.
+const BACKOFF_MAX_MS: u64 = 30_000;
 
 /// Something the driver has to do. Doing it appends records, and they change what is outstanding.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,13 +88,25 @@ impl Run {
             None => 0,
             Some(failure) => match failure.retry {
                 Retry::After { ms } if *failures < self.limits.model_tries => ms,
-                Retry::After { .. } | Retry::Never => {
+                Retry::Backoff if *failures < self.limits.model_tries => self.backoff_ms(*failures),
+                Retry::After { .. } | Retry::Backoff | Retry::Never => {
                     let (kind, message) = (failure.kind, failure.message.clone());
                     return Command::Stop { cause: StopCause::Model { kind, message } };
                 }
             },
         };
         Command::CallModel { turn: self.turns, attempt: *requested, wait_ms }
+    }
+
+    /// Doubles with each failure from half a second to half a minute, less up to a quarter that follows from run, turn and
+    /// failure: runs that failed together do not come back together, and the same run always waits the same.
+    fn backoff_ms(&self, failures: u32) -> u64 {
+        let whole = BACKOFF_MS << failures.saturating_sub(1).min(6);
+        let whole = whole.min(BACKOFF_MAX_MS);
+        let parts: [&[u8]; 3] = [self.id.as_bytes(), &self.turns.to_be_bytes(), &failures.to_be_bytes()];
+        let digest = Digest::of_parts("bursar/agent/backoff", &parts);
+        let spread = digest.as_bytes().first().map_or(0, |byte| u64::from(*byte));
+        whole.saturating_sub(whole.saturating_mul(spread) / 1_024)
     }
 
     fn used_up(&self) -> Option<StopCause> {

@@ -165,7 +165,7 @@ async fn every_limit_stops_the_run_and_says_which() {
             model.turn(calls(&[("count", json!({"n": 1})), ("count", json!({"n": 2}))]))
         })
     };
-    let tokens = Usage { input_tokens: Some(30), output_tokens: Some(20) };
+    let tokens = Usage { input_tokens: Some(30), output_tokens: Some(20), ..Usage::default() };
     for (model, limits, expected) in [
         (endless(), Limits { turns: 3, ..Limits::default() }, StopCause::Turns { limit: 3 }),
         (endless(), Limits { calls: 3, ..Limits::default() }, StopCause::Calls { limit: 3 }),

@@ -1,0 +1,113 @@
+//! Why a model did not answer.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What kind of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ModelErrorKind {
+    /// The key is missing or wrong.
+    Authentication,
+    /// Too many requests, or no quota left.
+    RateLimited,
+    /// The conversation does not fit.
+    TooLong,
+    /// The provider refused the request as it stands.
+    Refused,
+    /// The provider failed.
+    Provider,
+    /// The network failed.
+    Network,
+    /// The turn took longer than its limit.
+    TimedOut,
+    /// The answer did not follow the protocol.
+    Protocol,
+    /// A scripted or recorded model has nothing more to say.
+    Exhausted,
+}
+
+/// Whether another try makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retry {
+    /// No.
+    Never,
+    /// Yes, and the provider did not say when: the pause grows with each try.
+    Backoff,
+    /// Yes, after so many milliseconds.
+    After {
+        /// Milliseconds to wait.
+        ms: u64,
+    },
+}
+
+/// A model failed.
+///
+/// # Example
+/// ```
+/// use bursar_agent_core::{ModelError, ModelErrorKind, Retry};
+/// let error = ModelError::new(ModelErrorKind::RateLimited, "429").retry(Retry::After { ms: 500 });
+/// assert_eq!(error.retry, Retry::After { ms: 500 });
+/// ```
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub struct ModelError {
+    /// What kind of failure.
+    pub kind: ModelErrorKind,
+    /// Whether another try makes sense.
+    pub retry: Retry,
+    /// In words; no prompts and no keys.
+    pub message: String,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The provider's id of the request, for its support.
+    pub request_id: Option<String>,
+    /// The cause.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ModelError {
+    /// A failure that is not tried again.
+    #[must_use]
+    pub fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            retry: Retry::Never,
+            message: message.into(),
+            status: None,
+            request_id: None,
+            source: None,
+        }
+    }
+
+    /// The same with advice on another try.
+    #[must_use]
+    pub const fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// The same with the HTTP status.
+    #[must_use]
+    pub const fn status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// The same with the provider's id of the request.
+    #[must_use]
+    pub fn request_id(mut self, id: Option<String>) -> Self {
+        self.request_id = id;
+        self
+    }
+
+    /// The same with its cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
