@@ -6,6 +6,7 @@ use crate::ledger::Verification;
 use crate::payload::Commitment;
 use crate::prepared::{ACCOUNTS_KIND, ERASED_KIND, ErasedBody};
 use crate::refusal::Refusal;
+use crate::state::StreamEnd;
 use crate::transaction::{AccountOp, OpOutcome};
 use crate::tree::{Frontier, entry_hash};
 use bursar_types::{BudgetId, Digest, HoldId, Timestamp};
@@ -25,12 +26,21 @@ struct AccountsBody {
 /// What each capture counts in each rolling window.
 pub(crate) type Windows = BTreeMap<WindowKey, u128>;
 
+/// What a store keeps beside an entry; it follows from the entries before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beside {
+    /// The largest complete subtree that ends with it.
+    pub(crate) peak: Digest,
+    /// The entry before it in its stream.
+    pub(crate) previous: Option<u64>,
+}
+
 /// Reads entry after entry, then compares what they add up to with what is stored.
 #[derive(Debug)]
 pub(crate) struct Audit {
     tree: Frontier,
     last_at: Timestamp,
-    streams: HashMap<StreamId, u64>,
+    streams: HashMap<StreamId, StreamEnd>,
     books: Books,
     payloads_checked: u64,
     /// Which events' payloads must be there, and which entry says so.
@@ -66,8 +76,8 @@ impl Audit {
         }
     }
 
-    /// Reads the next entry. `peak` is what was stored beside it, if anything was.
-    pub(crate) fn entry(&mut self, entry: &Entry, peak: Option<Digest>) {
+    /// Reads the next entry, with what was stored beside it, if anything was.
+    pub(crate) fn entry(&mut self, entry: &Entry, beside: Option<Beside>) {
         let sequence = self.tree.size();
         if entry.sequence != sequence {
             self.problem(format!("entry {} stands where entry {sequence} belongs", entry.sequence));
@@ -76,9 +86,13 @@ impl Audit {
             self.problem(format!("entry {sequence} is older than the one before it"));
         }
         self.last_at = self.last_at.max(entry.at);
-        let length = self.streams.entry(entry.stream.clone()).or_default();
-        let expected = *length;
-        *length = length.saturating_add(1);
+        let end = self.streams.entry(entry.stream.clone()).or_default();
+        let (expected, before) = (end.length, end.last);
+        *end = StreamEnd { length: expected.saturating_add(1), last: Some(sequence) };
+        if beside.is_some_and(|beside| beside.previous != before) {
+            let stream = &entry.stream;
+            self.problem(format!("entry {sequence} names another entry of stream `{stream}` before it"));
+        }
         if entry.stream_sequence != expected {
             let (stream, found) = (&entry.stream, entry.stream_sequence);
             self.problem(format!(
@@ -93,7 +107,7 @@ impl Audit {
             }
         };
         let computed = self.tree.append(leaf);
-        if peak.is_some_and(|peak| peak != computed) {
+        if beside.is_some_and(|beside| beside.peak != computed) {
             self.problem(format!("entry {sequence} does not hash to what was stored when it was written"));
         }
         if let Some(detail) = entry.detail() {
@@ -190,13 +204,16 @@ impl Audit {
         }
     }
 
-    /// Compares the stored lengths of streams.
-    pub(crate) fn streams(&mut self, stored: impl Iterator<Item = (StreamId, u64)>) {
+    /// Compares the stored lengths and last entries of streams.
+    pub(crate) fn streams(&mut self, stored: impl Iterator<Item = (StreamId, StreamEnd)>) {
         let mut counted = std::mem::take(&mut self.streams);
-        for (stream, length) in stored {
-            let found = counted.remove(&stream).unwrap_or(0);
-            if found != length {
+        for (stream, StreamEnd { length, last }) in stored {
+            let found = counted.remove(&stream).unwrap_or_default();
+            if found.length != length {
+                let found = found.length;
                 self.problem(format!("stream `{stream}` is stored with {length} entries and has {found}"));
+            } else if last != found.last {
+                self.problem(format!("stream `{stream}` is stored with another last entry than it has"));
             }
         }
         for stream in counted.into_keys() {

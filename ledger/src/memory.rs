@@ -8,7 +8,7 @@ use crate::ledger::{Store, Verification};
 use crate::payload::{Commitment, Payload};
 use crate::prepared::Prepared;
 use crate::refusal::{CommitError, Refusal, StoreError};
-use crate::state::{Leaf, Ruling, State};
+use crate::state::{Leaf, Ruling, State, StreamEnd};
 use crate::transaction::{Committed, Transaction};
 use crate::tree::{self, Leaves};
 use async_trait::async_trait;
@@ -128,7 +128,9 @@ impl Kept {
             audit.payload(*commitment, Commitment::new(payload.salt(), payload.bytes()));
         }
         audit.payloads_end();
-        audit.streams(self.streams.iter().map(|(stream, entries)| (stream.clone(), length(entries))));
+        audit.streams(self.streams.iter().map(|(stream, entries)| {
+            (stream.clone(), StreamEnd { length: length(entries), last: entries.last().copied() })
+        }));
         let budgets = self.state.books.budgets().into_values().cloned().collect();
         let holds: Vec<HoldRow> = self.state.books.holds().into_values().cloned().collect();
         audit.books(Books::restored(budgets, holds), self.windows.clone(), self.state.last_at);

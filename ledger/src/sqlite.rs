@@ -228,7 +228,8 @@ impl Store for SqliteStore {
 
     async fn streams(&self, prefix: &str) -> Result<Vec<(StreamId, u64)>, StoreError> {
         let prefix = prefix.to_owned();
-        self.read(move |connection| rows::streams_from(connection, &prefix)).await
+        let streams = self.read(move |connection| rows::streams_from(connection, &prefix)).await?;
+        Ok(streams.into_iter().map(|(stream, end)| (stream, end.length)).collect())
     }
 
     async fn budget(&self, id: BudgetId) -> Result<Option<BudgetState>, StoreError> {

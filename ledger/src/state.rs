@@ -27,6 +27,17 @@ pub(crate) struct Leaf {
     pub(crate) body: String,
     /// The largest complete subtree that ends with this leaf.
     pub(crate) peak: Digest,
+    /// The entry before it in its stream, by its place in the journal.
+    pub(crate) previous: Option<u64>,
+}
+
+/// How far a stream has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct StreamEnd {
+    /// How many entries it has.
+    pub(crate) length: u64,
+    /// Its last entry, by its place in the journal.
+    pub(crate) last: Option<u64>,
 }
 
 /// A transaction that may be written. Nothing of it counts until [`State::adopt`].
@@ -36,7 +47,7 @@ pub(crate) struct Ruling {
     pub(crate) committed: Committed,
     changes: DraftChanges,
     tree: Frontier,
-    streams: BTreeMap<StreamId, u64>,
+    streams: BTreeMap<StreamId, StreamEnd>,
     links: BTreeMap<String, Option<String>>,
     writes: bool,
 }
@@ -49,8 +60,8 @@ pub(crate) struct State {
     pub(crate) tree: Frontier,
     /// When anything was decided last; time does not go back behind it.
     pub(crate) last_at: Timestamp,
-    streams: HashMap<StreamId, u64>,
-    dirty_streams: BTreeMap<StreamId, u64>,
+    streams: HashMap<StreamId, StreamEnd>,
+    dirty_streams: BTreeMap<StreamId, StreamEnd>,
     links: HashMap<String, Option<String>>,
 }
 
@@ -79,8 +90,8 @@ impl State {
     }
 
     /// Answers [`Need::Stream`].
-    pub(crate) fn learn_stream(&mut self, stream: StreamId, length: u64) {
-        self.streams.insert(stream, length);
+    pub(crate) fn learn_stream(&mut self, stream: StreamId, end: StreamEnd) {
+        self.streams.insert(stream, end);
     }
 
     /// Answers [`Need::Link`].
@@ -145,16 +156,16 @@ impl State {
     pub(crate) fn adopt(&mut self, ruling: Ruling) -> Committed {
         self.books.adopt(ruling.changes);
         self.tree = ruling.tree;
-        for (stream, length) in ruling.streams {
-            self.streams.insert(stream.clone(), length);
-            self.dirty_streams.insert(stream, length);
+        for (stream, end) in ruling.streams {
+            self.streams.insert(stream.clone(), end);
+            self.dirty_streams.insert(stream, end);
         }
         self.links.extend(ruling.links);
         ruling.committed
     }
 
     /// Rows that changed since the last call.
-    pub(crate) fn take_dirty(&mut self) -> (Dirty, BTreeMap<StreamId, u64>) {
+    pub(crate) fn take_dirty(&mut self) -> (Dirty, BTreeMap<StreamId, StreamEnd>) {
         (self.books.take_dirty(), std::mem::take(&mut self.dirty_streams))
     }
 
@@ -175,7 +186,7 @@ impl State {
             Require::HoldPinned(id) => draft.require_pinned(*id),
             Require::UsedAtMost { budget, used_max } => draft.require_used_at_most(*budget, used_max),
             Require::StreamAt { stream, length } => {
-                let found = self.stream_length(stream)?;
+                let found = self.stream_end(stream)?.length;
                 if found == *length {
                     return Ok(());
                 }
@@ -184,10 +195,10 @@ impl State {
         }
     }
 
-    fn stream_length(&self, stream: &StreamId) -> Result<u64, Stop> {
+    fn stream_end(&self, stream: &StreamId) -> Result<StreamEnd, Stop> {
         match self.streams.get(stream) {
-            Some(length) => Ok(*length),
-            None if self.complete => Ok(0),
+            Some(end) => Ok(*end),
+            None if self.complete => Ok(StreamEnd::default()),
             None => Err(Stop::Needs(Need::Stream(stream.clone()))),
         }
     }
@@ -209,26 +220,28 @@ impl State {
     }
 
     fn append(&self, to: &mut Appended, stream: StreamId, kind: &str, body: String) -> Result<(), Stop> {
-        let stream_sequence = match to.streams.get(&stream) {
-            Some(length) => *length,
-            None => self.stream_length(&stream)?,
+        let before = match to.streams.get(&stream) {
+            Some(end) => *end,
+            None => self.stream_end(&stream)?,
         };
-        let length = stream_sequence.checked_add(1).ok_or(Refusal::OutOfRange)?;
+        let length = before.length.checked_add(1).ok_or(Refusal::OutOfRange)?;
+        let sequence = to.tree.size();
         let mut leaf = Leaf {
-            sequence: to.tree.size(),
+            sequence,
             at: to.now,
             stream: stream.clone(),
-            stream_sequence,
+            stream_sequence: before.length,
             kind: kind.to_owned(),
             body,
             peak: Digest::from_bytes([0; 32]),
+            previous: before.last,
         };
         let canonical = leaf.canonical()?;
         if canonical.len() > ENTRY_MAX {
             return Err(Refusal::EntryTooLarge { kind: leaf.kind, bytes: canonical.len() }.into());
         }
         leaf.peak = to.tree.append(leaf_hash(canonical.as_bytes()));
-        to.streams.insert(stream, length);
+        to.streams.insert(stream, StreamEnd { length, last: Some(sequence) });
         to.leaves.push(leaf);
         Ok(())
     }
@@ -238,7 +251,7 @@ impl State {
 struct Appended {
     now: Timestamp,
     tree: Frontier,
-    streams: BTreeMap<StreamId, u64>,
+    streams: BTreeMap<StreamId, StreamEnd>,
     leaves: Vec<Leaf>,
 }
 
@@ -310,6 +323,7 @@ mod tests {
                 kind: kind.to_owned(),
                 body: canonical_text(&body).unwrap(),
                 peak: Digest::of(b""),
+                previous: None,
             };
             assert_eq!(leaf.canonical().unwrap().into_bytes(), canonical_bytes(&entry).unwrap());
         }

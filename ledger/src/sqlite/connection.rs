@@ -11,11 +11,15 @@ use std::time::Duration;
 /// `BRSR`, so that file(1) and we can tell the file from another program's.
 const APPLICATION_ID: i32 = 0x4252_5352;
 /// The schema this build reads and writes.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// How many statements a connection keeps prepared.
 const STATEMENTS_MAX: usize = 64;
 
 /// Amounts are decimal text, since they may need 128 bits; ids, digests and salts are blobs; moments are milliseconds.
+///
+/// What every entry writes is only ever appended: a page that is changed is written whole, so an index with a random key costs a
+/// page an entry, which is more than all the rest. A stream is a chain from its last entry back, and has no index. Payloads are
+/// found by the first bytes of their commitments: few enough to lie close together, and enough to leave one row to compare.
 const TABLES: &str = "
     CREATE TABLE ledger (
         only INTEGER PRIMARY KEY CHECK (only = 0), id BLOB NOT NULL,
@@ -23,10 +27,9 @@ const TABLES: &str = "
     ) STRICT;
     CREATE TABLE entries (
         sequence INTEGER PRIMARY KEY, at INTEGER NOT NULL, stream TEXT NOT NULL, stream_sequence INTEGER NOT NULL,
-        kind TEXT NOT NULL, body TEXT NOT NULL, peak BLOB NOT NULL
+        kind TEXT NOT NULL, body TEXT NOT NULL, peak BLOB NOT NULL, previous INTEGER
     ) STRICT;
-    CREATE UNIQUE INDEX entries_by_stream ON entries (stream, stream_sequence);
-    CREATE TABLE streams (name TEXT PRIMARY KEY, length INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE streams (name TEXT PRIMARY KEY, length INTEGER NOT NULL, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE budgets (
         id BLOB PRIMARY KEY, terms TEXT NOT NULL, spent TEXT NOT NULL, held TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
@@ -37,7 +40,8 @@ const TABLES: &str = "
         PRIMARY KEY (budget, at, hold)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE links (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE payloads (commitment BLOB NOT NULL UNIQUE, salt BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
+    CREATE TABLE payloads (commitment BLOB NOT NULL, salt BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;
+    CREATE INDEX payloads_by_commitment ON payloads (substr(commitment, 1, 6));
 ";
 
 /// Opens a connection that writes, once the file is known to be ours.

@@ -7,6 +7,7 @@ use crate::books::HoldRow;
 use crate::entry::{Entry, StreamId};
 use crate::payload::{Commitment, Payload};
 use crate::refusal::StoreError;
+use crate::state::StreamEnd;
 use bursar_types::{BudgetId, HoldId, Timestamp};
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _};
@@ -94,12 +95,31 @@ fn in_snapshot<T>(
     found
 }
 
-pub(super) fn stream(connection: &Connection, stream: &StreamId, from: u64) -> rusqlite::Result<Vec<Entry>> {
-    let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
-    let sql = format!("{} WHERE stream = ?1 AND stream_sequence >= ?2 ORDER BY stream_sequence", rows::ENTRY);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let entries = statement.query_map(rusqlite::params![stream.as_str(), from], rows::entry)?;
-    entries.map(|row| row.map(|(entry, _)| entry)).collect()
+/// Walks a stream from its end back to the entry numbered `from`, and gives it in order.
+pub(super) fn stream(connection: &Connection, of: &StreamId, from: u64) -> rusqlite::Result<Vec<Entry>> {
+    let mut statement = connection.prepare_cached(&format!("{} WHERE sequence = ?1", rows::ENTRY))?;
+    let StreamEnd { mut length, last: mut place } = rows::stream_end(connection, of)?;
+    let mut entries =
+        Vec::with_capacity(usize::try_from(length.saturating_sub(from)).unwrap_or(0).min(4_096));
+    while length > from {
+        length = length.saturating_sub(1);
+        let row = match place {
+            Some(place) => statement.query_row([rows::int(place)?], rows::entry).optional()?,
+            None => None,
+        };
+        let row = row.filter(|(entry, _)| entry.stream == *of && entry.stream_sequence == length);
+        let Some((entry, beside)) = row else { return Err(unlinked(of, length)) };
+        place = beside.previous;
+        entries.push(entry);
+    }
+    entries.reverse();
+    Ok(entries)
+}
+
+/// A stream's chain leads elsewhere: somebody has written into the file.
+fn unlinked(stream: &StreamId, number: u64) -> rusqlite::Error {
+    let problem = format!("entry {number} of stream `{stream}` is not where the entries after it say");
+    rusqlite::Error::FromSqlConversionFailure(7, rusqlite::types::Type::Integer, problem.into())
 }
 
 pub(super) fn stream_with_payloads(
@@ -170,8 +190,7 @@ pub(super) fn hold(
 }
 
 pub(super) fn sealed(connection: &Connection, commitment: Commitment) -> rusqlite::Result<Option<Payload>> {
-    let mut statement =
-        connection.prepare_cached("SELECT salt, bytes FROM payloads WHERE commitment = ?1")?;
+    let mut statement = connection.prepare_cached(&format!("SELECT salt, bytes {}", rows::OF_COMMITMENT))?;
     let digest = commitment.digest();
     let kept =
         |row: &rusqlite::Row<'_>| Ok(Payload::kept(row.get(0)?, Bytes::from(row.get::<_, Vec<u8>>(1)?)));
@@ -179,7 +198,7 @@ pub(super) fn sealed(connection: &Connection, commitment: Commitment) -> rusqlit
 }
 
 pub(super) fn payload(connection: &Connection, commitment: Commitment) -> rusqlite::Result<Option<Bytes>> {
-    let mut statement = connection.prepare_cached("SELECT bytes FROM payloads WHERE commitment = ?1")?;
+    let mut statement = connection.prepare_cached(&format!("SELECT bytes {}", rows::OF_COMMITMENT))?;
     let digest = commitment.digest();
     let bytes: Option<Vec<u8>> = statement.query_row([digest.as_bytes()], |row| row.get(0)).optional()?;
     Ok(bytes.map(Bytes::from))

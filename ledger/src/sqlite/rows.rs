@@ -1,10 +1,11 @@
 //! Rows of the tables, read and written.
 
 use crate::account::{Budget, HoldPhase, Window};
+use crate::audit::Beside;
 use crate::books::{BudgetRow, Dirty, HoldRow, WindowKey};
 use crate::entry::{Entry, StreamId, TreeHead};
 use crate::payload::{Commitment, Payload};
-use crate::state::Leaf;
+use crate::state::{Leaf, StreamEnd};
 use crate::tree::{Frontier, Leaves, entry_hash, peak_leaves};
 use bursar_types::{BudgetId, Digest, HoldId, Timestamp};
 use rusqlite::types::Type;
@@ -12,7 +13,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The columns [`entry`] reads.
-pub(super) const ENTRY: &str = "SELECT sequence, at, stream, stream_sequence, kind, body, peak FROM entries";
+pub(super) const ENTRY: &str =
+    "SELECT sequence, at, stream, stream_sequence, kind, body, peak, previous FROM entries";
+/// Finds the rows of a commitment, which is `?1`.
+pub(super) const OF_COMMITMENT: &str =
+    "FROM payloads WHERE substr(commitment, 1, 6) = substr(?1, 1, 6) AND commitment = ?1";
 
 pub(super) fn int(value: u64) -> rusqlite::Result<i64> {
     i64::try_from(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
@@ -39,8 +44,8 @@ fn stream_name(row: &Row<'_>, column: usize) -> rusqlite::Result<StreamId> {
     StreamId::new(row.get::<_, String>(column)?).map_err(|error| bad(column, error))
 }
 
-/// An entry and its peak.
-pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<(Entry, Digest)> {
+/// A row that [`ENTRY`] selects.
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<(Entry, Beside)> {
     let entry = Entry {
         sequence: uint(row, 0)?,
         at: moment(row, 1)?,
@@ -49,7 +54,15 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<(Entry, Digest)> {
         kind: row.get(4)?,
         body: serde_json::from_str(row.get_ref(5)?.as_str()?).map_err(|error| bad(5, error))?,
     };
-    Ok((entry, Digest::from_bytes(row.get(6)?)))
+    Ok((entry, Beside { peak: Digest::from_bytes(row.get(6)?), previous: place(row, 7)? }))
+}
+
+/// A place in the journal, where there is one.
+fn place(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => uint(row, column).map(Some),
+    }
 }
 
 /// The stored head, and when the last transaction committed.
@@ -161,16 +174,22 @@ pub(super) fn window_oldest(
     statement.query_row(params![budget.as_bytes(), int(left.unix_ms())?], |row| moment(row, 0)).optional()
 }
 
-pub(super) fn stream_length(connection: &Connection, stream: &StreamId) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare_cached("SELECT length FROM streams WHERE name = ?1")?;
-    Ok(statement.query_row([stream.as_str()], |row| uint(row, 0)).optional()?.unwrap_or(0))
+pub(super) fn stream_end(connection: &Connection, stream: &StreamId) -> rusqlite::Result<StreamEnd> {
+    let mut statement = connection.prepare_cached("SELECT length, last FROM streams WHERE name = ?1")?;
+    let end = |row: &Row<'_>| Ok(StreamEnd { length: uint(row, 0)?, last: place(row, 1)? });
+    Ok(statement.query_row([stream.as_str()], end).optional()?.unwrap_or_default())
 }
 
-pub(super) fn streams_from(connection: &Connection, prefix: &str) -> rusqlite::Result<Vec<(StreamId, u64)>> {
+pub(super) fn streams_from(
+    connection: &Connection,
+    prefix: &str,
+) -> rusqlite::Result<Vec<(StreamId, StreamEnd)>> {
     let mut statement =
-        connection.prepare_cached("SELECT name, length FROM streams WHERE name >= ?1 ORDER BY name")?;
-    let rows = statement.query_map([prefix], |row| Ok((stream_name(row, 0)?, uint(row, 1)?)))?;
-    let of_prefix = |row: &rusqlite::Result<(StreamId, u64)>| match row {
+        connection.prepare_cached("SELECT name, length, last FROM streams WHERE name >= ?1 ORDER BY name")?;
+    let rows = statement.query_map([prefix], |row| {
+        Ok((stream_name(row, 0)?, StreamEnd { length: uint(row, 1)?, last: place(row, 2)? }))
+    })?;
+    let of_prefix = |row: &rusqlite::Result<(StreamId, StreamEnd)>| match row {
         Ok((stream, _)) => stream.as_str().starts_with(prefix),
         Err(_) => true,
     };
@@ -250,8 +269,8 @@ fn expiry(row: &HoldRow) -> rusqlite::Result<Option<i64>> {
 }
 
 pub(super) fn write_leaf(connection: &Connection, leaf: &Leaf) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO entries (sequence, at, stream, stream_sequence, kind, body, peak)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let sql = "INSERT INTO entries (sequence, at, stream, stream_sequence, kind, body, peak, previous)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     connection.prepare_cached(sql)?.execute(params![
         int(leaf.sequence)?,
         int(leaf.at.unix_ms())?,
@@ -260,6 +279,7 @@ pub(super) fn write_leaf(connection: &Connection, leaf: &Leaf) -> rusqlite::Resu
         leaf.kind,
         leaf.body,
         leaf.peak.as_bytes(),
+        leaf.previous.map(int).transpose()?,
     ])?;
     Ok(())
 }
@@ -279,9 +299,11 @@ pub(super) fn write_link(connection: &Connection, key: &str, value: Option<&str>
 }
 
 pub(super) fn write_payload(connection: &Connection, payload: &Payload) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO payloads (commitment, salt, bytes) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+    let sql = format!(
+        "INSERT INTO payloads (commitment, salt, bytes) SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 {OF_COMMITMENT})"
+    );
     let commitment = payload.commitment().digest();
-    connection.prepare_cached(sql)?.execute(params![
+    connection.prepare_cached(&sql)?.execute(params![
         commitment.as_bytes(),
         payload.salt(),
         payload.bytes().as_ref()
@@ -290,7 +312,7 @@ pub(super) fn write_payload(connection: &Connection, payload: &Payload) -> rusql
 }
 
 pub(super) fn erase_payload(connection: &Connection, commitment: Commitment) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached("DELETE FROM payloads WHERE commitment = ?1")?;
+    let mut statement = connection.prepare_cached(&format!("DELETE {OF_COMMITMENT}"))?;
     statement.execute([commitment.digest().as_bytes()])?;
     Ok(())
 }
@@ -299,7 +321,7 @@ pub(super) fn erase_payload(connection: &Connection, commitment: Commitment) -> 
 pub(super) fn write_dirty(
     connection: &Connection,
     dirty: &Dirty,
-    streams: &BTreeMap<StreamId, u64>,
+    streams: &BTreeMap<StreamId, StreamEnd>,
 ) -> rusqlite::Result<()> {
     for row in &dirty.budgets {
         write_budget(connection, row)?;
@@ -324,10 +346,11 @@ pub(super) fn write_dirty(
             }
         }
     }
-    for (stream, length) in streams {
-        let sql = "INSERT INTO streams (name, length) VALUES (?1, ?2)
-                   ON CONFLICT (name) DO UPDATE SET length = excluded.length";
-        connection.prepare_cached(sql)?.execute(params![stream.as_str(), int(*length)?])?;
+    for (stream, end) in streams {
+        let sql = "INSERT INTO streams (name, length, last) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (name) DO UPDATE SET length = excluded.length, last = excluded.last";
+        let last = end.last.map(int).transpose()?;
+        connection.prepare_cached(sql)?.execute(params![stream.as_str(), int(end.length)?, last])?;
     }
     Ok(())
 }

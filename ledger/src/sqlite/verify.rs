@@ -69,12 +69,12 @@ fn read_entries(connection: &Connection, audit: &mut Audit, mark: Option<TreeHea
         let mut found: u32 = 0;
         while let Some(row) = entries.next()? {
             compare(audit, mark);
-            let (entry, peak) = rows::entry(row)?;
+            let (entry, beside) = rows::entry(row)?;
             // A body that reads the same and is written in another way is an edit all the same.
             if canonical_bytes(&entry.body).ok().as_deref() != Some(row.get_ref(5)?.as_bytes()?) {
                 audit.problem(format!("entry {} is stored in other bytes than were hashed", entry.sequence));
             }
-            audit.entry(&entry, Some(peak));
+            audit.entry(&entry, Some(beside));
             from = rows::int(entry.sequence)?.saturating_add(1);
             found = found.saturating_add(1);
         }

@@ -301,8 +301,8 @@ impl Group<'_> {
                 self.state.books.learn_hold(id, row);
             }
             Need::Stream(stream) => {
-                let length = rows::stream_length(self.connection, &stream).map_err(Problem::Unread)?;
-                self.state.learn_stream(stream, length);
+                let end = rows::stream_end(self.connection, &stream).map_err(Problem::Unread)?;
+                self.state.learn_stream(stream, end);
             }
             Need::Link(key) => {
                 let value = rows::link(self.connection, &key).map_err(Problem::Unread)?;

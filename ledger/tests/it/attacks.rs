@@ -103,7 +103,11 @@ fn flip(connection: &Connection, column: &str, sequence: u32, bit: usize) -> Val
             let set = format!("UPDATE entries SET {column} = ?1 WHERE sequence = ?2");
             connection.execute(&set, (flipped(bytes.clone()), sequence)).unwrap();
         }
-        other => panic!("{column} holds {other:?}"),
+        Value::Null => {
+            let set = format!("UPDATE entries SET {column} = ?1 WHERE sequence = ?2");
+            connection.execute(&set, (1_i64 << (bit % 40), sequence)).unwrap();
+        }
+        Value::Real(_) => panic!("{column} holds a float"),
     }
     old
 }
@@ -123,6 +127,7 @@ async fn a_flipped_bit_of_any_column_is_found_wherever_it_is() {
         ("kind", 9_997, 30),
         ("peak", 3, 255),
         ("peak", 9_999, 0),
+        ("previous", 5_002, 4),
     ] {
         let connection = Connection::open(file(&folder)).unwrap();
         let old = flip(&connection, column, sequence, bit);
@@ -140,9 +145,9 @@ async fn a_flipped_bit_of_any_column_is_found_wherever_it_is() {
 async fn every_single_bit_of_an_entry_is_held() {
     let folder = log(12).await;
     let mut flips = 0;
-    for column in ["at", "stream", "stream_sequence", "kind", "body", "peak"] {
+    for column in ["at", "stream", "stream_sequence", "kind", "body", "peak", "previous"] {
         let bits = match column {
-            "at" | "stream_sequence" => 40_i64,
+            "at" | "stream_sequence" | "previous" => 40_i64,
             column => {
                 let length =
                     format!("SELECT length(CAST({column} AS BLOB)) * 8 FROM entries WHERE sequence = 2");
@@ -172,8 +177,8 @@ async fn entries_that_are_taken_put_in_or_moved_are_found() {
     let folder = log(ENTRIES).await;
     let shift = "UPDATE entries SET sequence = -1 - sequence WHERE sequence >= 5000;\
                  UPDATE entries SET sequence = -sequence WHERE sequence < 0;";
-    let forged = "INSERT INTO entries SELECT 5000, at, 'forged', 0, kind, body, peak FROM entries WHERE sequence = 5001;\
-                  INSERT INTO streams VALUES ('forged', 1); UPDATE ledger SET size = size + 1";
+    let forged = "INSERT INTO entries SELECT 5000, at, 'forged', 0, kind, body, peak, NULL FROM entries WHERE sequence = 5001;\
+                  INSERT INTO streams VALUES ('forged', 1, 5000); UPDATE ledger SET size = size + 1";
     let back = "UPDATE entries SET at = at - 86400000 WHERE sequence = 6000";
     let whole = "UPDATE ledger SET size = 9990; DELETE FROM entries WHERE sequence >= 9990;\
                  UPDATE streams SET length = (SELECT count(*) FROM entries WHERE stream = name)";

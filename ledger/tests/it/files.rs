@@ -232,7 +232,7 @@ async fn a_newer_schema_is_refused_by_number() {
     place.append(1).await;
     Connection::open(&place.data).unwrap().pragma_update(None, "user_version", 7).unwrap();
     match place.open() {
-        Err(StoreError::NewerSchema { path, found: 7, supported: 1 }) => {
+        Err(StoreError::NewerSchema { path, found: 7, supported: 2 }) => {
             assert_eq!(path, place.data.display().to_string());
         }
         other => panic!("{other:?}"),

@@ -1,7 +1,7 @@
 //! Whoever edits the file is found by `verify`.
 
 use crate::support::*;
-use bursar_ledger::{AccountOp, Budget, LinkWrite, Payload, Transaction, Window};
+use bursar_ledger::{AccountOp, Budget, LinkWrite, Payload, StoreError, StreamId, Transaction, Window};
 use bursar_types::SeededEntropy;
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -23,6 +23,25 @@ async fn fixture() -> Fixture {
         .unwrap();
     f.verify().await;
     f
+}
+
+#[tokio::test]
+async fn a_stream_whose_chain_leads_elsewhere_is_not_read() {
+    for edit in [
+        "UPDATE streams SET last = 0 WHERE name = 'accounts'",
+        "UPDATE streams SET last = 99 WHERE name = 'accounts'",
+        "UPDATE streams SET length = 9 WHERE name = 'accounts'",
+        "UPDATE entries SET previous = NULL WHERE stream = 'accounts' AND stream_sequence = 2",
+        "UPDATE entries SET previous = 3 WHERE stream = 'accounts' AND stream_sequence = 2",
+        "DELETE FROM entries WHERE stream = 'accounts' AND stream_sequence = 1",
+    ] {
+        let f = fixture().await;
+        let path = f.folder.as_ref().unwrap().path().join("data/ledger.db");
+        assert_eq!(f.ledger.stream(&StreamId::accounts(), 0).await.unwrap().len(), 3);
+        assert_eq!(Connection::open(path).unwrap().execute(edit, []).unwrap(), 1, "`{edit}`");
+        let read = f.ledger.stream(&StreamId::accounts(), 0).await;
+        assert!(matches!(read, Err(StoreError::Corrupt { .. })), "`{edit}` gave {read:?}");
+    }
 }
 
 #[tokio::test]
@@ -51,6 +70,9 @@ async fn every_edit_is_found() {
         ("UPDATE payloads SET bytes = CAST('pagE' AS BLOB)", "is stored with other bytes"),
         ("UPDATE payloads SET salt = zeroblob(16)", "is stored with other bytes"),
         ("UPDATE streams SET length = length + 1", "is stored with"),
+        ("UPDATE streams SET last = last - 1", "another last entry"),
+        ("UPDATE entries SET previous = NULL WHERE previous IS NOT NULL", "names another entry"),
+        ("UPDATE entries SET previous = sequence WHERE stream_sequence = 0", "names another entry"),
         ("DELETE FROM streams", "is not listed"),
     ] {
         let f = fixture().await;
