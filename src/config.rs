@@ -227,7 +227,8 @@ impl Config {
     }
 
     /// The pinned assets with those that it adds.
-    fn registry(&self) -> AssetRegistry {
+    #[must_use]
+    pub fn registry(&self) -> AssetRegistry {
         let mut registry = AssetRegistry::pinned();
         for asset in &self.assets {
             registry.insert(asset.clone().into_asset());

@@ -15,7 +15,7 @@ pub use books::{
 pub use decisions::{DecisionReport, Explained, Replayed, decisions, explain, replay, verdict_name};
 pub use receipt::{CameBack, Receipt, ReceiptEntry, Testimony, Witness, receipt};
 pub use trace::{Denied, Subject, Trace, TraceLine, TracePart, denied, trace, trace_refusal};
-pub use verify::{Verified, verify};
+pub use verify::{DecisionsVerified, Verified, verify, verify_with};
 
 use crate::error::BursarError;
 use crate::handle::Bursar;

@@ -4,6 +4,7 @@ use crate::error::BursarError;
 use bursar_ledger::{Ledger, Verification};
 use bursar_memory::{UsesVerified, verify_uses};
 use bursar_payments::Meaning;
+use bursar_types::{AssetId, AssetRegistry};
 
 /// How often it is read anew while another process writes.
 const TRIES: usize = 3;
@@ -15,6 +16,19 @@ pub struct Verified {
     pub journal: Verification,
     /// The recorded uses, against the bytes that were bought.
     pub uses: UsesVerified,
+    /// The decisions, taken again.
+    pub decisions: DecisionsVerified,
+    /// Assets whose worth in dollars is not known here: that it was the same throughout is all that was compared.
+    pub worth_not_known: Vec<AssetId>,
+}
+
+/// Decisions that rules took, taken again over the facts that were journaled.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DecisionsVerified {
+    /// How many came out the same.
+    pub again: u64,
+    /// Why others are not re-checkable, with how many: nothing is known of them.
+    pub not: Vec<(String, u64)>,
 }
 
 /// Reads a ledger again: whether its journal holds, whether what it tells could have happened, and whether the evidence of
@@ -23,22 +37,34 @@ pub struct Verified {
 /// # Errors
 /// [`BursarError::Ledger`] if it cannot be read; what does not agree is listed in the answer.
 pub async fn verify(ledger: &Ledger) -> Result<Verified, BursarError> {
+    verify_with(ledger, &AssetRegistry::pinned()).await
+}
+
+/// The same, where more assets are known than those that come with Bursar: what they are worth in dollars is checked then.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_with(ledger: &Ledger, assets: &AssetRegistry) -> Result<Verified, BursarError> {
     let mut journal = ledger.verify().await?;
-    let (meaning, orphans) = meant(ledger).await?;
+    let (meaning, orphans) = meant(ledger, assets).await?;
     let uses = verify_uses(ledger).await?;
     journal.problems.extend(meaning.problems.iter().cloned());
     journal.problems.extend(orphans);
     journal.problems.extend(uses.problems.iter().cloned());
-    Ok(Verified { journal, uses })
+    let decisions = DecisionsVerified {
+        again: meaning.decided_again,
+        not: meaning.not_decided_again.into_iter().collect(),
+    };
+    Ok(Verified { journal, uses, decisions, worth_not_known: meaning.worth_not_known })
 }
 
 /// The meaning, and what is owed and in no list. Another process may write meanwhile: then it is read again, and what is in
 /// no list only then because it was written in between is not told.
-async fn meant(ledger: &Ledger) -> Result<(Meaning, Vec<String>), BursarError> {
+async fn meant(ledger: &Ledger, assets: &AssetRegistry) -> Result<(Meaning, Vec<String>), BursarError> {
     let mut always: Option<Vec<String>> = None;
     for _ in 0..TRIES {
         let before = ledger.head().await?;
-        let found = Meaning::of(ledger).await?;
+        let found = Meaning::of_assets(ledger, assets.clone()).await?;
         let orphans = orphans(ledger, &found).await?;
         if orphans.is_empty() || ledger.head().await? == before {
             return Ok((found, orphans));
@@ -47,7 +73,7 @@ async fn meant(ledger: &Ledger) -> Result<(Meaning, Vec<String>), BursarError> {
         always = Some(orphans.into_iter().filter(seen).collect());
     }
     // What was missing each time is not missing because something was written.
-    Ok((Meaning::of(ledger).await?, always.unwrap_or_default()))
+    Ok((Meaning::of_assets(ledger, assets.clone()).await?, always.unwrap_or_default()))
 }
 
 /// What is open, owed or bought, and not found where recovery or whoever buys again looks for it: nobody would look after it, or it

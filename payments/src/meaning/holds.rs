@@ -37,6 +37,8 @@ pub(super) struct Hold {
     pub(super) id: HoldId,
     pub(super) lines: Vec<Line>,
     pub(super) account: Account,
+    /// What was spent of it, once it was captured.
+    captured: Option<Vec<Line>>,
     pub(super) expires_at: Timestamp,
     /// The last entry that changed it.
     pub(super) entry: u64,
@@ -83,12 +85,18 @@ impl Holds {
         }
     }
 
+    /// What a hold that counts a session's beginning has spent.
+    pub(super) fn counted_beginning(&self, id: HoldId) -> Option<Vec<Line>> {
+        let hold = self.holds.get(&id).filter(|hold| hold.counts_session);
+        hold.and_then(|hold| hold.captured.clone())
+    }
+
     /// A person took something into the journal that had left the wallet without it: a hold of its own counts it, and is spent at
-    /// once. Whether it is there.
-    pub(super) fn adopted(&mut self, id: HoldId) -> bool {
-        let Some(hold) = self.holds.get_mut(&id) else { return false };
+    /// once. What it spent, if it is there.
+    pub(super) fn adopted(&mut self, id: HoldId) -> Option<&[Line]> {
+        let hold = self.holds.get_mut(&id)?;
         hold.adopted = hold.account == Account::Captured;
-        hold.adopted
+        hold.captured.as_deref()
     }
 
     /// A payment tells of a credit: what was credited, if anything was.
@@ -126,6 +134,7 @@ impl Holds {
                     id,
                     lines,
                     account: Account::Pending,
+                    captured: None,
                     expires_at,
                     entry,
                     payment: None,
@@ -145,11 +154,13 @@ impl Holds {
             }
             AccountOp::Pin { id } => (id, Account::Pinned),
             AccountOp::Capture { id, lines, .. } => {
-                let hold = self.holds.get(&id).ok_or_else(|| never(id))?;
+                let hold = self.holds.get_mut(&id).ok_or_else(|| never(id))?;
+                let lines = lines.unwrap_or_else(|| hold.lines.clone());
                 // What was taken in counts wherever it may have been spent; a payment captures what it set aside.
-                if hold.payment.is_some() && lines.is_some_and(|lines| lines != hold.lines) {
+                if hold.payment.is_some() && lines != hold.lines {
                     return Err(format!("captures other money of hold {id} than was set aside"));
                 }
+                hold.captured = Some(lines);
                 (id, Account::Captured)
             }
             AccountOp::Release { id } => (id, Account::Released),
@@ -165,24 +176,27 @@ impl Holds {
         let mut problems = Vec::new();
         for hold in self.holds.values() {
             let (id, entry) = (hold.id, hold.entry);
-            if hold.payment.is_none() && (hold.counts_session || hold.adopted) {
-                continue;
-            }
-            if hold.payment.is_none() {
-                let text = format!("entry {entry} moves money of hold {id}, and no payment is there for it");
-                problems.push((entry, text));
-                continue;
-            }
-            let Some(Some(said)) = told(hold) else { continue };
-            if said != hold.account {
-                let (found, said) = (hold.account.as_str(), said.as_str());
-                let text = format!("entry {entry} leaves hold {id} {found}, and its payment says {said}");
-                problems.push((entry, text));
-            }
+            let whose = match (hold.payment, hold.counts_session || hold.adopted) {
+                (None, false) => {
+                    let text =
+                        format!("entry {entry} moves money of hold {id}, and no payment is there for it");
+                    problems.push((entry, text));
+                    continue;
+                }
+                (None, true) => "and nothing of it comes back",
+                (Some(_), _) => {
+                    let Some(Some(said)) = told(hold) else { continue };
+                    if said != hold.account {
+                        let (found, said) = (hold.account.as_str(), said.as_str());
+                        let text =
+                            format!("entry {entry} leaves hold {id} {found}, and its payment says {said}");
+                        problems.push((entry, text));
+                    }
+                    "and its payment knows of none"
+                }
+            };
             for (credit, entry) in &hold.untold {
-                let text =
-                    format!("entry {entry} credits `{credit}` to hold {id}, and its payment knows of none");
-                problems.push((*entry, text));
+                problems.push((*entry, format!("entry {entry} credits `{credit}` to hold {id}, {whose}")));
             }
         }
         problems.sort();

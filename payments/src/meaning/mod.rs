@@ -5,30 +5,39 @@
 //! often. It reads entries and their payloads in order, and nothing else: no store, no wallet, no network. What it finds holds
 //! for whoever has the same entries.
 
+mod adopted;
 mod counted;
 mod freezes;
 mod holds;
 mod payments;
+mod rules;
 mod sessions;
+mod worth;
 
 use crate::freeze::FREEZES;
 use crate::payment::Payment;
-use crate::purse::{ADOPTED, DecisionRecord};
+use crate::purse::{ADOPTED, DecisionRecord, RULES};
 use crate::session::SessionEvent;
 use bursar_ledger::{Commitment, Entry, Ledger, StoreError, StreamId};
-use bursar_types::{Amount, ArtifactRecord, BudgetId, HoldId, PaymentId, SessionId, Verdict};
+use bursar_types::{
+    Amount, ArtifactRecord, AssetId, AssetRegistry, BudgetId, PaymentId, SessionId, Timestamp, Verdict,
+};
 use freezes::Freezes;
 use holds::Holds;
 use payments::Case;
+use rules::Rules;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sessions::Sessions;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use worth::Worth;
 
 /// Problems beyond this many are counted, not listed.
 const PROBLEMS_MAX: usize = 100;
 /// How many entries are read at once.
 const CHUNK: u32 = 1_000;
+/// How far a chain's clock may be ahead of ours.
+const CHAIN_AHEAD_MS: u64 = 900_000;
 
 /// Money of one payment that left the wallet, or counts as if it had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -67,6 +76,12 @@ pub struct Meaning {
     pub beside: BTreeMap<Commitment, u64>,
     /// Events whose payload was erased: what they said cannot be checked again, and nothing that depends on it was.
     pub erased: u64,
+    /// Decisions that were taken again over their facts, under the rules that their sessions pinned, and came out the same.
+    pub decided_again: u64,
+    /// Decisions that could not be, by the reason, with how many: nothing is known of them.
+    pub not_decided_again: BTreeMap<String, u64>,
+    /// Assets whose worth in dollars is not known here: that it was the same throughout is all that was compared.
+    pub worth_not_known: Vec<AssetId>,
     /// Everything that cannot be, each as a sentence with the number of its entry; empty means that nothing was found.
     pub problems: Vec<String>,
 }
@@ -77,7 +92,15 @@ impl Meaning {
     /// # Errors
     /// [`StoreError`] if it cannot be read; what cannot be is among the [problems](Self::problems).
     pub async fn of(ledger: &Ledger) -> Result<Self, StoreError> {
-        let (mut audit, mut next) = (MeaningAudit::new(), 0);
+        Self::of_assets(ledger, AssetRegistry::pinned()).await
+    }
+
+    /// The same, where more assets are known than those that come with Bursar.
+    ///
+    /// # Errors
+    /// As [`Meaning::of`].
+    pub async fn of_assets(ledger: &Ledger, assets: AssetRegistry) -> Result<Self, StoreError> {
+        let (mut audit, mut next) = (MeaningAudit::new().assets(assets), 0);
         loop {
             let entries = ledger.entries(next, CHUNK).await?;
             let Some(last) = entries.last() else { break };
@@ -115,6 +138,10 @@ pub struct MeaningAudit {
     holds: Holds,
     sessions: Sessions,
     freezes: Freezes,
+    rules: Rules,
+    worth: Worth,
+    /// Whoever was paid: hosts and payees.
+    paid: HashSet<(String, String)>,
     /// Budgets that are named by pseudonym: which is meant by what mandates tell of it.
     meant: HashMap<BudgetId, BudgetId>,
     cases: HashMap<PaymentId, Case>,
@@ -144,6 +171,12 @@ impl MeaningAudit {
         Self::default()
     }
 
+    /// Sets which assets are known, in place of those that come with Bursar.
+    #[must_use]
+    pub fn assets(self, assets: AssetRegistry) -> Self {
+        Self { worth: Worth::of(assets), ..self }
+    }
+
     /// Whether the payload of this entry is looked at; for any other, `None` may be given.
     #[must_use]
     pub fn wants_payload(entry: &Entry) -> bool {
@@ -152,7 +185,9 @@ impl MeaningAudit {
             && (["payment/", "session/", "decisions/", FREEZES]
                 .iter()
                 .any(|prefix| stream.starts_with(prefix))
-                || stream == ArtifactRecord::STREAM)
+                || stream == ArtifactRecord::STREAM
+                || stream == RULES
+                || entry.kind == ADOPTED)
     }
 
     /// Reads the next entry. `payload` is what its [`Entry::detail`] names; `None` once that was erased.
@@ -169,8 +204,10 @@ impl MeaningAudit {
             return;
         }
         let Some((kind, name)) = entry.stream.as_str().split_once('/') else {
-            if entry.stream.as_str() == ArtifactRecord::STREAM {
-                self.kept(entry, payload);
+            match entry.stream.as_str() {
+                ArtifactRecord::STREAM => self.kept(entry, payload),
+                RULES => self.rules_kept(entry, payload),
+                _ => {}
             }
             return;
         };
@@ -184,8 +221,11 @@ impl MeaningAudit {
                 Ok(session) => self.session(entry, session, payload),
                 Err(_) => self.misnamed(entry),
             },
-            DecisionRecord::DECISIONS => self.decision(entry, payload),
-            _ if entry.kind == ADOPTED => self.adopted(entry),
+            DecisionRecord::DECISIONS => match SessionId::parse(name) {
+                Ok(session) => self.decision(entry, session, payload),
+                Err(_) => self.misnamed(entry),
+            },
+            _ if entry.kind == ADOPTED => self.adopted(entry, payload),
             _ => {}
         }
     }
@@ -199,6 +239,8 @@ impl MeaningAudit {
             payments: u64::try_from(self.cases.len()).unwrap_or(u64::MAX),
             signatures: self.signatures,
             erased: self.erased,
+            decided_again: self.rules.again,
+            worth_not_known: self.worth.not_known().cloned().collect(),
             beside: self.beside.into_iter().filter(|(payload, _)| !self.gone.contains(payload)).collect(),
             ..Meaning::default()
         };
@@ -216,6 +258,7 @@ impl MeaningAudit {
         if self.more > 0 {
             self.problems.push(format!("and {} more", self.more));
         }
+        meaning.not_decided_again = self.rules.not;
         meaning.problems = self.problems;
         meaning
     }
@@ -231,18 +274,20 @@ impl MeaningAudit {
                 {
                     self.beside.entry(purpose).or_insert(entry.sequence);
                 }
+                self.pins(session, &event);
+                let wrong = self.plan_not_allowed(session, &event);
                 let problems = self.sessions.apply(entry, session, event);
                 problems.into_iter().for_each(|problem| self.problem(problem));
+                let uncounted = match entry.kind == "session.opened" {
+                    true => self.beginning_not_counted(session),
+                    false => Vec::new(),
+                };
+                let sequence = entry.sequence;
+                for problem in wrong.into_iter().chain(uncounted) {
+                    self.problem(format!("entry {sequence} of session {session}: {problem}"));
+                }
             }
             None => self.sessions.unreadable(session),
-        }
-    }
-
-    fn adopted(&mut self, entry: &Entry) {
-        let hold = entry.body.get("hold").and_then(|id| HoldId::parse(id.as_str()?).ok());
-        if !hold.is_some_and(|hold| self.holds.adopted(hold)) {
-            let sequence = entry.sequence;
-            self.problem(format!("entry {sequence} takes in what left the wallet, and no budget counts it"));
         }
     }
 
@@ -252,11 +297,14 @@ impl MeaningAudit {
         problem.into_iter().for_each(|problem| self.problem(problem));
     }
 
-    fn decision(&mut self, entry: &Entry, payload: Option<&[u8]>) {
+    fn decision(&mut self, entry: &Entry, session: SessionId, payload: Option<&[u8]>) {
         let kind = entry.kind.as_str();
         let Some(record) = self.read::<DecisionRecord>(entry, payload) else {
             let about = entry.body.get("payment").and_then(|id| PaymentId::parse(id.as_str()?).ok());
             self.allowed_erased.extend(about.filter(|_| kind == "decision.allowed" && payload.is_none()));
+            if payload.is_none() {
+                self.decision_erased(session);
+            }
             return;
         };
         let fits = match record.decision.verdict {
@@ -266,6 +314,9 @@ impl MeaningAudit {
         };
         if !fits {
             self.problem(format!("entry {} is a `{kind}` whose event decides otherwise", entry.sequence));
+        }
+        if let Some(problem) = self.decide_again(session, &record) {
+            self.problem(format!("entry {} of `{}`: {problem}", entry.sequence, entry.stream));
         }
         if let (Verdict::Allow, Some(payment)) = (record.decision.verdict, record.payment) {
             self.allowed.entry(payment).or_default().push(record);
@@ -350,6 +401,12 @@ impl MeaningAudit {
             false => self.more = self.more.saturating_add(1),
         }
     }
+}
+
+/// An entry that tells of something that happened later than itself.
+fn dated_before(entry: &Entry, happened: Timestamp) -> Option<String> {
+    let early = entry.at.plus_ms(CHAIN_AHEAD_MS) < happened;
+    early.then(|| format!("it is of {}, and tells of what the chain shows at {happened}", entry.at))
 }
 
 fn read_value<T: DeserializeOwned>(value: &serde_json::Value) -> Option<T> {

@@ -4,11 +4,10 @@ use super::holds::Account;
 use super::{Captured, MeaningAudit};
 use crate::obligation::ObligationEvent;
 use crate::payment::{Ask, Held, Payment, PaymentEvent, Signed};
-use crate::policy::Facts;
-use crate::purse::{DecisionRecord, awaits_money, bought_link, credit, open_link};
+use crate::purse::{awaits_money, bought_link, credit, open_link};
 use crate::rail::Transfer;
 use bursar_ledger::{AccountOp, Commitment, Entry, Line};
-use bursar_types::{HoldId, PaymentId, Verdict, canonical_digest};
+use bursar_types::{HoldId, PaymentId, Verdict};
 
 /// What is known of one payment.
 #[derive(Debug, Default)]
@@ -111,11 +110,11 @@ impl MeaningAudit {
         problems.extend(match &event {
             PaymentEvent::Held(held) => self.held(entry, id, held),
             PaymentEvent::Signing { .. } => match &after {
-                Payment::Signing(signed) => self.signing(signed),
+                Payment::Signing(signed) => self.signing(entry, signed),
                 _ => Vec::new(),
             },
             PaymentEvent::Owed(ObligationEvent::RefundSeen { refund }) => {
-                self.refunded(before.as_ref(), id, &refund.transfer)
+                self.refunded(entry, before.as_ref(), id, &refund.transfer)
             }
             PaymentEvent::Delivered { record } => {
                 case.delivered.push(sequence);
@@ -190,7 +189,7 @@ impl MeaningAudit {
     }
 
     /// A signature may exist from here on: after an allowed decision of this very purchase, over a hold that is kept for it.
-    fn signing(&mut self, signed: &Signed) -> Vec<String> {
+    fn signing(&mut self, entry: &Entry, signed: &Signed) -> Vec<String> {
         self.signatures = self.signatures.saturating_add(1);
         let (held, order) = (&signed.held, &signed.order);
         let mut problems = Vec::new();
@@ -198,7 +197,10 @@ impl MeaningAudit {
         let erased = self.allowed_erased.contains(&held.ask.payment);
         let decided = allowed.and_then(|all| all.iter().find(|record| record.decision == held.decision));
         match decided {
-            Some(record) => problems.extend(decided_otherwise(record, held)),
+            Some(record) => {
+                problems.extend(self.decided_otherwise(record, held));
+                problems.extend(self.lifted_otherwise(&record.approved, held.approval));
+            }
             None if erased => {}
             None => problems.push("no decision that allows it was journaled before".to_owned()),
         }
@@ -214,14 +216,20 @@ impl MeaningAudit {
         if let Some(other) = other.filter(|other| *other != held.ask.payment) {
             problems.push(format!("payment {other} was open for the same request"));
         }
-        problems.extend(self.sessions.signed(signed));
+        problems.extend(self.sessions.signed(entry, signed));
         problems.extend(self.freezes.stopped(&order.payer, &self.sessions.agents(held.ask.session)));
         problems
     }
 
     /// Money came back: one event of the chain, once, with its credit.
-    fn refunded(&mut self, before: Option<&Payment>, id: PaymentId, transfer: &Transfer) -> Vec<String> {
-        let mut problems = Vec::new();
+    fn refunded(
+        &mut self,
+        entry: &Entry,
+        before: Option<&Payment>,
+        id: PaymentId,
+        transfer: &Transfer,
+    ) -> Vec<String> {
+        let mut problems: Vec<String> = super::dated_before(entry, transfer.at).into_iter().collect();
         let event = transfer.event.to_string();
         if let Some(other) = self.credited.insert(event.clone(), id) {
             problems.push(format!("the transfer {event} was credited to {other} before"));
@@ -283,6 +291,8 @@ impl MeaningAudit {
             }
             Payment::Paid { signed, .. } => {
                 case.last = Some((signed.held.hold, Account::Captured));
+                let quote = &signed.held.offer.quote;
+                self.paid.insert((quote.host.clone(), quote.payee.clone()));
                 if !paid_before {
                     case.paid = Some(entry.sequence);
                 }
@@ -317,23 +327,4 @@ fn kept_beside(event: &PaymentEvent) -> Option<Commitment> {
         PaymentEvent::Owed(ObligationEvent::StepEnded { file, .. }) => *file,
         _ => None,
     }
-}
-
-/// Whether the rules were told of this very purchase.
-fn decided_otherwise(record: &DecisionRecord, held: &Held) -> Option<String> {
-    let quote = &held.offer.quote;
-    let cost = quote.cost_micro_usd.as_ref().map(bursar_types::Amount::atomic);
-    let told = match &record.facts {
-        Some(facts @ Facts::Pay(pay)) => {
-            canonical_digest(facts).is_ok_and(|digest| digest == record.decision.facts)
-                && Some(pay.micro_usd) == cost
-                && pay.payee == quote.payee
-                && pay.resource == quote.resource
-                && pay.asset == quote.price.asset().as_str()
-                && pay.network == quote.network
-                && pay.rail == quote.rail
-        }
-        _ => false,
-    };
-    (!told).then(|| "the rules that allowed it were told of another purchase".to_owned())
 }

@@ -5,21 +5,27 @@ use crate::mandate::Mandate;
 use crate::payment::{Held, Signed};
 use crate::plan::{ItemTerms, Plan};
 use crate::policy::ApprovedBy;
-use crate::purse::cut_from;
-use crate::session::{Given, SessionEvent, SessionState};
+use crate::purse::{check_mandate, cut_from, standing_plan};
+use crate::session::{Given, MANDATE, SessionEvent, SessionState};
 use bursar_ledger::Entry;
-use bursar_types::{AgentId, ApprovalId, PaymentId, PlanItemId, SessionId};
+use bursar_types::{AgentId, ApprovalId, PaymentId, PlanItemId, SessionId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// More ancestors than any session has.
 const DEPTH_MAX: usize = 64;
 /// How long before its entry something may have been looked at.
-const LAG_MS: u64 = 60_000;
+pub(super) const LAG_MS: u64 = 60_000;
+/// How long before its entry terms may have been fixed: as long as a hold lives that waits for its signature.
+const TERMS_MS: u64 = 120_000;
 
 /// Every session; none in place of one whose events were erased.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     known: HashMap<SessionId, Option<SessionState>>,
+    /// When each began.
+    began: BTreeMap<SessionId, Timestamp>,
+    /// Rules that questions asked to lift.
+    asked: HashMap<ApprovalId, Vec<String>>,
     /// Which payment used a yes up.
     used: HashMap<ApprovalId, PaymentId>,
     /// What was bought, or may have been, of each item.
@@ -57,8 +63,18 @@ impl Sessions {
         all
     }
 
+    /// Every session that had begun by then.
+    pub(super) fn begun_before(&self, at: Timestamp) -> impl Iterator<Item = SessionId> {
+        self.began.iter().filter(move |(_, began)| **began < at).map(|(session, _)| *session)
+    }
+
+    /// The rules that a question asked to lift.
+    pub(super) fn asked_to_lift(&self, approval: ApprovalId) -> Option<&[String]> {
+        self.asked.get(&approval).map(Vec::as_slice)
+    }
+
     /// Whether an event of it was erased.
-    fn is_unreadable(&self, session: SessionId) -> bool {
+    pub(super) fn is_unreadable(&self, session: SessionId) -> bool {
         matches!(self.known.get(&session), Some(None))
     }
 
@@ -73,10 +89,26 @@ impl Sessions {
             .map(|problem| format!("entry {sequence} of session {id}: {problem}"))
             .into_iter()
             .collect();
-        if let SessionEvent::Opened { mandate, parent: Some(parent), .. } = &event {
-            let wrong = self.delegated(mandate, *parent).into_iter();
-            problems.extend(wrong.map(|problem| format!("entry {sequence} of session {id}: {problem}")));
-        }
+        let wrong = match &event {
+            SessionEvent::Opened { mandate, parent, policies, .. } => {
+                self.began.insert(id, entry.at);
+                let under = check_mandate(mandate, policies).err().map(|error| error.to_string());
+                let delegated = parent.map(|parent| self.delegated(mandate, parent)).unwrap_or_default();
+                under.into_iter().chain(delegated).collect()
+            }
+            SessionEvent::PoliciesAccepted { policies, .. } => {
+                let mandate = before.as_ref().map(|state| &state.mandate);
+                let under = mandate.and_then(|mandate| check_mandate(mandate, policies).err());
+                under.map(|error| vec![error.to_string()]).unwrap_or_default()
+            }
+            SessionEvent::ApprovalAsked { question, .. } => {
+                self.asked.insert(question.id, question.rules.clone());
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        problems
+            .extend(wrong.into_iter().map(|problem| format!("entry {sequence} of session {id}: {problem}")));
         if let SessionEvent::ApprovalSpent { approval, payment } = &event
             && self.used.insert(*approval, *payment).is_some()
         {
@@ -95,7 +127,7 @@ impl Sessions {
     }
 
     /// Why this may not be signed, by what its session says so far.
-    pub(super) fn signed(&mut self, signed: &Signed) -> Vec<String> {
+    pub(super) fn signed(&mut self, entry: &Entry, signed: &Signed) -> Vec<String> {
         let held = &signed.held;
         let session = held.ask.session;
         let mut problems = Vec::new();
@@ -110,7 +142,8 @@ impl Sessions {
         let cost = held.offer.quote.cost_micro_usd.as_ref().map_or(0, bursar_types::Amount::atomic);
         live.insert(held.ask.payment, cost);
         if let Some(state) = self.get(session) {
-            problems.extend(self.beyond_plan(state, signed));
+            problems.extend(self.beyond_plan(state, entry, signed));
+            problems.extend(out_of_time(state, entry, signed));
         } else if !self.is_unreadable(session) {
             problems.push(format!("its session {session} was never opened"));
         }
@@ -152,7 +185,7 @@ impl Sessions {
         problems
     }
 
-    fn beyond_plan(&self, state: &SessionState, signed: &Signed) -> Vec<String> {
+    fn beyond_plan(&self, state: &SessionState, entry: &Entry, signed: &Signed) -> Vec<String> {
         let held = &signed.held;
         let found = state
             .plans
@@ -162,10 +195,12 @@ impl Sessions {
             return vec![format!("no approved plan has the item {}", held.item)];
         };
         let mut problems = Vec::new();
-        if signed.order.now >= plan.expires_at {
+        let at = time_of(entry, signed);
+        if at >= plan.expires_at {
             problems.push(format!("plan {} had run out", plan.id));
         }
-        if state.mandate.expires_at.is_some_and(|expires_at| signed.order.now >= expires_at) {
+        let mut lineage = self.lineage(state.id).unwrap_or_else(|| vec![state]).into_iter();
+        if lineage.any(|state| state.mandate.expired(at)) {
             problems.push("the mandate had run out".to_owned());
         }
         let quote = &held.offer.quote;
@@ -208,9 +243,47 @@ impl SessionState {
     }
 }
 
+/// When it was signed: the journal's time never goes back, so a moment that the entry alone names is not believed where the entry is
+/// much later.
+fn time_of(entry: &Entry, signed: &Signed) -> Timestamp {
+    signed.order.now.max(entry.at.minus_ms(LAG_MS))
+}
+
+/// Why its moments cannot be those of a signature under this mandate.
+fn out_of_time(state: &SessionState, entry: &Entry, signed: &Signed) -> Vec<String> {
+    let (order, prepared) = (&signed.order, &signed.prepared);
+    let mut problems = Vec::new();
+    let fixed = order.now.plus_ms(TERMS_MS.saturating_add(LAG_MS));
+    if entry.at > fixed || order.now > entry.at.plus_ms(LAG_MS) {
+        problems.push(format!("its terms were fixed at {}, and it was signed at {}", order.now, entry.at));
+    }
+    let longest = state.mandate.window_s_max;
+    let window_ms = longest.saturating_mul(1_000).saturating_add(LAG_MS);
+    if order.window_s_max > longest || prepared.expires_at > order.now.plus_ms(window_ms) {
+        problems.push(format!("its authorization lives longer than {longest} seconds"));
+    }
+    problems
+}
+
 /// Why an answer does not count.
 fn unsigned(state: &SessionState, event: &SessionEvent, entry: &Entry) -> Option<String> {
+    let within = |seconds: u64| entry.at.plus_ms(seconds.saturating_mul(1_000).saturating_add(LAG_MS));
     match event {
+        SessionEvent::ApprovalAsked { question, .. }
+            if question.expires_at > within(state.mandate.approval_s_max) =>
+        {
+            Some(format!("question {} waits longer than the mandate lets it", question.id))
+        }
+        SessionEvent::PlanApproved { plan, approved_by, .. }
+            if approved_by != MANDATE && plan.expires_at > within(state.mandate.plan_s_max) =>
+        {
+            Some(format!("plan {} lasts longer than the mandate lets it", plan.id))
+        }
+        SessionEvent::PlanApproved { plan, approved_by, approval: None, .. }
+            if approved_by == MANDATE && !is_standing(state, plan) =>
+        {
+            Some(format!("plan {} is not the one that the mandate itself approves", plan.id))
+        }
         SessionEvent::ApprovalGiven { approval, by, expires_at } => {
             let question = &state.pending.get(approval)?.question;
             if *expires_at > question.expires_at {
@@ -226,6 +299,12 @@ fn unsigned(state: &SessionState, event: &SessionEvent, entry: &Entry) -> Option
         }
         _ => None,
     }
+}
+
+/// Whether it is the plan of the mandate's metered items. What they are worth in dollars is asked apart.
+fn is_standing(state: &SessionState, plan: &Plan) -> bool {
+    let worth: Vec<_> = plan.items.iter().map(|item| item.ceiling_micro_usd.clone()).collect();
+    standing_plan(&state.mandate, state.id, &worth).is_ok_and(|standing| standing.as_ref() == Some(plan))
 }
 
 fn unsigned_answer(

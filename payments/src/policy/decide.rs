@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 pub struct Policy {
     pub(super) rules: BTreeMap<String, Rule>,
     pub(super) digests: BTreeMap<String, Digest>,
+    /// The text of every file of the user's, by the name that is pinned.
+    pub(super) texts: BTreeMap<String, String>,
     /// The shipped rules alone.
     pub(super) floor: PerAct<Sets>,
     /// Theirs and the user's.

@@ -37,7 +37,7 @@ pub(super) const OPTIONAL: [(&str, &str); 5] = [
 /// What the names of shipped optional rules begin with.
 const BUNDLED: &str = "bursar:";
 /// What stands before the name of a file that is only tried out, where digests are pinned.
-const SHADOW: &str = "shadow:";
+pub(super) const SHADOW: &str = "shadow:";
 
 /// A file of rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +152,7 @@ impl Policy {
     ) -> Result<Self, PolicyError> {
         let vocabulary = Vocabulary::new()?;
         let mut digests = BTreeMap::new();
+        let mut texts = BTreeMap::new();
         let mut rules: BTreeMap<String, Rule> = BTreeMap::new();
         let mut policies = Vec::new();
         for file in files.map(Into::into) {
@@ -159,6 +160,9 @@ impl Policy {
             let other = pinned_name(&Source { tier: Tier::Shadow, ..file });
             if digests.contains_key(&plain) || digests.contains_key(&other) {
                 return Err(PolicyError::DuplicateFile { file: file.name.to_owned() });
+            }
+            if file.tier != Tier::Floor {
+                texts.insert(name.clone(), file.text.to_owned());
             }
             digests.insert(name, Digest::of(file.text.as_bytes()));
             for (rule, policy) in read_file(file)? {
@@ -190,6 +194,7 @@ impl Policy {
             user: policies.iter().any(|(tier, _)| *tier != Tier::Floor),
             rules,
             digests,
+            texts,
             vocabulary,
             authorizer: Authorizer::new(),
         })

@@ -8,6 +8,7 @@ mod error;
 mod examples;
 mod facts;
 mod load;
+mod pinned;
 mod question;
 mod rule;
 #[cfg(test)]
@@ -21,4 +22,5 @@ pub use facts::{
     Actor, ApprovedBy, CallFacts, Facts, GateState, PayFacts, PlanFacts, QuoteFacts, Sums, Thresholds,
 };
 pub use load::PolicyFile;
+pub(crate) use pinned::Unpinned;
 pub use rule::{RuleEffect, RuleView};

@@ -107,6 +107,18 @@ impl Payments {
     }
 }
 
+/// The budget that only counts what was adopted.
+pub(crate) fn adopted_counter() -> Budget {
+    Budget {
+        id: BudgetId::derived(&[b"outflow adopted"]),
+        name: "left the wallet without the journal".to_owned(),
+        limit: Amount::from_atomic(AssetId::micro_usd(), UNREACHED),
+        window: Window::Life,
+        gross: true,
+        parent: None,
+    }
+}
+
 fn all_read(found: &OutflowFound) -> Result<(), OutflowError> {
     match found.unread.first() {
         Some((asset, problem)) => Err(OutflowError::Unread(format!("{asset}: {problem}"))),
@@ -168,14 +180,7 @@ impl Shared {
         hold: HoldId,
         cost: &Amount,
     ) -> Result<Vec<AccountOp>, OutflowError> {
-        let counter = Budget {
-            id: BudgetId::derived(&[b"outflow adopted"]),
-            name: "left the wallet without the journal".to_owned(),
-            limit: Amount::from_atomic(AssetId::micro_usd(), UNREACHED),
-            window: Window::Life,
-            gross: true,
-            parent: None,
-        };
+        let counter = adopted_counter();
         let mut lines = vec![Line { budget: counter.id, amount: cost.clone() }];
         let mut opens = BTreeMap::from([(counter.id, counter.clone())]);
         for touched in self.could_have_touched(payee).await? {

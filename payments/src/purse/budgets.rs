@@ -158,13 +158,39 @@ pub(crate) struct MustHold {
     pub(crate) named: bool,
 }
 
+impl MustHold {
+    /// Whether a budget was opened with these terms, whatever its id.
+    pub(crate) fn is(&self, opened: &Budget) -> bool {
+        *opened == Budget { id: opened.id, ..self.budget.clone() }
+    }
+}
+
 /// What a purchase of `cost` has to set aside under these sessions' mandates: its own first, then those that it was delegated by.
+/// Without a purchase, what every one has to.
 pub(crate) fn must_hold(
     sessions: &[(SessionId, &Mandate)],
-    purchase: &Purchase,
+    purchase: Option<&Purchase>,
     cost: &Amount,
 ) -> Vec<MustHold> {
-    // Made under two sets of names: what depends on none of them is the same in both.
+    under_two_names(sessions, |holders| touched_by(holders, purchase), |touched| touched.budget.id)
+        .map(|(touched, named)| MustHold { amount: touched.line(cost).amount, named, budget: touched.budget })
+        .collect()
+}
+
+/// What a session's beginning has to count in, as far as mandates alone tell: its own and of those that it was delegated by.
+pub(crate) fn must_count(sessions: &[(SessionId, &Mandate)]) -> Vec<MustHold> {
+    let one = Amount::from_atomic(AssetId::count(), 1);
+    under_two_names(sessions, |holders| session_limits_of(holders.iter().copied()), |budget| budget.id)
+        .map(|(budget, named)| MustHold { amount: one.clone(), named, budget })
+        .collect()
+}
+
+/// What is found under two sets of names, once each, and whether its id depends on none of them: it is the same in both then.
+fn under_two_names<T>(
+    sessions: &[(SessionId, &Mandate)],
+    find: impl Fn(&[Holder<'_>]) -> Vec<T>,
+    id: impl Fn(&T) -> BudgetId,
+) -> impl Iterator<Item = (T, bool)> {
     let under = |salt: &str| {
         let names: Vec<_> = sessions
             .iter()
@@ -177,15 +203,13 @@ pub(crate) fn must_hold(
         let holders = sessions.iter().zip(&names);
         let holders: Vec<_> =
             holders.map(|((session, mandate), names)| Holder { session: *session, mandate, names }).collect();
-        touched_by(&holders, Some(purchase))
+        find(&holders)
     };
     let both = under("one").into_iter().zip(under("other"));
-    let must = |(one, other): (Touched, Touched)| MustHold {
-        amount: one.line(cost).amount,
-        named: one.budget.id == other.budget.id,
-        budget: one.budget,
-    };
-    both.map(must).collect()
+    both.map(move |(one, other)| {
+        let named = id(&one) == id(&other);
+        (one, named)
+    })
 }
 
 /// What counts a day's spending of a user, named by pseudonym, on what a purchase is.
@@ -203,8 +227,12 @@ pub(super) fn day_meters(user: &str, purchase: &Purchase) -> [(Part, Budget); 3]
 
 /// The budgets that count a session's beginning.
 pub(super) fn session_limits(lineage: &Lineage) -> Vec<Budget> {
+    session_limits_of(lineage.holders())
+}
+
+fn session_limits_of<'a>(holders: impl Iterator<Item = Holder<'a>>) -> Vec<Budget> {
     let mut all: Vec<Budget> = Vec::new();
-    for holder in lineage.holders() {
+    for holder in holders {
         for rule in holder.mandate.limits.iter().filter(|rule| rule.counts == Counted::Sessions) {
             let budget = limit(rule, holder, None);
             all.extend(budget.filter(|budget| all.iter().all(|known| known.id != budget.id)));

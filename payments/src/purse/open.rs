@@ -242,6 +242,7 @@ impl Payments {
         if above.is_some_and(|above| above.depth() > DEPTH_MAX) {
             return Err(OpenError::TooDeep);
         }
+        self.0.keep_rules().await?;
         let session = mandate.session.unwrap_or_else(|| SessionId::random(&*self.0.entropy));
         let stream = StreamId::of("session", session);
         let mut salt = [0; 32];
@@ -335,6 +336,7 @@ impl Payments {
         }
         let policies = self.0.policy.digests();
         check_mandate(&state.mandate, &policies)?;
+        self.0.keep_rules().await?;
         let stream = StreamId::of("session", session);
         let mut transaction = Transaction {
             require: vec![Require::StreamAt { stream: stream.clone(), length: state.length }],
@@ -455,26 +457,37 @@ impl Payments {
 
     /// The standing plan of a mandate's metered items, approved by the mandate itself.
     fn metered_plan(&self, mandate: &Mandate, session: SessionId) -> Result<Option<Plan>, OpenError> {
-        // `Never` is a dry run: what a mandate lets be bought without asking is not bought either.
-        if mandate.metered.is_empty() || mandate.approval == PlanApproval::Never {
-            return Ok(None);
-        }
-        let id = PlanId::derived(&[session.as_bytes(), b"metered"]);
-        let mut total = Amount::from_atomic(AssetId::micro_usd(), 0);
-        let mut items = Vec::with_capacity(mandate.metered.len());
-        for (index, item) in (0..).zip(&mandate.metered) {
+        let mut worth = Vec::with_capacity(mandate.metered.len());
+        for item in &mandate.metered {
             self.0.registry.get(&item.asset)?;
             let micro = self.0.registry.to_micro_usd(&item.ceiling);
-            let micro = micro.ok_or_else(|| OpenError::NoPeg(item.asset.clone()))?;
-            total = total.checked_add(&micro.checked_mul(u64::from(item.count))?)?;
-            let fixed = item.resource.strip_suffix('*').unwrap_or(&item.resource);
-            let host =
-                url::Url::parse(fixed).ok().and_then(|url| super::ask::host_of(&url)).unwrap_or_default();
-            items.push(ItemTerms::from_metered(id, index, item, host, micro));
+            worth.push(micro.ok_or_else(|| OpenError::NoPeg(item.asset.clone()))?);
         }
-        let far = bursar_types::Timestamp::from_unix_ms(9_007_199_254_740_991);
-        Ok(Some(Plan { id, items, total, expires_at: mandate.expires_at.unwrap_or(far), purpose: None }))
+        Ok(standing_plan(mandate, session, &worth)?)
     }
+}
+
+/// The standing plan of a mandate's metered items, whose ceilings are worth so much in micro-USD. Pure. `None` if there is none.
+pub(crate) fn standing_plan(
+    mandate: &Mandate,
+    session: SessionId,
+    worth: &[Amount],
+) -> Result<Option<Plan>, AmountError> {
+    // `Never` is a dry run: what a mandate lets be bought without asking is not bought either.
+    if mandate.metered.is_empty() || mandate.approval == PlanApproval::Never {
+        return Ok(None);
+    }
+    let id = PlanId::derived(&[session.as_bytes(), b"metered"]);
+    let mut total = Amount::from_atomic(AssetId::micro_usd(), 0);
+    let mut items = Vec::with_capacity(mandate.metered.len());
+    for ((index, item), micro) in (0..).zip(&mandate.metered).zip(worth) {
+        total = total.checked_add(&micro.checked_mul(u64::from(item.count))?)?;
+        let fixed = item.resource.strip_suffix('*').unwrap_or(&item.resource);
+        let host = url::Url::parse(fixed).ok().and_then(|url| super::ask::host_of(&url)).unwrap_or_default();
+        items.push(ItemTerms::from_metered(id, index, item, host, micro.clone()));
+    }
+    let far = bursar_types::Timestamp::from_unix_ms(9_007_199_254_740_991);
+    Ok(Some(Plan { id, items, total, expires_at: mandate.expires_at.unwrap_or(far), purpose: None }))
 }
 
 /// Counts the session in every limit on beginnings: held and spent at once, so that two that begin together both count.
@@ -514,7 +527,7 @@ impl Observer for Recovering {
 }
 
 /// The rules that the mandate was given under are in force, and no others of the user's beside them.
-fn check_mandate(mandate: &Mandate, policies: &[(String, Digest)]) -> Result<(), MandateError> {
+pub(crate) fn check_mandate(mandate: &Mandate, policies: &[(String, Digest)]) -> Result<(), MandateError> {
     if mandate.policies.is_empty() {
         return Ok(());
     }

@@ -24,6 +24,7 @@ mod outflow;
 mod processes;
 mod pseudonyms;
 mod rails;
+mod retold;
 mod rules;
 #[path = "../rail/server.rs"]
 mod server;

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Entries with the payloads that they name.
-type Entries = Vec<(Entry, Option<Vec<u8>>)>;
+pub(crate) type Entries = Vec<(Entry, Option<Vec<u8>>)>;
 
-async fn read(ledger: &Ledger) -> Entries {
+pub(crate) async fn read(ledger: &Ledger) -> Entries {
     let mut all = Vec::new();
     for entry in ledger.entries(0, 10_000).await.unwrap() {
         let payload = match entry.detail() {
@@ -25,25 +25,25 @@ async fn read(ledger: &Ledger) -> Entries {
     all
 }
 
-fn meaning(entries: &Entries) -> Meaning {
+pub(crate) fn meaning(entries: &Entries) -> Meaning {
     let mut audit = MeaningAudit::new();
     entries.iter().for_each(|(entry, payload)| audit.entry(entry, payload.as_deref()));
     audit.finish()
 }
 
-fn place(entries: &Entries, kind: &str) -> usize {
+pub(crate) fn place(entries: &Entries, kind: &str) -> usize {
     entries.iter().position(|(entry, _)| entry.kind == kind).unwrap_or_else(|| panic!("no {kind}"))
 }
 
 /// The entry of account changes with this one in it.
-fn op(entries: &Entries, name: &str) -> usize {
+pub(crate) fn op(entries: &Entries, name: &str) -> usize {
     let has =
         |entry: &Entry| entry.body["ops"].as_array().is_some_and(|ops| ops.iter().any(|op| op["op"] == name));
     entries.iter().rposition(|(entry, _)| has(entry)).unwrap_or_else(|| panic!("no {name}"))
 }
 
 /// Changes the event of an entry.
-fn edit(entries: &mut Entries, kind: &str, change: impl Fn(&mut Value)) {
+pub(crate) fn edit(entries: &mut Entries, kind: &str, change: impl Fn(&mut Value)) {
     let at = place(entries, kind);
     let mut event = serde_json::from_slice(entries[at].1.as_ref().unwrap()).unwrap();
     change(&mut event);
@@ -61,7 +61,7 @@ fn without_thaw(entries: &mut Entries, of: &str) {
 }
 
 /// Changes the lines of every hold, in the accounts and in what payments say of them.
-fn edit_lines(entries: &mut Entries, change: impl Fn(&mut Vec<Value>)) {
+pub(crate) fn edit_lines(entries: &mut Entries, change: impl Fn(&mut Vec<Value>)) {
     for (entry, payload) in entries {
         for op in entry.body["ops"].as_array_mut().into_iter().flatten().filter(|op| op["op"] == "hold") {
             change(op["lines"].as_array_mut().unwrap());
@@ -91,7 +91,7 @@ fn count_elsewhere(entries: &mut Entries, name: &str) {
 }
 
 /// Puts an event of the session before its first entry of another kind.
-fn insert(entries: &mut Entries, kind: &str, before: &str, event: &SessionEvent) {
+pub(crate) fn insert(entries: &mut Entries, kind: &str, before: &str, event: &SessionEvent) {
     let mut entry = entries[place(entries, "session.opened")].0.clone();
     entry.kind = kind.to_owned();
     let at = place(entries, before);
@@ -99,7 +99,7 @@ fn insert(entries: &mut Entries, kind: &str, before: &str, event: &SessionEvent)
 }
 
 /// Two purchases: one delivered, one paid in vain and given back.
-async fn told() -> (World, Entries) {
+pub(crate) async fn told() -> (World, Entries) {
     let seller = SellerConfig::new("Docs").pricing(Pricing::flat(1_000)).refunds(RefundRule::Exact);
     let seller = seller.refund_terms(30 * 86_400, true);
     let world = World::with(Setup { seller, ..Setup::default() }).await;
@@ -416,9 +416,9 @@ async fn what_was_erased_is_counted_and_no_lie() {
 }
 
 /// A lie that is put into the entries of a session.
-type Found = (fn(&mut Entries), &'static str);
+pub(crate) type Found = (fn(&mut Entries), &'static str);
 
-fn find(entries: &Entries, lies: &[Found]) {
+pub(crate) fn find(entries: &Entries, lies: &[Found]) {
     assert_eq!(meaning(entries).problems, Vec::<String>::new());
     for (lie, words) in lies {
         let mut all = entries.clone();

@@ -10,7 +10,7 @@ use bursar::ledger::Ledger;
 use bursar::ledger::StoreError;
 use bursar::memory::UsesVerified;
 use bursar::reconcile::{ChainVerified, Reconciler};
-use bursar::report::{self, Verified};
+use bursar::report::{self, DecisionsVerified, Verified};
 use bursar::{BursarError, Config};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,12 +29,15 @@ pub(super) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
         }
         opened => opened?,
     };
-    let verified = report::verify(&ledger).await;
+    let verified = match &args.log.config {
+        Some(path) => report::verify_with(&ledger, &Config::read(path)?.registry()).await,
+        None => report::verify(&ledger).await,
+    };
     let log = verify_log(&folder, &ledger, &options, &brought).await;
     let chain = chain(&args, &folder, &ledger).await;
     ledger.close().await.map_err(BursarError::from)?;
     let chain = chain?;
-    let (Verified { journal: found, uses }, log) = (verified?, log?);
+    let (Verified { journal: found, uses, decisions, worth_not_known }, log) = (verified?, log?);
     let (size, root, payloads) = (found.head.size, found.head.root, found.payloads_checked);
     let mut out = anstream::stdout().lock();
     let agrees = chain.as_ref().is_none_or(|chain| chain.problems.is_empty());
@@ -42,6 +45,14 @@ pub(super) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
         let _ =
             writeln!(out, "the journal verifies: {size} entries, root {root}, {payloads} payloads checked");
         let _ = writeln!(out, "{}", shown(&uses));
+        let _ = write!(out, "{}", shown_decisions(&decisions));
+        for asset in &worth_not_known {
+            let _ = writeln!(
+                out,
+                "not checked: what {} is worth in dollars; `--config` names it",
+                line(asset.as_str(), 120)
+            );
+        }
         if found.payloads_erased > 0 {
             let _ = writeln!(out, "{} payloads were erased, and are not re-checkable", found.payloads_erased);
         }
@@ -142,6 +153,18 @@ fn shown_log(log: &LogVerified) -> String {
     }
     for place in &log.unchecked {
         text.push_str(&format!("  not checked: {}\n", line(place, 400)));
+    }
+    text
+}
+
+/// What cannot be taken again is never counted among what came out the same.
+fn shown_decisions(decisions: &DecisionsVerified) -> String {
+    let mut text = match decisions.again {
+        1 => "1 decision is what its rules say over its facts\n".to_owned(),
+        again => format!("{again} decisions are what their rules say over their facts\n"),
+    };
+    for (why, count) in &decisions.not {
+        text.push_str(&format!("  {count} are not re-checkable: {}\n", line(why, 200)));
     }
     text
 }
