@@ -3,7 +3,7 @@
 use crate::after::LookAfter;
 use crate::event::EventStream;
 use crate::handle::{Bursar, hooks, narrowing};
-use bursar_agent_core::{Cancel, EventSender, OnQuestion, RunContext};
+use bursar_agent_core::{Cancel, EventSender, OnQuestion, RunContext, Steer};
 use bursar_memory::Library;
 use bursar_payments::{
     Approver, ClaimReason, ClaimStanding, DelegateError, GivenUp, Mandate, Saga, SagaError, SagaOptions,
@@ -179,7 +179,7 @@ impl Session {
         self.purse.give_up(payment, reason).await
     }
 
-    /// What a run needs: journal, gate, purse, clock, events.
+    /// What a run needs: journal, gate, purse, clock, events. Each has its own [`Steer`], to say something to its run with.
     #[must_use]
     pub fn run_context(&self) -> RunContext {
         let inner = &self.bursar.0;
@@ -192,6 +192,7 @@ impl Session {
             principal: self.purse.principal().clone(),
             events: self.sender.clone(),
             cancel: self.cancel.clone(),
+            steer: Steer::new(),
             worker: format!("process {}", std::process::id()),
             after: Some(Arc::new(LookAfter {
                 payments: inner.payments.clone(),

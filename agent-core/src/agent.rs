@@ -2,11 +2,16 @@
 
 use crate::context::RunContext;
 use crate::driver;
+use crate::form::{Form, Typed};
 use crate::model::Model;
 use crate::person::PersonAnswer;
 use crate::report::{RunError, RunReport};
+use crate::sorted::sorted_text;
+use crate::task::Task;
 use crate::tool::ToolSet;
 use bursar_types::{Amount, Digest, Effect, RunId};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use thiserror::Error;
@@ -34,11 +39,24 @@ pub struct Limits {
     pub spend: Option<Amount>,
     /// Tries of one turn, the first included.
     pub model_tries: u32,
+    /// Turns in a row of which nothing can be used: cut off, garbled, calls of tools that are not there or with arguments that do not
+    /// fit, a final text without the form that was asked for. The model is told what is wrong; one more such turn ends the run.
+    #[serde(default = "repairs")]
+    pub repairs: u32,
+    /// How often in a row the same calls may come with the same results, also as a cycle of up to four turns. Then the model is told,
+    /// and if it goes on in the same way for as long again the run ends. Less than 2 counts as 2; `None` does not look. Turns that
+    /// only call tools that [poll](crate::Tool::polls) do not count.
+    #[serde(default)]
+    pub repeats: Option<u32>,
+}
+
+const fn repairs() -> u32 {
+    3
 }
 
 impl Default for Limits {
-    /// 40 turns, 200 calls, 30 minutes, 10 minutes a turn, 20 minutes a call, 4 tries a turn; tokens and spending are left to
-    /// their own budgets.
+    /// 40 turns, 200 calls, 30 minutes, 10 minutes a turn, 20 minutes a call, 4 tries a turn, 3 turns in a row that are sent
+    /// back, 3 repetitions; tokens and spending are left to their own budgets.
     fn default() -> Self {
         Self {
             turns: 40,
@@ -49,6 +67,8 @@ impl Default for Limits {
             call_ms: Some(20 * 60 * 1_000),
             spend: None,
             model_tries: 4,
+            repairs: repairs(),
+            repeats: Some(3),
         }
     }
 }
@@ -113,9 +133,13 @@ impl Agent {
     /// # Cancellation
     /// Dropping the future is a crash: the records stand, `resume` goes on, and a running call of a tool that may spend
     /// goes on by itself. To stop in order, use the context's [`Cancel`](crate::Cancel).
-    pub async fn run(&self, context: RunContext, question: &str) -> Result<RunReport, RunError> {
+    pub async fn run(
+        &self,
+        context: RunContext,
+        task: impl Into<Task> + Send,
+    ) -> Result<RunReport, RunError> {
         let run = RunId::random(context.entropy.as_ref());
-        driver::start(self, context, run, question).await
+        self.run_as(context, run, task).await
     }
 
     /// The same under an id that the caller chose and knows before the first record.
@@ -126,9 +150,77 @@ impl Agent {
         &self,
         context: RunContext,
         run: RunId,
-        question: &str,
+        task: impl Into<Task> + Send,
     ) -> Result<RunReport, RunError> {
-        driver::start(self, context, run, question).await
+        driver::start(self, context, run, task.into(), None).await
+    }
+
+    /// Works on a question until the run ends with an answer of the type `T`: JSON that fits its schema, with no field that `T` does
+    /// not know.
+    ///
+    /// The model is told the schema, and its final text is checked here whatever its provider promises. What does not fit goes back to
+    /// it, [so many times](Limits::repairs) in a row. What only attributes of `schemars` say, such as ranges, is told and not checked:
+    /// put it into `T`'s `Deserialize`.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    ///
+    /// # Cancellation
+    /// As [`Agent::run`]; [`Agent::resume_typed`] goes on.
+    ///
+    /// # Example
+    /// ```
+    /// # async fn example(agent: bursar_agent_core::Agent, context: bursar_agent_core::RunContext)
+    /// # -> Result<(), Box<dyn std::error::Error>> {
+    /// #[derive(schemars::JsonSchema, serde::Deserialize)]
+    /// struct Standard {
+    ///     number: u32,
+    ///     title: String,
+    /// }
+    ///
+    /// let run = agent.run_typed::<Standard>(context, "Which standard lets others pay the gas?").await?;
+    /// println!("ERC-{}", run.value()?.number);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn run_typed<T: JsonSchema + DeserializeOwned>(
+        &self,
+        context: RunContext,
+        task: impl Into<Task> + Send,
+    ) -> Result<Typed<T>, RunError> {
+        let run = RunId::random(context.entropy.as_ref());
+        self.run_typed_as(context, run, task).await
+    }
+
+    /// The same under an id that the caller chose and knows before the first record.
+    ///
+    /// # Errors
+    /// [`RunError::Fenced`] if the id is taken.
+    pub async fn run_typed_as<T: JsonSchema + DeserializeOwned>(
+        &self,
+        context: RunContext,
+        run: RunId,
+        task: impl Into<Task> + Send,
+    ) -> Result<Typed<T>, RunError> {
+        let report = driver::start(self, context, run, task.into(), Some(Form::of::<T>())).await?;
+        Ok(Typed::of(report))
+    }
+
+    /// Goes on with a run that [`Agent::run_typed`] began.
+    ///
+    /// # Errors
+    /// [`RunError::OtherSettings`] if it was begun for another type, or for none.
+    ///
+    /// # Idempotency
+    /// As [`Agent::resume`].
+    pub async fn resume_typed<T: JsonSchema + DeserializeOwned>(
+        &self,
+        context: RunContext,
+        run: RunId,
+        answers: Vec<PersonAnswer>,
+    ) -> Result<Typed<T>, RunError> {
+        let report = driver::resume(self, context, run, answers, Some(Form::of::<T>())).await?;
+        Ok(Typed::of(report))
     }
 
     /// Goes on with a run after a crash, or after a stop that [can go on](crate::StopCause::can_go_on).
@@ -144,7 +236,7 @@ impl Agent {
     /// A run that has ended gives its report again. Of two workers that resume the same run one is fenced off, and begins
     /// nothing after that.
     pub async fn resume(&self, context: RunContext, run: RunId) -> Result<RunReport, RunError> {
-        driver::resume(self, context, run, Vec::new()).await
+        driver::resume(self, context, run, Vec::new(), None).await
     }
 
     /// The same with what a person says of calls that nobody knows the end of.
@@ -172,7 +264,7 @@ impl Agent {
         run: RunId,
         answers: Vec<PersonAnswer>,
     ) -> Result<RunReport, RunError> {
-        driver::resume(self, context, run, answers).await
+        driver::resume(self, context, run, answers, None).await
     }
 
     /// Its limits.
@@ -256,8 +348,18 @@ impl AgentBuilder {
         if let (true, Some(tool)) = (self.no_purse, spender(&self.tools)) {
             return Err(BuildError::SpendWithoutPurse { tool: tool.to_owned() });
         }
-        let Limits { turns, calls, tokens, time_ms, model_turn_ms, call_ms, spend: _, model_tries } =
-            &self.limits;
+        let Limits {
+            turns,
+            calls,
+            tokens,
+            time_ms,
+            model_turn_ms,
+            call_ms,
+            spend: _,
+            model_tries,
+            repairs: _,
+            repeats: _,
+        } = &self.limits;
         let zeros = [
             ("turns", *turns == 0),
             ("calls", *calls == 0 && !self.tools.is_empty()),
@@ -296,29 +398,4 @@ fn settings_digest(model: &dyn Model, instructions: &str, tools: &ToolSet) -> Di
     }
     let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
     Digest::of_parts("bursar/agent/settings", &parts)
-}
-
-fn sorted_text(value: &serde_json::Value, out: &mut Vec<u8>) {
-    match value {
-        serde_json::Value::Object(fields) => {
-            let mut sorted: Vec<_> = fields.iter().collect();
-            sorted.sort_by_key(|(key, _)| key.as_str());
-            out.push(b'{');
-            for (key, item) in sorted {
-                out.extend_from_slice(format!("{key:?}:").as_bytes());
-                sorted_text(item, out);
-                out.push(b',');
-            }
-            out.push(b'}');
-        }
-        serde_json::Value::Array(items) => {
-            out.push(b'[');
-            for item in items {
-                sorted_text(item, out);
-                out.push(b',');
-            }
-            out.push(b']');
-        }
-        scalar => out.extend_from_slice(scalar.to_string().as_bytes()),
-    }
 }

@@ -3,6 +3,7 @@
 use crate::cancel::Cancel;
 use crate::event::{Delta, EventSender, RunEvent};
 use crate::report::RunOutcome;
+use crate::steer::Steer;
 use crate::tool::ToolError;
 use async_trait::async_trait;
 use bursar_types::telemetry::Traces;
@@ -77,6 +78,8 @@ pub struct RunContext {
     pub events: EventSender,
     /// Stops new work.
     pub cancel: Cancel,
+    /// What the user says in the middle of it.
+    pub steer: Steer,
     /// Who works on it, such as `process 4711`: told to a worker that is fenced off.
     pub worker: String,
     /// Who hears of its end.

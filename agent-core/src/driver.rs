@@ -9,11 +9,14 @@ mod work;
 use crate::agent::Agent;
 use crate::context::RunContext;
 use crate::event::RunEvent;
+use crate::form::Form;
 use crate::person::PersonAnswer;
-use crate::record::{Record, RecordEntry};
+use crate::record::{Answer, Record, RecordEntry};
 use crate::report::{RunError, RunOutcome, RunReport, read_run};
 use crate::run::{Command, Run};
 use crate::stop::StopCause;
+use crate::task::Task;
+use crate::warning::{Problem, of_form};
 use bursar_types::{Effect, JournalError, RunId};
 use std::future::Future;
 use std::time::Duration;
@@ -22,6 +25,7 @@ use tracing::{Instrument as _, Span};
 struct Driver<'a> {
     agent: &'a Agent,
     context: RunContext,
+    form: Option<Form>,
     run: Run,
     sequence: u64,
 }
@@ -31,22 +35,27 @@ pub(crate) async fn start(
     agent: &Agent,
     context: RunContext,
     id: RunId,
-    question: &str,
+    task: Task,
+    form: Option<Form>,
 ) -> Result<RunReport, RunError> {
     check_purse(agent, &context)?;
+    task.check()?;
     let span = spans::of_run(agent, &context, id);
     let started = Record::Started {
         run: id,
         session: context.principal.session,
-        question: question.to_owned(),
+        question: task.text,
+        media: task.media,
+        output: form.as_ref().map(|form| form.schema.clone()),
         settings: agent.settings,
         limits: agent.limits.clone(),
         tools: agent.tools.specs().map(|spec| (spec.name.clone(), spec.effect)).collect(),
+        polls: agent.tools.polling().map(str::to_owned).collect(),
         at: context.clock.now(),
         trace: span.in_scope(|| context.traces.current()),
     };
     let run = Run::begin(&started)?;
-    let mut driver = Driver { agent, context, run, sequence: 0 };
+    let mut driver = Driver { agent, context, form, run, sequence: 0 };
     driver.write(std::slice::from_ref(&started)).await?;
     driver.drive_in(span).await
 }
@@ -59,6 +68,7 @@ pub(crate) async fn resume(
     context: RunContext,
     id: RunId,
     answers: Vec<PersonAnswer>,
+    form: Option<Form>,
 ) -> Result<RunReport, RunError> {
     let (run, entries) = read_run(context.journal.as_ref(), id).await?;
     let waits = |call| run.open_write().is_some_and(|open| open.id == call);
@@ -74,6 +84,8 @@ pub(crate) async fn resume(
         Some("model, instructions or tools")
     } else if run.session() != context.principal.session {
         Some("session")
+    } else if run.output() != form.as_ref().map(|form| &form.schema) {
+        Some("form of the answer")
     } else {
         None
     };
@@ -87,7 +99,7 @@ pub(crate) async fn resume(
     let worker = context.worker.clone();
     let span = spans::of_run(agent, &context, id);
     let trace = span.in_scope(|| context.traces.current());
-    let mut driver = Driver { agent, context, run, sequence };
+    let mut driver = Driver { agent, context, form, run, sequence };
     let mut records = vec![Record::Resumed { worker, idle_ms, trace }];
     records.extend(answers.into_iter().map(PersonAnswer::into_record));
     driver.append(records).await?;
@@ -130,6 +142,7 @@ impl Driver<'_> {
             let commands = self.run.next();
             match self.interrupted(&commands).await {
                 Some(cause) => self.append(vec![Record::Stopped { cause }]).await?,
+                None if self.steered().await? => {}
                 None => self.perform(commands).await?,
             }
         }
@@ -147,6 +160,10 @@ impl Driver<'_> {
                 }
                 Command::Reconcile { call } => self.reconcile(call).await?,
                 Command::CallTool { .. } | Command::Settle { .. } => calls.push(command),
+                Command::Warn { problem, message } => {
+                    self.append(vec![Record::Warned { problem, message }]).await?;
+                }
+                Command::Check { text } => self.check(text).await?,
                 Command::Finish { answer } => self.append(vec![Record::Finished { answer }]).await?,
                 Command::Stop { cause } => self.append(vec![Record::Stopped { cause }]).await?,
             }
@@ -154,9 +171,39 @@ impl Driver<'_> {
         self.call(calls).await
     }
 
+    /// Takes in what the user said meanwhile; false if there is nothing, or if the model does not have the next word.
+    async fn steered(&mut self) -> Result<bool, RunError> {
+        if self.context.cancel.is_cancelled() || !self.run.takes_messages() {
+            return Ok(false);
+        }
+        let said = self.context.steer.take();
+        let records: Vec<_> =
+            said.into_iter().map(|said| Record::Steered { by: said.by, text: said.text }).collect();
+        if records.is_empty() {
+            return Ok(false);
+        }
+        self.append(records).await?;
+        Ok(true)
+    }
+
+    /// Checks a text for the form that was asked for. A run with a form is driven only by who knows it.
+    async fn check(&mut self, text: String) -> Result<(), RunError> {
+        let read = match &self.form {
+            Some(form) => form.read(&text),
+            None => Err("nobody knows the form".to_owned()),
+        };
+        let record = match read {
+            Ok(details) => Record::Finished { answer: Answer { text, details } },
+            Err(problem) => Record::Warned { problem: Problem::Form, message: of_form(&problem) },
+        };
+        self.append(vec![record]).await
+    }
+
     /// Why the run must not begin what is outstanding. An answer that was given is still recorded.
     async fn interrupted(&self, commands: &[Command]) -> Option<StopCause> {
-        let last = |command: &Command| matches!(command, Command::Finish { .. } | Command::Stop { .. });
+        let last = |command: &Command| {
+            matches!(command, Command::Finish { .. } | Command::Check { .. } | Command::Stop { .. })
+        };
         if commands.iter().all(last) {
             return None;
         }

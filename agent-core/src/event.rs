@@ -65,6 +65,15 @@ pub enum Delta {
         /// The tool's name, as the model wrote it.
         tool: String,
     },
+    /// A turn of the model failed, and is tried again after a pause.
+    Waiting {
+        /// The model's turn, from 0.
+        turn: u32,
+        /// The try that comes, from 0.
+        attempt: u32,
+        /// Milliseconds of the pause.
+        wait_ms: u64,
+    },
     /// A tool says how far it is.
     Progress {
         /// The call.

@@ -14,6 +14,7 @@ mod cancel;
 mod context;
 mod driver;
 mod event;
+mod form;
 mod message;
 mod model;
 pub mod models;
@@ -21,13 +22,18 @@ mod person;
 mod record;
 mod report;
 mod run;
+mod sorted;
+mod steer;
 mod stop;
+mod task;
 mod tool;
+mod warning;
 
 pub use agent::{Agent, AgentBuilder, BuildError, Limits};
 pub use cancel::Cancel;
 pub use context::{AfterRun, OnQuestion, Progress, RunContext, ToolContext};
 pub use event::{Delta, EventSender, EventStream, RunEvent, events};
+pub use form::Typed;
 pub use message::{Media, Message, Part, Role};
 pub use model::{
     Arguments, FoldError, Model, ModelDescriptor, ModelError, ModelErrorKind, ModelEvent, ModelRequest,
@@ -38,8 +44,11 @@ pub use person::{PersonAnswer, PersonVerdict};
 pub use record::{Answer, CallResult, Record, RecordEntry, RecordError};
 pub use report::{NoAnswer, RunError, RunOutcome, RunReport, read_run};
 pub use run::{ApplyError, CallState, CallView, Command, Run, UsageTotal};
+pub use steer::{Steer, SteerError};
 pub use stop::StopCause;
+pub use task::{Task, TaskError};
 pub use tool::{
     DuplicateTool, DynTool, Executed, IntoToolOutput, Reconciled, Tool, ToolError, ToolOutput, ToolSet,
     ToolSpec, Waits,
 };
+pub use warning::Problem;

@@ -1,17 +1,19 @@
 //! What a run leaves in the journal.
 
 use crate::agent::Limits;
-use crate::model::{ModelErrorKind, ModelTurn, Retry};
+use crate::message::Media;
+use crate::model::{ModelErrorKind, ModelTurn, OutputSchema, Retry};
 use crate::person::PersonVerdict;
 use crate::stop::StopCause;
 use crate::tool::{Executed, ToolError, ToolOutput, Waits};
+use crate::warning::Problem;
 use bursar_types::telemetry::TraceContext;
 use bursar_types::{
     CallId, Decision, Digest, Effect, JournalRecord, RunId, SessionId, StoredRecord, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// The form of the payloads; another number is not read.
@@ -29,12 +31,21 @@ pub enum Record {
         session: SessionId,
         /// What was asked.
         question: String,
+        /// What there was to look at beside the question.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        media: Vec<Media>,
+        /// The form that the answer must have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<OutputSchema>,
         /// Digest of model name, instructions and tools; a run goes on only under the same.
         settings: Digest,
         /// Its limits.
         limits: Limits,
         /// Its tools and what they do to the world.
         tools: BTreeMap<String, Effect>,
+        /// Those of its tools that may be asked the same again and again, because they wait for something.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        polls: BTreeSet<String>,
         /// When it began; its time counts from here.
         at: Timestamp,
         /// The trace that its spans are in, if anything traced it.
@@ -75,6 +86,20 @@ pub enum Record {
         message: String,
         /// Whether another try makes sense.
         retry: Retry,
+    },
+    /// The user said something in the middle of the run. The model hears it with its next turn.
+    Steered {
+        /// Who said it.
+        by: String,
+        /// What.
+        text: String,
+    },
+    /// The driver told the model that it cannot go on like this.
+    Warned {
+        /// Why.
+        problem: Problem,
+        /// What the model was told.
+        message: String,
     },
     /// The gate decided on a call; a gate that could not decide counts as a denial.
     CallDecided {
@@ -136,6 +161,8 @@ impl Record {
             Self::ModelRequested { .. } => "model_requested",
             Self::ModelReplied { .. } => "model_replied",
             Self::ModelFailed { .. } => "model_failed",
+            Self::Steered { .. } => "run_steered",
+            Self::Warned { .. } => "model_warned",
             Self::CallDecided { .. } => "call_decided",
             Self::CallStarted { .. } => "call_started",
             Self::CallCleared { .. } => "call_cleared",

@@ -3,6 +3,7 @@
 use crate::record::{Answer, RecordEntry, RecordError};
 use crate::run::{ApplyError, Run, UsageTotal};
 use crate::stop::StopCause;
+use crate::task::TaskError;
 use bursar_types::{CallId, Journal, JournalError, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -98,6 +99,9 @@ pub enum RunError {
         /// Who, if that could be read.
         by: Option<String>,
     },
+    /// The task is too large. Nothing was recorded.
+    #[error(transparent)]
+    Task(#[from] TaskError),
     /// A person answered for a call that does not wait for a person. Nothing was recorded.
     #[error("call {call} of run {run} does not wait for a person")]
     NotOpen {

@@ -1,19 +1,25 @@
 //! The state of a run: a fold of its records, and what is outstanding.
 
 mod apply;
+mod calls;
 mod next;
+mod repeat;
+mod turn;
 
 pub use apply::ApplyError;
+pub(crate) use calls::ARGUMENTS;
 pub use next::Command;
 
 use crate::agent::Limits;
-use crate::message::Message;
-use crate::model::{Arguments, ModelErrorKind, Retry, Usage};
+use crate::message::{Media, Message};
+use crate::model::{Arguments, ModelErrorKind, OutputSchema, Retry, StopReason, Usage};
 use crate::record::CallResult;
 use crate::report::RunOutcome;
+use crate::stop::StopCause;
+use crate::warning::Problem;
 use bursar_types::{CallId, Decision, Digest, Effect, RunId, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The state of a run. The same records always give the same state.
 ///
@@ -27,7 +33,10 @@ use std::collections::BTreeMap;
 ///     question: "Who may pay the gas?".into(),
 ///     settings: Digest::of(b""),
 ///     limits: Limits::default(),
+///     media: Vec::new(),
+///     output: None,
 ///     tools: Default::default(),
+///     polls: Default::default(),
 ///     at: Timestamp::from_unix_ms(0),
 ///     trace: None,
 /// })?;
@@ -39,15 +48,21 @@ pub struct Run {
     id: RunId,
     session: SessionId,
     question: String,
+    media: Vec<Media>,
+    output: Option<OutputSchema>,
     settings: Digest,
     limits: Limits,
     tools: BTreeMap<String, Effect>,
+    polls: BTreeSet<String>,
     started_at: Timestamp,
     idle_ms: u64,
     messages: Vec<Message>,
     turns: u32,
     calls_made: u32,
     usage: UsageTotal,
+    /// Turns in a row of which nothing could be used.
+    sent_back: u32,
+    seen: repeat::Seen,
     step: Step,
 }
 
@@ -56,16 +71,27 @@ pub struct Run {
 enum Step {
     /// The model's next turn.
     Think { requested: u32, failures: u32, last: Option<Failure> },
-    /// The calls of the last turn.
-    Act { calls: Vec<CallView> },
-    /// An answer was given and has to be recorded.
-    Answer { answer: crate::record::Answer },
-    /// The last turn had neither text nor calls.
-    Empty,
+    /// The calls of the last turn, why it ended, and how many of those with a result fitted no tool.
+    Act { calls: Vec<CallView>, stop: StopReason, unfit: usize },
+    /// The model has to be told that it cannot go on like this.
+    Warn { problem: Problem, message: String },
+    /// A text was given, and has to be checked for the form that was asked for.
+    Check { text: String },
+    /// An answer was given and has to be recorded; by a text, or by a tool.
+    Answer { answer: crate::record::Answer, by_text: bool },
+    /// It cannot go on, which has to be recorded.
+    Over { cause: StopCause },
     /// To be taken up again where it stood.
     Paused { outcome: RunOutcome, before: Box<Step> },
     /// Nothing.
     Done { outcome: RunOutcome },
+}
+
+impl Step {
+    /// The model has the next word.
+    const fn think() -> Self {
+        Self::Think { requested: 0, failures: 0, last: None }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -153,6 +179,29 @@ impl Run {
         &self.question
     }
 
+    /// What there was to look at beside the question.
+    #[must_use]
+    pub fn media(&self) -> &[Media] {
+        &self.media
+    }
+
+    /// The form that its answer must have.
+    #[must_use]
+    pub const fn output(&self) -> Option<&OutputSchema> {
+        self.output.as_ref()
+    }
+
+    /// Whether it can take in what the user says now: while the model has the next word, or when a text would end it.
+    #[must_use]
+    pub fn takes_messages(&self) -> bool {
+        match &self.step {
+            Step::Think { .. } => true,
+            // An answer is not given up for a turn that would not come.
+            Step::Check { .. } | Step::Answer { by_text: true, .. } => self.used_up().is_none(),
+            _ => false,
+        }
+    }
+
     /// Digest of the settings it was begun under.
     #[must_use]
     pub const fn settings(&self) -> Digest {
@@ -197,7 +246,7 @@ impl Run {
             step => step,
         };
         match step {
-            Step::Act { calls } => calls,
+            Step::Act { calls, .. } => calls,
             _ => &[],
         }
     }

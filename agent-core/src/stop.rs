@@ -1,6 +1,7 @@
 //! Why a run has no answer.
 
 use crate::model::ModelErrorKind;
+use crate::warning::Problem;
 use bursar_types::{Amount, ApprovalId, CallId, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -68,6 +69,35 @@ pub enum StopCause {
     /// The model answered with nothing: no text, no call.
     #[error("the model answered with nothing")]
     EmptyReply,
+    /// The model declined.
+    #[error("the model declined{}", said(.text))]
+    Refused {
+        /// What it said; may be empty.
+        text: String,
+    },
+    /// The provider or a guardrail withheld what the model said.
+    #[error("what the model said was withheld{}", said(.text))]
+    Filtered {
+        /// What was left, or what the guardrail says instead; may be empty.
+        text: String,
+    },
+    /// The conversation does not fit into what the model can read.
+    #[error("the conversation does not fit into what the model can read")]
+    ContextFull,
+    /// Nothing could be used of so many turns in a row.
+    #[error("nothing could be used of {turns} turns in a row; of the last one: {problem}")]
+    Unusable {
+        /// How many turns.
+        turns: u32,
+        /// What was wrong with the last one.
+        problem: Problem,
+    },
+    /// The model went round in a circle, was told, and went on in the same circle.
+    #[error("the model asked for the same again and again, with the same result: {tools}")]
+    Repetition {
+        /// The tools of one round.
+        tools: String,
+    },
     /// A `Write` was started and has no result, and its tool cannot tell whether it happened. A person has to say.
     #[error("nobody knows whether `{tool}` did its work (call {call}); a person has to say")]
     WriteUnknown {
@@ -115,7 +145,22 @@ impl StopCause {
             | Self::TokensUnreported
             | Self::Time { .. }
             | Self::Spend { .. }
-            | Self::EmptyReply => false,
+            | Self::EmptyReply
+            | Self::Refused { .. }
+            | Self::Filtered { .. }
+            | Self::ContextFull
+            | Self::Unusable { .. }
+            | Self::Repetition { .. } => false,
         }
     }
+}
+
+/// The first words of a text, for a sentence that goes on with them.
+fn said(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() {
+        return String::new();
+    }
+    let words: String = text.chars().take(200).flat_map(char::escape_debug).collect();
+    format!(": {words}")
 }

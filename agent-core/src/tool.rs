@@ -94,6 +94,12 @@ pub trait Tool: Send + Sync + fmt::Debug + 'static {
     /// What it does to the world.
     fn effect(&self) -> Effect;
 
+    /// Whether it waits for something outside, so that asking the same again and getting the same is no sign of a circle: see
+    /// [`Limits::repeats`](crate::Limits::repeats).
+    fn polls(&self) -> bool {
+        false
+    }
+
     /// Does it.
     ///
     /// # Errors
@@ -117,6 +123,11 @@ pub trait Tool: Send + Sync + fmt::Debug + 'static {
 pub trait DynTool: Send + Sync + fmt::Debug {
     /// What it is.
     fn spec(&self) -> &ToolSpec;
+
+    /// Whether it waits for something outside: see [`Tool::polls`].
+    fn polls(&self) -> bool {
+        false
+    }
 
     /// Checks arguments before the gate is asked.
     ///

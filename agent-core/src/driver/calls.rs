@@ -6,7 +6,7 @@ use crate::context::{OnQuestion, ToolContext};
 use crate::model::Arguments;
 use crate::record::{CallResult, Record};
 use crate::report::RunError;
-use crate::run::{CallView, Command};
+use crate::run::{ARGUMENTS, CallView, Command};
 use crate::stop::StopCause;
 use crate::tool::{ToolError, Waits};
 use bursar_types::{Action, CallId, Decision, Digest, Reason, Verdict, canonical_digest};
@@ -25,7 +25,7 @@ impl Driver<'_> {
         let action = match self.action(&view) {
             Ok(action) => action,
             Err(error) => {
-                let decision = refuse("ARGUMENTS", error.message(), "correct the arguments and call again");
+                let decision = refuse(ARGUMENTS, error.message(), "correct the arguments and call again");
                 self.append(vec![Record::CallDecided { call, decision }]).await?;
                 return Ok(true);
             }

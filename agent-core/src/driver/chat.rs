@@ -25,6 +25,8 @@ impl Driver<'_> {
     /// Calls the model and records what came of it; nothing, if the run was interrupted.
     pub(super) async fn chat(&mut self, turn: u32, attempt: u32, wait_ms: u64) -> Result<(), RunError> {
         if wait_ms > 0 {
+            let delta = Delta::Waiting { turn, attempt, wait_ms };
+            self.context.events.send(RunEvent::Delta { run: self.run.id(), delta });
             let waited = self.until_interrupted(tokio::time::sleep(Duration::from_millis(wait_ms))).await;
             if waited.is_none() {
                 return Ok(());
@@ -64,7 +66,7 @@ impl Driver<'_> {
             turn,
             seed: self.seed(turn),
             tool_choice: ToolChoice::Auto,
-            output: None,
+            output: self.run.output().cloned(),
         };
         if self.context.traces.content() {
             note_request(&Span::current(), &request);

@@ -1,10 +1,11 @@
 //! What is outstanding: a pure function of the state.
 
-use super::{CallState, CallView, Run, Step};
-use crate::model::{Arguments, Retry};
+use super::{CallState, CallView, Failure, Run, Step};
+use crate::model::{Arguments, Retry, StopReason};
 use crate::record::{Answer, CallResult};
 use crate::stop::StopCause;
 use crate::tool::Executed;
+use crate::warning::{Problem, of_call};
 use bursar_types::{CallId, Decision, Digest, Effect, Verdict};
 use serde_json::{Value, json};
 
@@ -49,6 +50,18 @@ pub enum Command {
         /// The result.
         result: CallResult,
     },
+    /// Tell the model that it cannot go on like this.
+    Warn {
+        /// Why.
+        problem: Problem,
+        /// What to tell it.
+        message: String,
+    },
+    /// Check whether a text has the form that was asked for: it is the answer then, and goes back to the model otherwise.
+    Check {
+        /// The text.
+        text: String,
+    },
     /// Record the answer.
     Finish {
         /// The answer.
@@ -69,33 +82,36 @@ impl Run {
     #[must_use]
     pub fn next(&self) -> Vec<Command> {
         match &self.step {
-            Step::Think { .. } => vec![self.next_turn()],
-            Step::Act { calls } => self.next_calls(calls),
-            Step::Answer { answer } => vec![Command::Finish { answer: answer.clone() }],
-            Step::Empty => vec![Command::Stop { cause: StopCause::EmptyReply }],
+            Step::Think { requested, failures, last } => {
+                vec![self.next_turn(*requested, *failures, last.as_ref())]
+            }
+            Step::Act { calls, stop, .. } => self.next_calls(calls, *stop),
+            Step::Warn { problem, message } => {
+                vec![Command::Warn { problem: *problem, message: message.clone() }]
+            }
+            Step::Check { text } => vec![Command::Check { text: text.clone() }],
+            Step::Answer { answer, .. } => vec![Command::Finish { answer: answer.clone() }],
+            Step::Over { cause } => vec![Command::Stop { cause: cause.clone() }],
             Step::Done { .. } | Step::Paused { .. } => Vec::new(),
         }
     }
 
-    fn next_turn(&self) -> Command {
+    fn next_turn(&self, requested: u32, failures: u32, last: Option<&Failure>) -> Command {
         if let Some(cause) = self.used_up() {
             return Command::Stop { cause };
         }
-        let Step::Think { requested, failures, last } = &self.step else {
-            return Command::Stop { cause: StopCause::EmptyReply };
-        };
         let wait_ms = match last {
             None => 0,
             Some(failure) => match failure.retry {
-                Retry::After { ms } if *failures < self.limits.model_tries => ms,
-                Retry::Backoff if *failures < self.limits.model_tries => self.backoff_ms(*failures),
+                Retry::After { ms } if failures < self.limits.model_tries => ms,
+                Retry::Backoff if failures < self.limits.model_tries => self.backoff_ms(failures),
                 Retry::After { .. } | Retry::Backoff | Retry::Never => {
                     let (kind, message) = (failure.kind, failure.message.clone());
                     return Command::Stop { cause: StopCause::Model { kind, message } };
                 }
             },
         };
-        Command::CallModel { turn: self.turns, attempt: *requested, wait_ms }
+        Command::CallModel { turn: self.turns, attempt: requested, wait_ms }
     }
 
     /// Doubles with each failure from half a second to half a minute, less up to a quarter that follows from run, turn and
@@ -109,7 +125,7 @@ impl Run {
         whole.saturating_sub(whole.saturating_mul(spread) / 1_024)
     }
 
-    fn used_up(&self) -> Option<StopCause> {
+    pub(super) fn used_up(&self) -> Option<StopCause> {
         if self.turns >= self.limits.turns {
             return Some(StopCause::Turns { limit: self.limits.turns });
         }
@@ -121,7 +137,7 @@ impl Run {
         (used >= limit).then_some(StopCause::Tokens { limit, used })
     }
 
-    fn next_calls(&self, calls: &[CallView]) -> Vec<Command> {
+    fn next_calls(&self, calls: &[CallView], stop: StopReason) -> Vec<Command> {
         let mut open = calls.iter().filter(|call| !matches!(call.state, CallState::Finished(_))).peekable();
         let together = open.peek().is_some_and(|call| side_by_side(call));
         let group: Vec<&CallView> = if together {
@@ -129,7 +145,7 @@ impl Run {
         } else {
             open.take(1).collect()
         };
-        let commands: Vec<Command> = group.into_iter().filter_map(next_of_call).collect();
+        let commands: Vec<Command> = group.into_iter().filter_map(|call| next_of_call(call, stop)).collect();
         if commands.iter().any(|command| matches!(command, Command::Decide { .. })) {
             return commands.into_iter().filter(|c| matches!(c, Command::Decide { .. })).collect();
         }
@@ -161,12 +177,18 @@ fn side_by_side(call: &CallView) -> bool {
     matches!(call.effect, Some(Effect::Read) | None)
 }
 
-fn next_of_call(view: &CallView) -> Option<Command> {
+fn next_of_call(view: &CallView, stop: StopReason) -> Option<Command> {
     let call = view.id;
+    if matches!(view.state, CallState::Finished(_)) {
+        return None;
+    }
     let settle = |content: Value, executed| {
         let result = CallResult { content, is_error: true, executed, answer: None, waits: None };
         Some(Command::Settle { call, result })
     };
+    if !stop.calls_are_whole() {
+        return settle(of_call(Problem::of(stop)).into(), Executed::No);
+    }
     let Some(effect) = view.effect else {
         let message = format!("there is no tool `{}`; use one of those offered", shown(&view.tool));
         return settle(message.into(), Executed::No);

@@ -76,6 +76,11 @@ impl ToolSet {
         self.tools.values().map(|tool| tool.spec())
     }
 
+    /// The names of those that [wait for something outside](Tool::polls).
+    pub fn polling(&self) -> impl Iterator<Item = &str> {
+        self.tools.iter().filter(|(_, tool)| tool.polls()).map(|(name, _)| name.as_str())
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -124,6 +129,10 @@ impl<T: Tool> Typed<T> {
 impl<T: Tool> DynTool for Typed<T> {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn polls(&self) -> bool {
+        self.tool.polls()
     }
 
     fn check(&self, arguments: &Value) -> Result<(), ToolError> {

@@ -16,3 +16,5 @@ mod runs;
 mod support;
 #[cfg(test)]
 mod time;
+#[cfg(test)]
+mod turns;

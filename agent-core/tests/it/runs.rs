@@ -360,19 +360,49 @@ fn the_wire_form_of_a_message_is_stable() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_try_is_repeated_after_the_wait_that_the_model_names() {
     let world = World::new();
-    let model =
-        Flaky { fails: 2, descriptor: ModelDescriptor::new("test", "flaky"), tries: AtomicU32::new(0) };
-    let agent = Agent::builder(Arc::new(model)).build().unwrap();
+    let named = Retry::After { ms: 3_000 };
+    let agent = Agent::builder(Arc::new(Flaky::new(2, named))).build().unwrap();
     let began = tokio::time::Instant::now();
     let report = agent.run(world.context(), "q").await.unwrap();
     assert_eq!((report.answer(), began.elapsed().as_secs()), (Ok("at last"), 6));
 
-    let model =
-        Flaky { fails: 9, descriptor: ModelDescriptor::new("test", "flaky"), tries: AtomicU32::new(0) };
     let limits = Limits { model_tries: 3, ..Limits::default() };
-    let agent = Agent::builder(Arc::new(model)).limits(limits).build().unwrap();
+    let agent = Agent::builder(Arc::new(Flaky::new(9, named))).limits(limits).build().unwrap();
     let report = agent.run(World::new().context(), "q").await.unwrap();
     assert!(matches!(cause(report), StopCause::Model { kind: ModelErrorKind::RateLimited, .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_provider_names_no_pause_it_doubles_and_two_runs_do_not_come_back_together() {
+    let waits = |run: &'static [u8]| async move {
+        let (sender, mut stream) = events();
+        let mut world = World::new();
+        world.events = sender;
+        let limits = Limits { model_tries: 10, ..Limits::default() };
+        let agent = Agent::builder(Arc::new(Flaky::new(8, Retry::Backoff))).limits(limits).build().unwrap();
+        let began = tokio::time::Instant::now();
+        agent.run_as(world.context(), RunId::derived(&[run]), "q").await.unwrap();
+        let mut waits = Vec::new();
+        while let Some(event) = stream.try_recv() {
+            if let RunEvent::Delta { delta: Delta::Waiting { turn: 0, attempt, wait_ms }, .. } = event {
+                assert_eq!(attempt as usize, waits.len() + 1);
+                waits.push(wait_ms);
+            }
+        }
+        assert_eq!(began.elapsed().as_millis(), u128::from(waits.iter().sum::<u64>()));
+        waits
+    };
+    let (one, other) = (waits(b"one").await, waits(b"other").await);
+    for (wait, whole) in one.iter().zip([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
+        assert!((whole * 3 / 4..=whole).contains(wait), "{one:?}");
+    }
+    assert!(one.len() == 8 && one != other && one == waits(b"one").await, "{one:?} {other:?}");
+}
+
+impl Flaky {
+    fn new(fails: u32, retry: Retry) -> Self {
+        Self { fails, descriptor: ModelDescriptor::new("test", "flaky"), tries: AtomicU32::new(0), retry }
+    }
 }
 
 #[derive(Debug)]
@@ -380,6 +410,7 @@ struct Flaky {
     fails: u32,
     descriptor: ModelDescriptor,
     tries: AtomicU32,
+    retry: Retry,
 }
 
 #[async_trait::async_trait]
@@ -390,7 +421,7 @@ impl Model for Flaky {
     async fn stream(&self, _: ModelRequest) -> Result<ModelStream, ModelError> {
         if self.tries.fetch_add(1, Ordering::SeqCst) < self.fails {
             let error = ModelError::new(ModelErrorKind::RateLimited, "429");
-            return Err(error.retry(Retry::After { ms: 3_000 }));
+            return Err(error.retry(self.retry));
         }
         Ok(ModelStream::ready(vec![
             ModelEvent::TextDelta { text: "at last".into() },

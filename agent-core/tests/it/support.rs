@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bursar_agent_core::{
-    AfterRun, Cancel, EventSender, OnQuestion, Reconciled, Record, RecordEntry, RunContext, Tool,
+    AfterRun, Cancel, EventSender, OnQuestion, Reconciled, Record, RecordEntry, RunContext, Steer, Tool,
     ToolContext, ToolError,
 };
 use bursar_types::{
@@ -183,6 +183,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) events: EventSender,
     pub(crate) cancel: Cancel,
+    pub(crate) steer: Steer,
     pub(crate) worker: &'static str,
     pub(crate) after: Option<Arc<dyn AfterRun>>,
     pub(crate) on_question: OnQuestion,
@@ -201,6 +202,7 @@ impl World {
             clock: Arc::new(ManualClock::new(Timestamp::from_unix_ms(1_000_000))),
             events: EventSender::nobody(),
             cancel: Cancel::new(),
+            steer: Steer::new(),
             worker: "worker 1",
             after: None,
             on_question: OnQuestion::Tell,
@@ -227,6 +229,7 @@ impl World {
             },
             events: self.events.clone(),
             cancel: self.cancel.clone(),
+            steer: self.steer.clone(),
             worker: self.worker.into(),
             after: self.after.clone(),
             on_question: self.on_question,

@@ -3,7 +3,7 @@ use crate::Brief;
 use crate::testkit::{Stock, World, assets, standing};
 use async_trait::async_trait;
 use bursar_agent_core::{
-    Agent, Cancel, EventSender, OnQuestion, RunContext, RunOutcome, RunReport, models::Extractive,
+    Agent, Cancel, EventSender, OnQuestion, RunContext, RunOutcome, RunReport, Steer, models::Extractive,
 };
 use bursar_types::{
     Action, AgentId, Decision, Digest, Effect, Gate, GateError, Principal, Purse, SeededEntropy, SessionId,
@@ -63,6 +63,7 @@ async fn run(world: &World, seed: u64, question: &str) -> RunReport {
         principal,
         events: EventSender::nobody(),
         cancel: Cancel::new(),
+        steer: Steer::new(),
         worker: "test".into(),
         after: None,
         on_question: OnQuestion::Tell,

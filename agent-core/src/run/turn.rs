@@ -1,0 +1,121 @@
+//! Folding a turn of the model.
+
+use super::{CallState, CallView, Run, Step};
+use crate::message::{Message, Part, Role};
+use crate::model::{Arguments, ModelTurn, ProposedCall, StopReason};
+use crate::record::Answer;
+use crate::stop::StopCause;
+use crate::warning::{Problem, of_text};
+use bursar_types::CallId;
+use serde_json::Value;
+
+impl Run {
+    pub(super) fn model_replied(&mut self, turn: u32, reply: &ModelTurn) -> Result<(), &'static str> {
+        match &self.step {
+            Step::Think { requested, .. } if turn == self.turns && *requested > 0 => {}
+            _ => return Err("the model was not asked"),
+        }
+        let calls: Vec<CallView> =
+            (0_u32..).zip(&reply.calls).map(|(index, call)| self.view(turn, index, call)).collect();
+        let parts = parts(reply, &calls);
+        if !parts.is_empty() {
+            self.messages.push(Message { role: Role::Assistant, parts });
+        }
+        self.turns = self.turns.saturating_add(1);
+        self.usage.add(reply.usage);
+        self.step = self.after(reply, calls);
+        Ok(())
+    }
+
+    fn after(&self, reply: &ModelTurn, calls: Vec<CallView>) -> Step {
+        let (stop, text) = (reply.stop, &reply.text);
+        match stop {
+            StopReason::Refused => return Step::Over { cause: StopCause::Refused { text: text.clone() } },
+            StopReason::Filtered => return Step::Over { cause: StopCause::Filtered { text: text.clone() } },
+            _ => {}
+        }
+        if !calls.is_empty() {
+            return Step::Act { calls, stop, unfit: 0 };
+        }
+        if stop == StopReason::ContextFull {
+            return Step::Over { cause: StopCause::ContextFull };
+        }
+        if !stop.calls_are_whole() {
+            let problem = Problem::of(stop);
+            return Step::Warn { problem, message: of_text(problem) };
+        }
+        if text.trim().is_empty() {
+            return Step::Over { cause: StopCause::EmptyReply };
+        }
+        if self.output.is_some() {
+            return Step::Check { text: text.clone() };
+        }
+        Step::Answer { answer: Answer { text: text.clone(), details: Value::Null }, by_text: true }
+    }
+
+    fn view(&self, turn: u32, index: u32, call: &ProposedCall) -> CallView {
+        CallView {
+            id: CallId::derived(&[self.id.as_bytes(), &turn.to_be_bytes(), &index.to_be_bytes()]),
+            tool: call.tool.clone(),
+            effect: self.tools.get(&call.tool).copied(),
+            arguments: call.arguments.clone(),
+            state: CallState::Proposed,
+        }
+    }
+
+    /// What comes after a turn of which nothing could be used.
+    pub(super) fn send_back(&mut self, problem: Problem) {
+        self.sent_back = self.sent_back.saturating_add(1);
+        self.step = if self.sent_back > self.limits.repairs {
+            Step::Over { cause: StopCause::Unusable { turns: self.sent_back, problem } }
+        } else {
+            Step::think()
+        };
+    }
+
+    /// The driver told the model what is wrong.
+    pub(super) fn warned(&mut self, problem: Problem, message: &str) -> Result<(), &'static str> {
+        match &self.step {
+            Step::Warn { problem: due, .. } if *due == problem => {}
+            Step::Check { .. } if problem == Problem::Form => {}
+            _ => return Err("there is nothing to warn of"),
+        }
+        self.messages.push(Message::text(Role::User, message));
+        if problem == Problem::Repetition {
+            self.step = Step::think();
+        } else {
+            self.send_back(problem);
+        }
+        Ok(())
+    }
+
+    /// The user said something. A text that would have ended the run is no answer then.
+    pub(super) fn steered(&mut self, text: &str) -> Result<(), &'static str> {
+        if !self.takes_messages() {
+            return Err("the model does not have the next word");
+        }
+        self.messages.push(Message::text(Role::User, text));
+        if !matches!(self.step, Step::Think { .. }) {
+            self.step = Step::think();
+        }
+        Ok(())
+    }
+}
+
+/// The message of a turn. What its provider wrote is kept of a turn that is whole, or has calls that are answered.
+fn parts(reply: &ModelTurn, calls: &[CallView]) -> Vec<Part> {
+    let reasoning = (!reply.reasoning.is_empty()).then(|| Part::Reasoning { text: reply.reasoning.clone() });
+    let text = (!reply.text.is_empty()).then(|| Part::Text { text: reply.text.clone() });
+    let proposed = calls.iter().zip(&reply.calls).map(|(view, call)| Part::ToolCall {
+        call: view.id,
+        provider_id: call.provider_id.clone(),
+        tool: call.tool.clone(),
+        arguments: match &call.arguments {
+            Arguments::Parsed { value } => value.clone(),
+            Arguments::Malformed { text, .. } => Value::String(text.clone()),
+        },
+    });
+    let keep = reply.stop.calls_are_whole() || !calls.is_empty();
+    let items = reply.items.iter().filter(|_| keep).cloned().map(Part::ProviderItem);
+    reasoning.into_iter().chain(text).chain(proposed).chain(items).collect()
+}
