@@ -6,8 +6,8 @@
 //! records give the same state, and the same state the same next step. [`Agent::resume`] goes on from the last record; what is
 //! known is not asked again, and a `Write` of which nobody knows whether it happened waits for its tool or a person to say.
 //!
-//! What is absent: chains, rules, HTTP, and any way to make a payment other than the [`Purse`](bursar_types::Purse)
-//! that a run is given.
+//! What is absent: chains, rules, HTTP but for the models of providers (features of their names), and any way to make a payment
+//! other than the [`Purse`](bursar_types::Purse) that a run is given.
 
 mod agent;
 mod cancel;

@@ -1,7 +1,14 @@
-//! The models that are always there: scripted ones for tests, and research by retrieval and extraction.
+//! The models that are always there: scripted ones for tests, and research by retrieval and extraction. Those of providers stand
+//! behind features of their names.
 
+#[cfg(feature = "bedrock")]
+mod bedrock;
 mod extractive;
 mod scripted;
 
+#[cfg(feature = "bedrock")]
+pub use bedrock::{
+    Bedrock, BedrockBuildError, BedrockBuilder, CachePoints, Guardrail, ServiceTier, StructuredOutput,
+};
 pub use extractive::{Extractive, ExtractiveSettings};
 pub use scripted::{Scripted, ScriptedTurn};

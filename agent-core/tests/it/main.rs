@@ -1,5 +1,8 @@
 //! Runs driven from outside, against fakes that are stricter than the real thing.
 
+#[cfg(feature = "bedrock")]
+#[cfg(test)]
+mod bedrock;
 #[cfg(test)]
 mod extractive;
 #[cfg(test)]
