@@ -1,5 +1,14 @@
-//! Models that run here.
+//! Models: those that run here, and those of providers behind features of their names.
 
+#[cfg(feature = "bedrock")]
+mod bedrock;
+
+#[cfg(feature = "bedrock")]
+pub use bedrock::{AwsSource, bedrock, bedrock_from};
+#[cfg(feature = "bedrock")]
+pub use bursar_agent_core::models::{
+    Bedrock, BedrockBuildError, BedrockBuilder, CachePoints, Guardrail, ServiceTier, StructuredOutput,
+};
 pub use bursar_agent_core::models::{Extractive, Scripted};
 
 use bursar_agent_core::Model;

@@ -15,8 +15,8 @@ use serde_json::Value;
 use std::collections::HashMap;
 use thiserror::Error;
 
-/// Where the default chain looks, in words.
-const CHAIN: &str = "the AWS configuration (environment, shared profile, web identity, container, instance)";
+/// What is said where nobody said more.
+const CHAIN: &str = "the AWS configuration that was handed in";
 
 /// Why there is no model.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -54,6 +54,7 @@ pub struct BedrockBuilder {
     region: Option<String>,
     endpoint: Option<String>,
     access: Option<Access>,
+    source: Option<String>,
     inference: InferenceConfiguration,
     additional: Option<Value>,
     settings: Settings,
@@ -63,7 +64,16 @@ impl BedrockBuilder {
     pub(super) fn new(model: String) -> Self {
         let settings = Settings::for_model(&model);
         let inference = InferenceConfiguration::builder().build();
-        Self { model, region: None, endpoint: None, access: None, inference, additional: None, settings }
+        Self {
+            model,
+            region: None,
+            endpoint: None,
+            access: None,
+            source: None,
+            inference,
+            additional: None,
+            settings,
+        }
     }
 
     /// The region, such as `us-east-1`.
@@ -96,6 +106,13 @@ impl BedrockBuilder {
         session_token: Option<String>,
     ) -> Self {
         self.access = Some(Access::Keys(Credentials::new(id, secret, session_token, None, "handed in")));
+        self
+    }
+
+    /// Where the AWS configuration came from, in words, for the error that is shown when it holds no credentials.
+    #[must_use]
+    pub fn source(mut self, words: impl Into<String>) -> Self {
+        self.source = Some(words.into());
         self
     }
 
@@ -223,7 +240,8 @@ impl BedrockBuilder {
     /// # Errors
     /// [`BedrockBuildError`] as [`build`](Self::build). Credentials are looked for when the model is first asked, not here.
     pub fn build_from(self, sdk: &SdkConfig) -> Result<Bedrock, BedrockBuildError> {
-        let access = self.access.clone().unwrap_or_else(|| Access::Configured(CHAIN.to_owned()));
+        let source = self.source.clone().unwrap_or_else(|| CHAIN.to_owned());
+        let access = self.access.clone().unwrap_or(Access::Configured(source));
         let region = sdk.region().map(|region| region.as_ref().to_owned());
         self.finish(Builder::from(sdk), region, access)
     }
