@@ -4,6 +4,9 @@
 #[cfg(feature = "bedrock")]
 mod bedrock;
 mod extractive;
+mod key;
+#[cfg(feature = "openai")]
+mod openai;
 mod scripted;
 
 #[cfg(feature = "bedrock")]
@@ -11,4 +14,7 @@ pub use bedrock::{
     Bedrock, BedrockBuildError, BedrockBuilder, CachePoints, Guardrail, ServiceTier, StructuredOutput,
 };
 pub use extractive::{Extractive, ExtractiveSettings};
+pub use key::ApiKey;
+#[cfg(feature = "openai")]
+pub use openai::{OpenAi, OpenAiApi, OpenAiBuilder, OpenAiError};
 pub use scripted::{Scripted, ScriptedTurn};

@@ -42,7 +42,7 @@ const ABSENT: &[(&str, &[&str])] = &[
     ("bursar-proof", &["serde_json", "tokio", "http", "reqwest", "rusqlite"]),
     ("bursar-ledger", &["reqwest", "cedar-policy", "alloy", "opentelemetry"]),
     ("bursar-audit", &["reqwest", "cedar-policy", "alloy"]),
-    ("bursar-agent-core", &["reqwest", "rusqlite", "cedar-policy", "alloy", "opentelemetry"]),
+    ("bursar-agent-core", &["rusqlite", "cedar-policy", "alloy", "opentelemetry"]),
     ("bursar-payments", &["opentelemetry"]),
     ("bursar-market", &["cedar-policy", "rusqlite", "alloy"]),
 ];
@@ -120,6 +120,24 @@ fn a_quiet_floor_brings_in_no_loud_one() {
         }
         let found: Vec<_> = absent.iter().filter(|crate_name| seen.contains(**crate_name)).collect();
         assert!(found.is_empty(), "{name} brings in {found:?}");
+    }
+}
+
+/// Backends of models are features: without them the loop knows nothing of HTTP.
+#[test]
+fn the_loop_alone_brings_in_no_backend() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", "bursar-agent-core", "--no-default-features", "--edges", "normal"])
+        .args(["--prefix", "none", "--format", "{p}", "--offline", "--manifest-path", manifest])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains("bursar-types"), "{tree}");
+    for absent in ["reqwest", "hyper", "rustls", "async-openai"] {
+        assert!(!names.contains(absent), "{absent}");
     }
 }
 

@@ -7,6 +7,9 @@ mod bedrock;
 mod extractive;
 #[cfg(test)]
 mod market;
+#[cfg(feature = "openai")]
+#[cfg(test)]
+mod openai;
 #[cfg(test)]
 mod questions;
 #[cfg(test)]
