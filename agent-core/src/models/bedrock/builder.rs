@@ -223,6 +223,13 @@ impl BedrockBuilder {
         self
     }
 
+    /// Whether tool results that are JSON objects go in as JSON, rather than as its text, which every model reads (the default).
+    #[must_use]
+    pub const fn json_results(mut self, json: bool) -> Self {
+        self.settings.json_results = json;
+        self
+    }
+
     /// The model, asked with what was handed in.
     ///
     /// # Errors

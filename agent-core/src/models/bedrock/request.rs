@@ -173,13 +173,26 @@ impl Writer<'_> {
             let tells = self.settings.tool_result_status;
             let mut result = ToolResultBlock::builder()
                 .tool_use_id(self.ids.wire(*call))
-                .content(result_content(content, *is_error && !tells));
+                .content(self.content(content, *is_error && !tells));
             if *is_error && tells {
                 result = result.status(ToolResultStatus::Error);
             }
             blocks.push(ContentBlock::ToolResult(built(result.build())?));
         }
         Ok(blocks)
+    }
+
+    /// The service takes no JSON but objects; everything else is text.
+    fn content(&self, content: &Value, say_error: bool) -> ToolResultContentBlock {
+        let text = match content {
+            Value::Object(_) if self.settings.json_results && !say_error => {
+                return ToolResultContentBlock::Json(document(content));
+            }
+            Value::String(text) if text.trim().is_empty() => "(nothing)".to_owned(),
+            Value::String(text) => text.clone(),
+            other => sorted(other),
+        };
+        ToolResultContentBlock::Text(if say_error { format!("error: {text}") } else { text })
     }
 
     /// Where the conversation holds calls the service wants their tools described, whether they may be called or not.
@@ -232,9 +245,7 @@ impl Writer<'_> {
         let mut config = OutputConfig::builder().set_effort(self.settings.effort.clone());
         let native = output.filter(|_| self.settings.structured == StructuredOutput::Native);
         if let Some(OutputSchema { name, schema }) = native {
-            let mut schema = schema.clone();
-            schema.sort_all_objects();
-            let schema = JsonSchemaDefinition::builder().name(name).schema(schema.to_string());
+            let schema = JsonSchemaDefinition::builder().name(name).schema(sorted(schema));
             let format = OutputFormat::builder()
                 .r#type(OutputFormatType::JsonSchema)
                 .structure(OutputFormatStructure::JsonSchema(built(schema.build())?));
@@ -247,23 +258,18 @@ impl Writer<'_> {
 }
 
 fn in_words(OutputSchema { schema, .. }: &OutputSchema) -> String {
-    let mut schema = schema.clone();
-    schema.sort_all_objects();
+    let schema = sorted(schema);
     format!("Answer with one JSON value and nothing around it. It must follow this JSON schema:\n{schema}")
+}
+
+/// JSON as text, the same whichever order its keys were kept in.
+fn sorted(json: &Value) -> String {
+    let mut json = json.clone();
+    json.sort_all_objects();
+    json.to_string()
 }
 
 /// The service refuses texts of blanks only.
 fn text_block(text: &str) -> Option<ContentBlock> {
     (!text.trim().is_empty()).then(|| ContentBlock::Text(text.to_owned()))
-}
-
-/// An object is JSON; the service takes no other JSON, so the rest is text.
-fn result_content(content: &Value, say_error: bool) -> ToolResultContentBlock {
-    let text = match content {
-        Value::Object(_) if !say_error => return ToolResultContentBlock::Json(document(content)),
-        Value::String(text) if text.trim().is_empty() => "(nothing)".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    ToolResultContentBlock::Text(if say_error { format!("error: {text}") } else { text })
 }

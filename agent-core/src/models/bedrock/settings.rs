@@ -149,6 +149,7 @@ pub(super) struct Settings {
     pub(super) structured: StructuredOutput,
     pub(super) replay_reasoning: bool,
     pub(super) tool_result_status: bool,
+    pub(super) json_results: bool,
 }
 
 impl Settings {
@@ -168,6 +169,7 @@ impl Settings {
             structured: StructuredOutput::default(),
             replay_reasoning: true,
             tool_result_status: reads_status,
+            json_results: false,
         }
     }
 }

@@ -105,7 +105,9 @@ impl Turn {
             ContentBlockStart::ToolUse(call) => {
                 Piece::Call { id: call.tool_use_id, name: call.name, input: String::new() }
             }
-            _ => Piece::Foreign,
+            ContentBlockStart::Image(_) | ContentBlockStart::ToolResult(_) => Piece::Foreign,
+            // Its first piece will say what it is, as of texts that begin without a start.
+            _ => return Ok(()),
         };
         match self.blocks.insert(index, Held::Open(piece)) {
             None => Ok(()),
@@ -114,6 +116,9 @@ impl Turn {
     }
 
     fn grow(&mut self, index: i32, delta: ContentBlockDelta) -> Result<Vec<ModelEvent>, ModelError> {
+        if delta.is_unknown() {
+            return Ok(Vec::new());
+        }
         let Held::Open(piece) = self.blocks.entry(index).or_insert_with(|| Held::Open(first_piece(&delta)))
         else {
             return Err(garbled("a block went on after its end"));

@@ -130,7 +130,7 @@ async fn a_conversation_is_written_in_turns_with_its_results_first() {
     ]);
     assert_eq!(body["messages"][1]["content"], uses);
     let answers = json!([
-        {"toolResult": {"toolUseId": "tooluse_A", "content": [{"json": {"body": "x"}}]}},
+        {"toolResult": {"toolUseId": "tooluse_A", "content": [{"text": "{\"body\":\"x\"}"}]}},
         {"toolResult": {"toolUseId": second, "content": [{"text": "not JSON"}], "status": "error"}},
         {"text": "Be quick."},
         {"text": "And cheap."},
@@ -156,8 +156,8 @@ async fn the_same_conversation_is_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn results_that_are_no_objects_are_text() {
-    let contents = [json!([1, 2]), json!(7), json!(null), json!(""), json!("x"), json!({})];
+async fn results_are_text_and_objects_are_json_where_that_is_wanted() {
+    let contents = [json!([1, 2]), json!(7), json!(null), json!(""), json!("x"), json!({"b": 1, "a": 2})];
     let parts = |make: &dyn Fn(u8, &Value) -> Part| {
         (0_u8..).zip(&contents).map(|(n, content)| make(n, content)).collect()
     };
@@ -166,18 +166,24 @@ async fn results_that_are_no_objects_are_text() {
         said(Role::Assistant, parts(&|n, _| called(n, None, "fetch", json!({})))),
         said(Role::Tool, parts(&|n, content| result(n, content.clone(), false))),
     ];
-    let body = asked(request(messages, vec![tool("fetch")])).await;
-    let blocks = body["messages"][2]["content"].as_array().unwrap();
-    let said: Vec<Value> = blocks.iter().map(|block| block["toolResult"]["content"][0].clone()).collect();
-    let expected = [
+    let request = request(messages, vec![tool("fetch")]);
+    let mut expected = [
         json!({"text": "[1,2]"}),
         json!({"text": "7"}),
         json!({"text": "null"}),
         json!({"text": "(nothing)"}),
         json!({"text": "x"}),
-        json!({"json": {}}),
+        json!({"text": r#"{"a":2,"b":1}"#}),
     ];
-    assert_eq!(said, expected);
+    for json in [false, true] {
+        if json {
+            expected[5] = json!({"json": {"a": 2, "b": 1}});
+        }
+        let body = asked_with(request.clone(), |builder| builder.json_results(json)).await;
+        let blocks = body["messages"][2]["content"].as_array().unwrap();
+        let said: Vec<Value> = blocks.iter().map(|block| block["toolResult"]["content"][0].clone()).collect();
+        assert_eq!(said, expected);
+    }
 }
 
 #[tokio::test]
@@ -395,7 +401,7 @@ async fn a_result_of_a_megabyte_goes_through() {
         .map(|row| json!({"row": row, "text": "fifty characters of text, more or less, in each row"}))
         .collect();
     request.messages[2] = said(Role::Tool, vec![result(0, json!({ "rows": rows }), false)]);
-    let body = asked(request).await;
+    let body = asked_with(request, |builder| builder.json_results(true)).await;
     assert!(body.to_string().len() > 1_000_000);
     assert_eq!(body["messages"][2]["content"][0]["toolResult"]["content"][0]["json"]["rows"], json!(rows));
 }

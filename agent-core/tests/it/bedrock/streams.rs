@@ -283,6 +283,13 @@ async fn what_is_new_in_a_stream_is_passed_over() {
     frames.insert(1, super::frames::event("contentBlockStart", &server));
     frames.insert(2, input(7, "{}"));
     frames.insert(3, close(7));
+    // As another implementation writes them.
+    for start in [json!({"reasoningContent": {}}), json!({"somethingNew": {}})] {
+        let start = json!({"contentBlockIndex": 0, "start": start});
+        frames.insert(1, super::frames::event("contentBlockStart", &start));
+    }
+    let new = json!({"contentBlockIndex": 0, "delta": {"somethingNew": {"a": 1}}});
+    frames.insert(1, super::frames::event("contentBlockDelta", &new));
     let turn = check(&frames).await.unwrap();
     assert_eq!(turn.calls.len(), 1, "a call that the service answers itself is none of ours");
 }
