@@ -2,7 +2,8 @@
 //! and verifying all of it (hashes, tree, salted payloads, balances from their entries, what the entries mean).
 //!
 //! Every tenth entry comes with a hold and every tenth with its capture. Read the figures beside the hashing of the same number of
-//! bytes, which is printed first. Nothing is asserted but that it all verifies.
+//! bytes, which is printed first. Nothing is asserted but that it all verifies: of its meaning, that holds which no payment made
+//! are found, all of them.
 //!
 //! `cargo bench -p bursar --bench journal [-- FOLDER]`
 #![expect(
@@ -93,7 +94,9 @@ async fn measure(folder: &Path, size: u64, publications: u32) {
     said("verified: hashes, tree, payloads, balances", started.elapsed());
     let started = Instant::now();
     let all = bursar::report::verify(&ledger).await.unwrap();
-    assert!(all.journal.problems.is_empty(), "{:?}", all.journal.problems);
+    let alone =
+        |problem: &String| problem.contains("no payment is there for it") || problem.ends_with("more");
+    assert!(all.journal.problems.iter().all(alone), "{:?}", all.journal.problems);
     said("verified: the same, and the meaning and the uses", started.elapsed());
     ledger.close().await.unwrap();
 }

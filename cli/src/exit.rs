@@ -394,7 +394,7 @@ impl CliError {
             Self::NoBox { .. } => "name the configuration with --config",
             Self::Damaged { .. } => "restore it from a backup, or use another folder with --data",
             Self::File { doing: "read", source, .. } if source.kind() == ErrorKind::NotFound => {
-                "name a file that exists; --write-baseline makes a baseline"
+                "name a file that exists"
             }
             Self::File { source, .. }
                 if matches!(

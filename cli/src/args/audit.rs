@@ -87,7 +87,7 @@ pub(crate) struct ProveArgs {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct CheckProofArgs {
-    /// Files of `bursar audit prove`.
+    /// Files of `bursar audit prove`, or the folder that it wrote for a payment.
     #[arg(value_name = "PROOF", required = true)]
     pub(crate) proofs: Vec<PathBuf>,
     /// The log's public key, as `bursar audit key` prints it.
@@ -96,7 +96,8 @@ pub(crate) struct CheckProofArgs {
     /// The public key of a witness that must have cosigned; may be given several times.
     #[arg(long, value_name = "VKEY", value_parser = vkey)]
     pub(crate) witness: Vec<VerifierKey>,
-    /// What entries keep back, as `prove --disclose` wrote it; may be given several times. Each must belong to one of the proofs.
+    /// What entries keep back, as `prove --disclose` wrote it, or a folder of such; may be given several times. Each must belong to one of
+    /// the proofs.
     #[arg(long, value_name = "FILE")]
     pub(crate) disclosed: Vec<PathBuf>,
 }

@@ -110,6 +110,13 @@ fn a_run_is_published_and_an_entry_of_it_proven_with_the_public_key_alone() {
     let told = elsewhere.run(["audit", "check", hidden, "--key", &key, "--disclosed", "changed"]);
     assert_eq!(told.code, 1, "{}", told.stdout);
 
+    // The folder is taken as it was written.
+    let whole = done(&elsewhere, &["audit", "check", "shown", "--key", &key, "--disclosed", "shown"]);
+    assert_eq!(whole.matches("proven: entry ").count(), names.len(), "{whole}");
+    assert_eq!(whole.matches("disclosed, and what the entry speaks of").count(), names.len(), "{whole}");
+    let none = elsewhere.run(["audit", "check", "proofs", "--key", &key, "--disclosed", "proofs"]);
+    assert!(none.code == 2 && none.stderr.contains("no `.disclosed` file in it"), "{}", none.stderr);
+
     // Another log's key, a witness that never saw it, and what is no proof.
     let stranger = Home::new();
     stranger.run(["research", "What is nothing?", "--approve", "never"]);

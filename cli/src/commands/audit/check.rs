@@ -8,7 +8,7 @@ use bursar::proof::{Cosignature, Disclosure, ProofFile, leaf_hash};
 use bursar::types::{Timestamp, canonical_bytes};
 use serde::Serialize;
 use serde::de::IgnoredAny;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Larger files are no proofs: an entry is below 64 KiB.
@@ -18,8 +18,8 @@ const PROOF_MAX: u64 = 4 << 20;
 pub(super) fn check(args: &CheckProofArgs) -> Result<Exit, CliError> {
     let mut exit = Exit::Done;
     let mut out = anstream::stdout().lock();
-    let mut shown = Shown::read(&args.disclosed)?;
-    for path in &args.proofs {
+    let mut shown = Shown::read(&files_of(&args.disclosed, "disclosed")?)?;
+    for path in &files_of(&args.proofs, "tlog-proof")? {
         let text = read(path)?;
         let told = match checked(&text, args, &mut shown) {
             Ok(told) => told,
@@ -35,6 +35,31 @@ pub(super) fn check(args: &CheckProofArgs) -> Result<Exit, CliError> {
         let _ = writeln!(out, "{}: no entry that was proven speaks of this", named(path));
     }
     Ok(exit)
+}
+
+/// Files as they are, and of a folder those of this kind in order, as `prove` writes them for a payment.
+fn files_of(paths: &[PathBuf], kind: &str) -> Result<Vec<PathBuf>, CliError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let unread = |source| CliError::File { doing: "read", path: path.clone(), source };
+        let mut found = Vec::new();
+        for file in std::fs::read_dir(path).map_err(unread)? {
+            let file = file.map_err(unread)?.path();
+            if file.extension().is_some_and(|extension| extension == kind) {
+                found.push(file);
+            }
+        }
+        if found.is_empty() {
+            return Err(unread(std::io::Error::new(ErrorKind::NotFound, format!("no `.{kind}` file in it"))));
+        }
+        found.sort_by_key(|file| (file.as_os_str().len(), file.clone()));
+        files.extend(found);
+    }
+    Ok(files)
 }
 
 /// Whoever sent a file has named it too.
