@@ -4,6 +4,7 @@ mod access;
 mod builder;
 mod document;
 mod error;
+mod frames;
 mod items;
 mod media;
 mod names;

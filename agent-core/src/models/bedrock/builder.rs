@@ -3,6 +3,7 @@
 use super::Bedrock;
 use super::access::Access;
 use super::document::{SortedBody, document};
+use super::frames::WithoutEmptyStarts;
 use super::settings::{CachePoints, Guardrail, ServiceTier, Settings, StructuredOutput};
 use crate::model::ModelDescriptor;
 use aws_sdk_bedrockruntime::config::retry::RetryConfig;
@@ -283,7 +284,8 @@ impl BedrockBuilder {
             // Retries are the run's, which records them; and a model may think for long before it says a word.
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .interceptor(SortedBody);
+            .interceptor(SortedBody)
+            .interceptor(WithoutEmptyStarts);
         if let Some(url) = self.endpoint {
             config = config.endpoint_url(url);
         }

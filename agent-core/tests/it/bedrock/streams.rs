@@ -284,7 +284,7 @@ async fn what_is_new_in_a_stream_is_passed_over() {
     frames.insert(2, input(7, "{}"));
     frames.insert(3, close(7));
     // As another implementation writes them.
-    for start in [json!({"reasoningContent": {}}), json!({"somethingNew": {}})] {
+    for start in [json!({}), json!({"reasoningContent": {}}), json!({"somethingNew": {}})] {
         let start = json!({"contentBlockIndex": 0, "start": start});
         frames.insert(1, super::frames::event("contentBlockStart", &start));
     }
