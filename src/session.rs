@@ -187,6 +187,7 @@ impl Session {
             journal: Arc::new(inner.ledger.clone()),
             gate: self.purse.clone(),
             purse: Some(self.purse.handle()),
+            meter: None,
             clock: inner.clock.clone(),
             entropy: inner.entropy.clone(),
             principal: self.purse.principal().clone(),

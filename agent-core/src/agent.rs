@@ -5,11 +5,12 @@ use crate::driver;
 use crate::form::{Form, Typed};
 use crate::model::Model;
 use crate::person::PersonAnswer;
+use crate::prices::Prices;
 use crate::report::{RunError, RunReport};
 use crate::sorted::sorted_text;
 use crate::task::Task;
 use crate::tool::ToolSet;
-use bursar_types::{Amount, Digest, Effect, RunId};
+use bursar_types::{Amount, AssetId, Digest, Effect, RunId};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,10 @@ pub struct Limits {
     /// What any budget of the same asset may show as spent and held before the next turn, or the next call of a tool that may
     /// spend. The hard caps are the ledger's; this one ends the run.
     pub spend: Option<Amount>,
+    /// What the model may cost, in micro-USD, all its tries together; for an agent whose model has [prices](AgentBuilder::prices). The
+    /// hard caps are the ledger's; this one ends the run before its next turn.
+    #[serde(default)]
+    pub model_cost: Option<Amount>,
     /// Tries of one turn, the first included.
     pub model_tries: u32,
     /// Turns in a row of which nothing can be used: cut off, garbled, calls of tools that are not there or with arguments that do not
@@ -66,6 +71,7 @@ impl Default for Limits {
             model_turn_ms: Some(10 * 60 * 1_000),
             call_ms: Some(20 * 60 * 1_000),
             spend: None,
+            model_cost: None,
             model_tries: 4,
             repairs: repairs(),
             repeats: Some(3),
@@ -82,6 +88,12 @@ pub enum BuildError {
         /// The tool.
         tool: String,
     },
+    /// What the model costs is limited, or a cheaper one is there for when little is left, and the model has no prices.
+    #[error("what the model costs is limited, and it has no prices")]
+    NoPrices,
+    /// What the model costs is limited in something else than micro-USD.
+    #[error("the limit on what the model costs is not in micro-USD")]
+    NotMicroUsd,
     /// A limit is zero, so no run could do anything.
     #[error("limit on {limit} is zero")]
     ZeroLimit {
@@ -105,6 +117,8 @@ pub enum BuildError {
 #[derive(Debug, Clone)]
 pub struct Agent {
     pub(crate) model: Arc<dyn Model>,
+    pub(crate) prices: Option<Prices>,
+    pub(crate) cheaper: Option<(Arc<dyn Model>, Prices)>,
     pub(crate) tools: ToolSet,
     pub(crate) instructions: String,
     pub(crate) limits: Limits,
@@ -117,6 +131,8 @@ impl Agent {
     pub fn builder(model: Arc<dyn Model>) -> AgentBuilder {
         AgentBuilder {
             model,
+            prices: None,
+            cheaper: None,
             tools: ToolSet::new(),
             instructions: String::new(),
             limits: Limits::default(),
@@ -285,10 +301,18 @@ impl Agent {
         self.model.as_ref()
     }
 
-    /// Digest of model name, instructions and tools.
+    /// Digest of the models' names, instructions and tools.
     #[must_use]
     pub const fn settings(&self) -> Digest {
         self.settings
+    }
+
+    /// The model that is asked, and what it costs.
+    pub(crate) fn asked(&self, cheaper: bool) -> (&Arc<dyn Model>, Option<&Prices>) {
+        match &self.cheaper {
+            Some((model, prices)) if cheaper => (model, Some(prices)),
+            _ => (&self.model, self.prices.as_ref()),
+        }
     }
 
     /// The first tool that may spend, by name.
@@ -302,6 +326,8 @@ impl Agent {
 #[must_use]
 pub struct AgentBuilder {
     model: Arc<dyn Model>,
+    prices: Option<Prices>,
+    cheaper: Option<(Arc<dyn Model>, Prices)>,
     tools: ToolSet,
     instructions: String,
     limits: Limits,
@@ -319,6 +345,20 @@ impl AgentBuilder {
     /// What the model is told at the start of every turn.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.instructions = instructions.into();
+        self
+    }
+
+    /// What the model costs. Before each try the most it may cost is set aside in the budgets of the session, and what it did cost is
+    /// booked after: see [`RunContext::meter`].
+    pub const fn prices(mut self, prices: Prices) -> Self {
+        self.prices = Some(prices);
+        self
+    }
+
+    /// A cheaper model, with its prices: asked instead once a budget is past its second gate, or where the most that the model may cost
+    /// does not fit into a budget any more.
+    pub fn cheaper(mut self, model: Arc<dyn Model>, prices: Prices) -> Self {
+        self.cheaper = Some((model, prices));
         self
     }
 
@@ -356,6 +396,7 @@ impl AgentBuilder {
             model_turn_ms,
             call_ms,
             spend: _,
+            model_cost,
             model_tries,
             repairs: _,
             repeats: _,
@@ -367,14 +408,25 @@ impl AgentBuilder {
             ("time", *time_ms == Some(0)),
             ("time of a turn", *model_turn_ms == Some(0)),
             ("time of a call", *call_ms == Some(0)),
+            ("model cost", model_cost.as_ref().is_some_and(Amount::is_zero)),
             ("model tries", *model_tries == 0),
         ];
         if let Some((limit, _)) = zeros.into_iter().find(|(_, zero)| *zero) {
             return Err(BuildError::ZeroLimit { limit });
         }
-        let settings = settings_digest(self.model.as_ref(), &self.instructions, &self.tools);
-        let Self { model, tools, instructions, limits, name, no_purse: _ } = self;
-        Ok(Agent { model, tools, instructions, limits, name, settings })
+        if self.prices.is_none() && (model_cost.is_some() || self.cheaper.is_some()) {
+            return Err(BuildError::NoPrices);
+        }
+        if model_cost.as_ref().is_some_and(|limit| *limit.asset() != AssetId::micro_usd()) {
+            return Err(BuildError::NotMicroUsd);
+        }
+        let models: Vec<&dyn Model> = std::iter::once(&self.model)
+            .chain(self.cheaper.iter().map(|(model, _)| model))
+            .map(Arc::as_ref)
+            .collect();
+        let settings = settings_digest(&models, &self.instructions, &self.tools);
+        let Self { model, prices, cheaper, tools, instructions, limits, name, no_purse: _ } = self;
+        Ok(Agent { model, prices, cheaper, tools, instructions, limits, name, settings })
     }
 }
 
@@ -384,10 +436,12 @@ fn spender(tools: &ToolSet) -> Option<&str> {
 
 /// Schemas may hold floats, which have no canonical bytes; `serde_json` writes a given value always the same way, and
 /// its maps are sorted unless a dependency says otherwise, so their text is hashed key by key.
-fn settings_digest(model: &dyn Model, instructions: &str, tools: &ToolSet) -> Digest {
-    let descriptor = model.descriptor();
-    let mut parts: Vec<Vec<u8>> =
-        vec![descriptor.provider.clone().into(), descriptor.name.clone().into(), instructions.into()];
+fn settings_digest(models: &[&dyn Model], instructions: &str, tools: &ToolSet) -> Digest {
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    for descriptor in models.iter().map(|model| model.descriptor()) {
+        parts.extend([descriptor.provider.clone().into(), descriptor.name.clone().into()]);
+    }
+    parts.push(instructions.into());
     for spec in tools.specs() {
         parts.push(spec.name.clone().into());
         parts.push(spec.description.clone().into());

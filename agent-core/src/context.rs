@@ -8,7 +8,8 @@ use crate::tool::ToolError;
 use async_trait::async_trait;
 use bursar_types::telemetry::Traces;
 use bursar_types::{
-    CallId, Cause, Clock, Entropy, Gate, Journal, Principal, PurchaseKey, Purse, RunId, SessionId, Timestamp,
+    CallId, Cause, Clock, Entropy, Gate, Journal, ModelMeter, Principal, PurchaseKey, Purse, RunId,
+    SessionId, Timestamp,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -68,6 +69,9 @@ pub struct RunContext {
     pub gate: Arc<dyn Gate>,
     /// Its handle on money; without one, a tool that may spend is refused before the run starts.
     pub purse: Option<Purse>,
+    /// Where what the model costs is counted, for an agent whose model has [prices](crate::AgentBuilder::prices); without one, it is
+    /// counted in the run only.
+    pub meter: Option<Arc<dyn ModelMeter>>,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
     /// Its randomness: the run's id, nothing secret.

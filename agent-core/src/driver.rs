@@ -2,6 +2,7 @@
 
 mod calls;
 mod chat;
+mod cost;
 mod reconcile;
 mod spans;
 mod work;
@@ -51,6 +52,7 @@ pub(crate) async fn start(
         limits: agent.limits.clone(),
         tools: agent.tools.specs().map(|spec| (spec.name.clone(), spec.effect)).collect(),
         polls: agent.tools.polling().map(str::to_owned).collect(),
+        has_cheaper: agent.cheaper.is_some(),
         at: context.clock.now(),
         trace: span.in_scope(|| context.traces.current()),
     };
@@ -113,6 +115,7 @@ fn report(run: &Run, outcome: &RunOutcome) -> RunReport {
         turns: run.turns(),
         calls: run.calls_made(),
         usage: run.usage(),
+        model_cost: run.model_cost(),
     }
 }
 
@@ -152,7 +155,10 @@ impl Driver<'_> {
         let mut calls = Vec::new();
         for command in commands {
             match command {
-                Command::CallModel { turn, attempt, wait_ms } => self.chat(turn, attempt, wait_ms).await?,
+                Command::CallModel { turn, attempt, wait_ms, cheaper } => {
+                    self.chat(turn, attempt, wait_ms, cheaper).await?;
+                }
+                Command::SettleTry { open } => self.settle_lost(&open).await?,
                 Command::Decide { call } => {
                     if !self.decide(call).await? {
                         return Ok(());
@@ -202,7 +208,13 @@ impl Driver<'_> {
     /// Why the run must not begin what is outstanding. An answer that was given is still recorded.
     async fn interrupted(&self, commands: &[Command]) -> Option<StopCause> {
         let last = |command: &Command| {
-            matches!(command, Command::Finish { .. } | Command::Check { .. } | Command::Stop { .. })
+            matches!(
+                command,
+                Command::Finish { .. }
+                    | Command::Check { .. }
+                    | Command::Stop { .. }
+                    | Command::SettleTry { .. }
+            )
         };
         if commands.iter().all(last) {
             return None;

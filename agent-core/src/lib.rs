@@ -19,6 +19,7 @@ mod message;
 mod model;
 pub mod models;
 mod person;
+mod prices;
 mod record;
 mod report;
 mod run;
@@ -41,9 +42,10 @@ pub use model::{
     TurnFold, Usage, fold_turn,
 };
 pub use person::{PersonAnswer, PersonVerdict};
+pub use prices::Prices;
 pub use record::{Answer, CallResult, Record, RecordEntry, RecordError};
 pub use report::{NoAnswer, RunError, RunOutcome, RunReport, read_run};
-pub use run::{ApplyError, CallState, CallView, Command, Run, UsageTotal};
+pub use run::{ApplyError, CallState, CallView, Command, OpenTry, Run, UsageTotal};
 pub use steer::{Steer, SteerError};
 pub use stop::StopCause;
 pub use task::{Task, TaskError};

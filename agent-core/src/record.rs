@@ -9,7 +9,8 @@ use crate::tool::{Executed, ToolError, ToolOutput, Waits};
 use crate::warning::Problem;
 use bursar_types::telemetry::TraceContext;
 use bursar_types::{
-    CallId, Decision, Digest, Effect, JournalRecord, RunId, SessionId, StoredRecord, Timestamp,
+    Amount, CallId, Decision, Digest, Effect, JournalRecord, Reason, RunId, SessionId, StoredRecord,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -46,6 +47,9 @@ pub enum Record {
         /// Those of its tools that may be asked the same again and again, because they wait for something.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         polls: BTreeSet<String>,
+        /// Whether there is a cheaper model for when little is left of a budget.
+        #[serde(default, skip_serializing_if = "is_no")]
+        has_cheaper: bool,
         /// When it began; its time counts from here.
         at: Timestamp,
         /// The trace that its spans are in, if anything traced it.
@@ -68,6 +72,26 @@ pub enum Record {
         turn: u32,
         /// The try, from 0.
         attempt: u32,
+        /// Whether it is the cheaper model, because little is left of a budget.
+        #[serde(default, skip_serializing_if = "is_no")]
+        cheaper: bool,
+        /// The most that it may cost, in micro-USD; `None` if it has no price.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        most: Option<Amount>,
+    },
+    /// The model was not called: its most does not fit into a budget, or nothing may be spent.
+    ModelWithheld {
+        /// The turn.
+        turn: u32,
+        /// Why.
+        reasons: Vec<Reason>,
+    },
+    /// A try that has neither an answer nor a failure was settled: nobody knows what it cost, so all that was set aside counts.
+    ModelCharged {
+        /// The turn.
+        turn: u32,
+        /// What it cost, in micro-USD.
+        cost: Amount,
     },
     /// The model answered.
     ModelReplied {
@@ -75,6 +99,9 @@ pub enum Record {
         turn: u32,
         /// What it said.
         reply: ModelTurn,
+        /// What it cost, in micro-USD: as reported, or all that was set aside. `None` if it has no price.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<Amount>,
     },
     /// The model failed.
     ModelFailed {
@@ -86,6 +113,9 @@ pub enum Record {
         message: String,
         /// Whether another try makes sense.
         retry: Retry,
+        /// What it cost, in micro-USD: nothing if the provider turned it away, else all that was set aside.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<Amount>,
     },
     /// The user said something in the middle of the run. The model hears it with its next turn.
     Steered {
@@ -159,6 +189,8 @@ impl Record {
             Self::Started { .. } => "run_started",
             Self::Resumed { .. } => "run_resumed",
             Self::ModelRequested { .. } => "model_requested",
+            Self::ModelWithheld { .. } => "model_withheld",
+            Self::ModelCharged { .. } => "model_charged",
             Self::ModelReplied { .. } => "model_replied",
             Self::ModelFailed { .. } => "model_failed",
             Self::Steered { .. } => "run_steered",
@@ -172,6 +204,11 @@ impl Record {
             Self::Stopped { .. } => "run_stopped",
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+const fn is_no(flag: &bool) -> bool {
+    !*flag
 }
 
 /// What a run ends with.

@@ -4,7 +4,7 @@ use crate::record::{Answer, RecordEntry, RecordError};
 use crate::run::{ApplyError, Run, UsageTotal};
 use crate::stop::StopCause;
 use crate::task::TaskError;
-use bursar_types::{CallId, Journal, JournalError, RunId};
+use bursar_types::{Amount, CallId, Journal, JournalError, MeterError, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -39,6 +39,8 @@ pub struct RunReport {
     pub calls: u32,
     /// Tokens.
     pub usage: UsageTotal,
+    /// What the model cost, in micro-USD, all its tries; zero for a model without [prices](crate::AgentBuilder::prices).
+    pub model_cost: Amount,
 }
 
 /// The run ended without an answer.
@@ -113,6 +115,9 @@ pub enum RunError {
     /// The journal failed.
     #[error(transparent)]
     Journal(JournalError),
+    /// What the model costs could not be counted. What was set aside is settled when the run goes on.
+    #[error(transparent)]
+    Meter(#[from] MeterError),
     /// A record could not be written as JSON.
     #[error("record cannot be written")]
     Encode(#[source] serde_json::Error),

@@ -17,7 +17,7 @@ use crate::record::CallResult;
 use crate::report::RunOutcome;
 use crate::stop::StopCause;
 use crate::warning::Problem;
-use bursar_types::{CallId, Decision, Digest, Effect, RunId, SessionId, Timestamp};
+use bursar_types::{Amount, AssetId, CallId, Decision, Digest, Effect, Reason, RunId, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,10 +37,11 @@ use std::collections::{BTreeMap, BTreeSet};
 ///     output: None,
 ///     tools: Default::default(),
 ///     polls: Default::default(),
+///     has_cheaper: false,
 ///     at: Timestamp::from_unix_ms(0),
 ///     trace: None,
 /// })?;
-/// assert_eq!(run.next(), [Command::CallModel { turn: 0, attempt: 0, wait_ms: 0 }]);
+/// assert_eq!(run.next(), [Command::CallModel { turn: 0, attempt: 0, wait_ms: 0, cheaper: false }]);
 /// # Ok::<(), bursar_agent_core::ApplyError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -54,12 +55,14 @@ pub struct Run {
     limits: Limits,
     tools: BTreeMap<String, Effect>,
     polls: BTreeSet<String>,
+    has_cheaper: bool,
     started_at: Timestamp,
     idle_ms: u64,
     messages: Vec<Message>,
     turns: u32,
     calls_made: u32,
     usage: UsageTotal,
+    model_cost: u128,
     /// Turns in a row of which nothing could be used.
     sent_back: u32,
     seen: repeat::Seen,
@@ -70,7 +73,7 @@ pub struct Run {
 #[derive(Debug, Clone, PartialEq)]
 enum Step {
     /// The model's next turn.
-    Think { requested: u32, failures: u32, last: Option<Failure> },
+    Think(Thinking),
     /// The calls of the last turn, why it ended, and how many of those with a result fitted no tool.
     Act { calls: Vec<CallView>, stop: StopReason, unfit: usize },
     /// The model has to be told that it cannot go on like this.
@@ -89,9 +92,37 @@ enum Step {
 
 impl Step {
     /// The model has the next word.
-    const fn think() -> Self {
-        Self::Think { requested: 0, failures: 0, last: None }
+    fn think() -> Self {
+        Self::Think(Thinking::default())
     }
+}
+
+/// How far a turn of the model is.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Thinking {
+    /// How many tries were begun.
+    requested: u32,
+    failures: u32,
+    last: Option<Failure>,
+    /// The try that is, or was, under way and may cost something.
+    open: Option<OpenTry>,
+    /// Whether only the cheaper model may be asked.
+    cheaper: bool,
+    /// Why no model may be asked.
+    withheld: Option<Vec<Reason>>,
+}
+
+/// A try of a turn that may cost something and is not settled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenTry {
+    /// The turn.
+    pub turn: u32,
+    /// The try.
+    pub attempt: u32,
+    /// Whether it is the cheaper model's.
+    pub cheaper: bool,
+    /// The most it may cost, in micro-USD.
+    pub most: Amount,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -195,7 +226,7 @@ impl Run {
     #[must_use]
     pub fn takes_messages(&self) -> bool {
         match &self.step {
-            Step::Think { .. } => true,
+            Step::Think(thinking) => thinking.open.is_none(),
             // An answer is not given up for a turn that would not come.
             Step::Check { .. } | Step::Answer { by_text: true, .. } => self.used_up().is_none(),
             _ => false,
@@ -236,6 +267,12 @@ impl Run {
     #[must_use]
     pub const fn usage(&self) -> UsageTotal {
         self.usage
+    }
+
+    /// What the model cost so far, in micro-USD.
+    #[must_use]
+    pub fn model_cost(&self) -> Amount {
+        Amount::from_atomic(AssetId::micro_usd(), self.model_cost)
     }
 
     /// The calls of the current turn; empty while the model thinks and at the end.

@@ -2,7 +2,7 @@
 
 use crate::model::ModelErrorKind;
 use crate::warning::Problem;
-use bursar_types::{Amount, ApprovalId, CallId, Timestamp};
+use bursar_types::{Amount, ApprovalId, CallId, Reason, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -54,6 +54,20 @@ pub enum StopCause {
     SpendUnknown {
         /// What the purse said.
         problem: String,
+    },
+    /// What the model cost is used up.
+    #[error("the model cost {} micro-USD where {} were allowed", .used.atomic(), .limit.atomic())]
+    ModelCost {
+        /// The limit.
+        limit: Amount,
+        /// What it cost.
+        used: Amount,
+    },
+    /// The model may not be called: what it may cost does not fit into a budget, or nothing may be spent.
+    #[error("the model may not be called: {}", .reasons.first().map_or("a budget says no", |reason| reason.message.as_str()))]
+    ModelWithheld {
+        /// Why.
+        reasons: Vec<Reason>,
     },
     /// Someone cancelled it.
     #[error("it was cancelled")]
@@ -138,6 +152,7 @@ impl StopCause {
             | Self::WriteUnknown { .. }
             | Self::AwaitingApproval { .. }
             | Self::Model { .. }
+            | Self::ModelWithheld { .. }
             | Self::SpendUnknown { .. } => true,
             Self::Turns { .. }
             | Self::Calls { .. }
@@ -145,6 +160,7 @@ impl StopCause {
             | Self::TokensUnreported
             | Self::Time { .. }
             | Self::Spend { .. }
+            | Self::ModelCost { .. }
             | Self::EmptyReply
             | Self::Refused { .. }
             | Self::Filtered { .. }

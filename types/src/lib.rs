@@ -18,6 +18,7 @@ mod id;
 mod journal;
 mod label;
 mod level;
+mod meter;
 mod phase;
 mod plan;
 mod quote;
@@ -45,6 +46,7 @@ pub use id::{
 pub use journal::{Journal, JournalError, JournalRecord, StoredRecord};
 pub use label::DataLabel;
 pub use level::GateLevel;
+pub use meter::{MeterError, ModelCharge, ModelCost, ModelHold, ModelMeter};
 pub use phase::Phase;
 pub use plan::{ApprovalTicket, PlanItem, PlanItemView, PlanOutcome, PlanProposal, PlanView};
 pub use quote::{Quote, QuoteOutcome};

@@ -3,7 +3,7 @@
 
 use crate::agent::Agent;
 use crate::context::RunContext;
-use crate::model::{ModelError, ModelRequest, ModelTurn};
+use crate::model::{ModelDescriptor, ModelError, ModelRequest, ModelTurn};
 use crate::report::{RunError, RunOutcome, RunReport};
 use crate::tool::{Executed, ToolError, ToolOutput, ToolSpec};
 use bursar_types::telemetry::{TARGET, attribute, span};
@@ -56,8 +56,7 @@ pub(super) fn note_report(span: &Span, report: &Result<RunReport, RunError>) {
 }
 
 /// The span of one try of one turn.
-pub(super) fn of_chat(agent: &Agent, run: RunId, turn: u32, attempt: u32) -> Span {
-    let model = agent.model.descriptor();
+pub(super) fn of_chat(model: &ModelDescriptor, run: RunId, turn: u32, attempt: u32) -> Span {
     tracing::info_span!(
         target: TARGET,
         span::CHAT,

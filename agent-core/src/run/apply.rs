@@ -34,6 +34,7 @@ impl Run {
             limits,
             tools,
             polls,
+            has_cheaper,
             at,
             trace: _,
         } = record
@@ -50,12 +51,14 @@ impl Run {
             limits: limits.clone(),
             tools: tools.clone(),
             polls: polls.clone(),
+            has_cheaper: *has_cheaper,
             started_at: *at,
             idle_ms: 0,
             messages: vec![first_message(question, media)],
             turns: 0,
             calls_made: 0,
             usage: UsageTotal::default(),
+            model_cost: 0,
             sent_back: 0,
             seen: Seen::default(),
             step: Step::think(),
@@ -69,10 +72,15 @@ impl Run {
     pub fn apply(&mut self, record: &Record) -> Result<(), ApplyError> {
         let problem = match record {
             Record::Started { .. } => Err("the run has started already"),
-            Record::ModelRequested { turn, attempt } => self.model_requested(*turn, *attempt),
-            Record::ModelReplied { turn, reply } => self.model_replied(*turn, reply),
-            Record::ModelFailed { turn, kind, message, retry } => {
-                self.model_failed(*turn, Failure { kind: *kind, message: message.clone(), retry: *retry })
+            Record::ModelRequested { turn, attempt, cheaper, most } => {
+                self.model_requested(*turn, *attempt, *cheaper, most.as_ref())
+            }
+            Record::ModelWithheld { turn, reasons } => self.model_withheld(*turn, reasons),
+            Record::ModelCharged { turn, cost } => self.model_charged(*turn, cost),
+            Record::ModelReplied { turn, reply, cost } => self.model_replied(*turn, reply, cost.as_ref()),
+            Record::ModelFailed { turn, kind, message, retry, cost } => {
+                let failure = Failure { kind: *kind, message: message.clone(), retry: *retry };
+                self.model_failed(*turn, failure, cost.as_ref())
             }
             Record::Resumed { idle_ms, .. } => self.resumed(*idle_ms),
             Record::Steered { text, .. } => self.steered(text),
@@ -131,9 +139,15 @@ impl Run {
             Step::Done { .. } => return Err("the run has ended"),
             Step::Paused { outcome, before } => {
                 let mut step = std::mem::replace(before.as_mut(), Step::think());
-                let model_failed = matches!(outcome, RunOutcome::Stopped { cause: StopCause::Model { .. } });
-                if let (true, Step::Think { failures, last, .. }) = (model_failed, &mut step) {
-                    (*failures, *last) = (0, None);
+                let RunOutcome::Stopped { cause } = outcome else { return Err("the run has ended") };
+                match (cause, &mut step) {
+                    (StopCause::Model { .. }, Step::Think(thinking)) => {
+                        (thinking.failures, thinking.last) = (0, None);
+                    }
+                    (StopCause::ModelWithheld { .. }, Step::Think(thinking)) => {
+                        (thinking.cheaper, thinking.withheld) = (false, None);
+                    }
+                    _ => {}
                 }
                 self.step = step;
             }
@@ -141,30 +155,6 @@ impl Run {
         }
         self.idle_ms = self.idle_ms.saturating_add(idle_ms);
         Ok(())
-    }
-
-    fn model_requested(&mut self, turn: u32, attempt: u32) -> Result<(), &'static str> {
-        let turns = self.turns;
-        match &mut self.step {
-            Step::Think { requested, .. } if turn == turns && attempt == *requested => {
-                *requested = requested.saturating_add(1);
-                Ok(())
-            }
-            Step::Think { .. } => Err("turn or attempt is out of order"),
-            _ => Err("it is not the model's turn"),
-        }
-    }
-
-    fn model_failed(&mut self, turn: u32, failure: Failure) -> Result<(), &'static str> {
-        let turns = self.turns;
-        match &mut self.step {
-            Step::Think { requested, failures, last } if turn == turns && *requested > 0 => {
-                *failures = failures.saturating_add(1);
-                *last = Some(failure);
-                Ok(())
-            }
-            _ => Err("the model was not asked"),
-        }
     }
 
     fn finished(&mut self, answer: &Answer) -> Result<(), &'static str> {

@@ -1,6 +1,6 @@
 //! What is outstanding: a pure function of the state.
 
-use super::{CallState, CallView, Failure, Run, Step};
+use super::{CallState, CallView, OpenTry, Run, Step, Thinking};
 use crate::model::{Arguments, Retry, StopReason};
 use crate::record::{Answer, CallResult};
 use crate::stop::StopCause;
@@ -25,6 +25,13 @@ pub enum Command {
         attempt: u32,
         /// Milliseconds to wait before.
         wait_ms: u64,
+        /// Whether only the cheaper model may be called.
+        cheaper: bool,
+    },
+    /// Settle a try of which nothing came: nobody knows what it cost.
+    SettleTry {
+        /// The try.
+        open: OpenTry,
     },
     /// Check the arguments, and ask the gate.
     Decide {
@@ -82,9 +89,7 @@ impl Run {
     #[must_use]
     pub fn next(&self) -> Vec<Command> {
         match &self.step {
-            Step::Think { requested, failures, last } => {
-                vec![self.next_turn(*requested, *failures, last.as_ref())]
-            }
+            Step::Think(thinking) => vec![self.next_turn(thinking)],
             Step::Act { calls, stop, .. } => self.next_calls(calls, *stop),
             Step::Warn { problem, message } => {
                 vec![Command::Warn { problem: *problem, message: message.clone() }]
@@ -96,7 +101,15 @@ impl Run {
         }
     }
 
-    fn next_turn(&self, requested: u32, failures: u32, last: Option<&Failure>) -> Command {
+    fn next_turn(&self, thinking: &Thinking) -> Command {
+        let Thinking { requested, failures, last, open, cheaper, withheld } = thinking;
+        let (requested, failures) = (*requested, *failures);
+        if let Some(open) = open {
+            return Command::SettleTry { open: open.clone() };
+        }
+        if let Some(reasons) = withheld {
+            return Command::Stop { cause: StopCause::ModelWithheld { reasons: reasons.clone() } };
+        }
         if let Some(cause) = self.used_up() {
             return Command::Stop { cause };
         }
@@ -111,7 +124,7 @@ impl Run {
                 }
             },
         };
-        Command::CallModel { turn: self.turns, attempt: requested, wait_ms }
+        Command::CallModel { turn: self.turns, attempt: requested, wait_ms, cheaper: *cheaper }
     }
 
     /// Doubles with each failure from half a second to half a minute, less up to a quarter that follows from run, turn and
@@ -128,6 +141,11 @@ impl Run {
     pub(super) fn used_up(&self) -> Option<StopCause> {
         if self.turns >= self.limits.turns {
             return Some(StopCause::Turns { limit: self.limits.turns });
+        }
+        if let Some(limit) = &self.limits.model_cost
+            && self.model_cost >= limit.atomic()
+        {
+            return Some(StopCause::ModelCost { limit: limit.clone(), used: self.model_cost() });
         }
         let limit = self.limits.tokens?;
         if self.usage.unreported_turns > 0 {

@@ -1,20 +1,23 @@
 //! Folding a turn of the model.
 
-use super::{CallState, CallView, Run, Step};
+use super::{CallState, CallView, Failure, OpenTry, Run, Step};
 use crate::message::{Message, Part, Role};
 use crate::model::{Arguments, ModelTurn, ProposedCall, StopReason};
 use crate::record::Answer;
 use crate::stop::StopCause;
 use crate::warning::{Problem, of_text};
-use bursar_types::CallId;
+use bursar_types::{Amount, CallId, Reason};
 use serde_json::Value;
 
 impl Run {
-    pub(super) fn model_replied(&mut self, turn: u32, reply: &ModelTurn) -> Result<(), &'static str> {
-        match &self.step {
-            Step::Think { requested, .. } if turn == self.turns && *requested > 0 => {}
-            _ => return Err("the model was not asked"),
-        }
+    pub(super) fn model_replied(
+        &mut self,
+        turn: u32,
+        reply: &ModelTurn,
+        cost: Option<&Amount>,
+    ) -> Result<(), &'static str> {
+        self.asked(turn)?;
+        self.costs(cost)?;
         let calls: Vec<CallView> =
             (0_u32..).zip(&reply.calls).map(|(index, call)| self.view(turn, index, call)).collect();
         let parts = parts(reply, &calls);
@@ -25,6 +28,86 @@ impl Run {
         self.usage.add(reply.usage);
         self.step = self.after(reply, calls);
         Ok(())
+    }
+
+    pub(super) fn model_requested(
+        &mut self,
+        turn: u32,
+        attempt: u32,
+        cheaper: bool,
+        most: Option<&Amount>,
+    ) -> Result<(), &'static str> {
+        if turn != self.turns || (cheaper && !self.has_cheaper) {
+            return Err("it is another turn's, or another model's");
+        }
+        let Step::Think(thinking) = &mut self.step else { return Err("it is not the model's turn") };
+        if attempt != thinking.requested || thinking.open.is_some() || (thinking.cheaper && !cheaper) {
+            return Err("the try is out of order");
+        }
+        thinking.requested = thinking.requested.saturating_add(1);
+        thinking.open = most.map(|most| OpenTry { turn, attempt, cheaper, most: most.clone() });
+        Ok(())
+    }
+
+    pub(super) fn model_failed(
+        &mut self,
+        turn: u32,
+        failure: Failure,
+        cost: Option<&Amount>,
+    ) -> Result<(), &'static str> {
+        self.asked(turn)?;
+        self.costs(cost)?;
+        if let Step::Think(thinking) = &mut self.step {
+            thinking.failures = thinking.failures.saturating_add(1);
+            thinking.last = Some(failure);
+        }
+        Ok(())
+    }
+
+    /// The try was not made. A cheaper model is asked instead, if there is one.
+    pub(super) fn model_withheld(&mut self, turn: u32, reasons: &[Reason]) -> Result<(), &'static str> {
+        self.asked(turn)?;
+        let has_cheaper = self.has_cheaper;
+        let Step::Think(thinking) = &mut self.step else { return Err("it is not the model's turn") };
+        let Some(open) = thinking.open.take() else { return Err("nothing was to be set aside") };
+        if has_cheaper && !open.cheaper {
+            thinking.cheaper = true;
+        } else {
+            thinking.withheld = Some(reasons.to_vec());
+        }
+        Ok(())
+    }
+
+    /// A try was settled of which nothing came.
+    pub(super) fn model_charged(&mut self, turn: u32, cost: &Amount) -> Result<(), &'static str> {
+        self.asked(turn)?;
+        match &self.step {
+            Step::Think(thinking) if thinking.open.is_some() => self.costs(Some(cost)),
+            _ => Err("nothing was set aside"),
+        }
+    }
+
+    fn asked(&self, turn: u32) -> Result<(), &'static str> {
+        match &self.step {
+            Step::Think(thinking) if turn == self.turns && thinking.requested > 0 => Ok(()),
+            _ => Err("the model was not asked"),
+        }
+    }
+
+    /// Counts what the open try cost. A try with a price has a cost, and one without has none.
+    fn costs(&mut self, cost: Option<&Amount>) -> Result<(), &'static str> {
+        let Step::Think(thinking) = &mut self.step else { return Err("the model was not asked") };
+        match (thinking.open.take(), cost) {
+            (Some(_), Some(cost)) => {
+                self.model_cost = self.model_cost.saturating_add(cost.atomic());
+                Ok(())
+            }
+            (None, None) => Ok(()),
+            (open, _) => {
+                thinking.open = open;
+                Err("its cost does not fit what was set aside")
+            }
+        }
     }
 
     fn after(&self, reply: &ModelTurn, calls: Vec<CallView>) -> Step {
@@ -95,7 +178,7 @@ impl Run {
             return Err("the model does not have the next word");
         }
         self.messages.push(Message::text(Role::User, text));
-        if !matches!(self.step, Step::Think { .. }) {
+        if !matches!(self.step, Step::Think(_)) {
             self.step = Step::think();
         }
         Ok(())

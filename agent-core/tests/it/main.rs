@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod bedrock;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod extractive;
 #[cfg(test)]
 mod market;

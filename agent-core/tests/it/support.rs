@@ -7,9 +7,9 @@ use bursar_agent_core::{
 };
 use bursar_types::{
     Action, AgentId, Buyer, CallId, Decision, Digest, Effect, FetchError, Fetched, Gate, GateError,
-    HttpRequest, Journal, JournalError, JournalRecord, ManualClock, PlanId, PlanOutcome, PlanProposal,
-    Principal, PurchaseKey, Purse, QuoteOutcome, Reason, RunId, SeededEntropy, SessionId, Standing,
-    StoredRecord, Timestamp, Verdict,
+    HttpRequest, Journal, JournalError, JournalRecord, ManualClock, ModelMeter, PlanId, PlanOutcome,
+    PlanProposal, Principal, PurchaseKey, Purse, QuoteOutcome, Reason, RunId, SeededEntropy, SessionId,
+    Standing, StoredRecord, Timestamp, Verdict,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -180,6 +180,7 @@ pub(crate) struct World {
     pub(crate) journal: Arc<StrictJournal>,
     pub(crate) gate: Arc<dyn Gate>,
     pub(crate) purse: Option<Purse>,
+    pub(crate) meter: Option<Arc<dyn ModelMeter>>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) events: EventSender,
     pub(crate) cancel: Cancel,
@@ -199,6 +200,7 @@ impl World {
             journal: Arc::new(journal),
             gate: Arc::new(OneRule("", Says::Allow)),
             purse: Some(purse()),
+            meter: None,
             clock: Arc::new(ManualClock::new(Timestamp::from_unix_ms(1_000_000))),
             events: EventSender::nobody(),
             cancel: Cancel::new(),
@@ -219,6 +221,7 @@ impl World {
             journal: Arc::clone(&self.journal) as Arc<dyn Journal>,
             gate: Arc::clone(&self.gate),
             purse: self.purse.clone(),
+            meter: self.meter.clone(),
             clock: Arc::clone(&self.clock) as Arc<dyn bursar_types::Clock>,
             entropy: Arc::new(SeededEntropy::new(7)),
             principal: Principal {

@@ -129,7 +129,7 @@ fn calls(run: RunId, records: &[(Entry, Result<RecordEntry, RecordError>)]) -> B
     for (entry, record) in records {
         let Ok(RecordEntry { record, .. }) = record else { continue };
         match record {
-            Record::ModelReplied { turn, reply } => {
+            Record::ModelReplied { turn, reply, .. } => {
                 for (index, proposed) in (0_u32..).zip(&reply.calls) {
                     let id = CallId::derived(&[run.as_bytes(), &turn.to_be_bytes(), &index.to_be_bytes()]);
                     let (turn, asked_at, proposed) = (*turn, entry.sequence, proposed.clone());

@@ -58,6 +58,7 @@ async fn run(world: &World, seed: u64, question: &str) -> RunReport {
         journal: Arc::new(world.ledger.clone()),
         gate: Arc::new(Open),
         purse: Some(Purse::new(world.buyer.clone())),
+        meter: None,
         clock: world.clock.clone(),
         entropy: Arc::new(SeededEntropy::new(seed)),
         principal,
