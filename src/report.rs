@@ -3,6 +3,7 @@
 mod books;
 mod decisions;
 mod erased;
+mod models;
 mod read;
 mod receipt;
 mod trace;
@@ -13,6 +14,7 @@ pub use books::{
     Whose, export_books, purchases, spend_by,
 };
 pub use decisions::{DecisionReport, Explained, Replayed, decisions, explain, replay, verdict_name};
+pub use models::{ModelSpend, model_spend};
 pub use receipt::{CameBack, Receipt, ReceiptEntry, Testimony, Witness, receipt};
 pub use trace::{Denied, Subject, Trace, TraceLine, TracePart, denied, trace, trace_refusal};
 pub use verify::{DecisionsVerified, Verified, verify, verify_with};

@@ -187,7 +187,7 @@ impl Session {
             journal: Arc::new(inner.ledger.clone()),
             gate: self.purse.clone(),
             purse: Some(self.purse.handle()),
-            meter: None,
+            meter: Some(self.purse.clone()),
             clock: inner.clock.clone(),
             entropy: inner.entropy.clone(),
             principal: self.purse.principal().clone(),

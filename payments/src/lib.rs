@@ -55,9 +55,10 @@ pub use policy::{
     Policy, PolicyError, PolicyFile, QuoteFacts, RuleEffect, RuleView, Sums, Thresholds, Weighed,
 };
 pub use purse::{
-    ApprovalError, ClaimStanding, Clearance, DecisionRecord, DelegateError, DeskError, GivenUp, OpenApproval,
-    OpenError, OpenObligation, OutflowAccepted, OutflowError, Payments, PaymentsParts, Recovered,
-    SessionHooks, SessionPurse, Signable, Stray, VoidClearance, Watch, agent_freezes, principal_links,
+    ApprovalError, ClaimStanding, Clearance, DecisionRecord, DelegateError, DeskError, GivenUp, MODEL,
+    MODEL_HELD, MODEL_SETTLED, OpenApproval, OpenError, OpenObligation, OutflowAccepted, OutflowError,
+    Payments, PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable, Stray, VoidClearance, Watch,
+    agent_freezes, principal_links,
 };
 pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,

@@ -75,6 +75,15 @@ pub(crate) fn budget_exceeded(name: &str, left: &str, asked: &str) -> Reason {
     )
 }
 
+/// The most that a turn of the model may cost does not fit.
+pub(crate) fn model_over_budget(name: &str, left: &str, asked: &str) -> Reason {
+    Reason::new(
+        "MODEL_OVER_BUDGET",
+        format!("a turn of the model may cost {asked}, and {left} are left in budget `{name}`"),
+        "give the agent a cheaper model or a smaller limit on what a turn may write, or ask for more budget",
+    )
+}
+
 /// A cap on how often was reached: velocity, a loop, or too much under way at once.
 pub(crate) fn limit_reached(part: Part, name: &str, limit: &str, asked: &str) -> Reason {
     match part {

@@ -35,15 +35,16 @@ pub(crate) async fn run(args: SpendArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let mut purchases = report::purchases(&ledger, None).await?;
+    let models = report::model_spend(&ledger, &filter).await?;
     ledger.close().await.map_err(BursarError::from)?;
     purchases.retain(|purchase| filter.means(purchase));
     let text = match (args.by.as_slice(), args.json, args.csv) {
         ([], true, _) => list::json(&purchases),
         ([], false, true) => list::csv(&purchases),
-        ([], false, false) => list::people(&purchases),
+        ([], false, false) => list::people(&purchases) + &list::models(&models),
         (keys, true, _) => sums::json(&purchases, keys),
         (keys, false, true) => sums::csv(&purchases, keys),
-        (keys, false, false) => sums::people(&purchases, keys),
+        (keys, false, false) => sums::people(&purchases, keys) + &list::models(&models),
     };
     let _ = write!(anstream::stdout().lock(), "{text}");
     let open = purchases.iter().any(|purchase| purchase.payment.state.is_open());

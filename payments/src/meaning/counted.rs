@@ -2,9 +2,9 @@
 
 use super::MeaningAudit;
 use crate::payment::Held;
-use crate::purse::{MustHold, Purchase, item_budgets, item_lines, must_count, must_hold};
+use crate::purse::{MustHold, Purchase, counts_models, item_budgets, item_lines, must_count, must_hold};
 use bursar_ledger::{Budget, Line};
-use bursar_types::{HoldId, SessionId};
+use bursar_types::{Amount, HoldId, SessionId};
 
 impl MeaningAudit {
     /// What it should have set aside, and did not. Nothing can be told once a session of it was erased.
@@ -32,6 +32,20 @@ impl MeaningAudit {
             }
         }
         problems
+    }
+
+    /// In which budgets that count all spending a turn of the model does not count.
+    pub(super) fn model_not_counted(
+        &mut self,
+        session: SessionId,
+        lines: &[Line],
+        most: &Amount,
+    ) -> Vec<String> {
+        let Some(lineage) = self.sessions.lineage(session) else { return Vec::new() };
+        let mandates: Vec<_> = lineage.iter().map(|state| (state.id, &state.mandate)).collect();
+        let mut must = must_hold(&mandates, None, most);
+        must.retain(|must| counts_models(must.part));
+        self.missing(must, &mut lines.iter().collect())
     }
 
     /// In which limits on beginnings a session does not count.

@@ -46,6 +46,8 @@ pub(super) struct Hold {
     pub(super) payment: Option<PaymentId>,
     /// Whether it counts that a session began, and sets no money aside.
     counts_session: bool,
+    /// What a turn of the model set aside with it says of itself.
+    model: Option<ModelTurn>,
     /// Whether a person took into the journal what had left without it.
     adopted: bool,
     /// What was credited of it, by name.
@@ -54,11 +56,31 @@ pub(super) struct Hold {
     untold: Vec<(String, u64)>,
 }
 
+/// What a turn of the model says of what was set aside for it: nothing yet, or what it cost.
+#[derive(Debug, Default)]
+struct ModelTurn {
+    settled: Option<u128>,
+}
+
 /// Every hold of the journal, and every budget.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
     holds: HashMap<HoldId, Hold>,
     budgets: HashMap<BudgetId, Budget>,
+}
+
+impl Hold {
+    /// Whether it stands as its turn of the model says: kept until that is settled, then captured for what it cost, or given back.
+    fn is_as_its_turn_says(&self) -> bool {
+        let Some(turn) = &self.model else { return true };
+        match (turn.settled, self.account) {
+            (None, Account::Pinned) | (Some(0), Account::Released) => true,
+            (Some(cost), Account::Captured) => self.captured.as_ref().is_some_and(|lines| {
+                lines.len() == self.lines.len() && lines.iter().all(|line| line.amount.atomic() == cost)
+            }),
+            _ => false,
+        }
+    }
 }
 
 impl Holds {
@@ -97,6 +119,28 @@ impl Holds {
         let hold = self.holds.get_mut(&id)?;
         hold.adopted = hold.account == Account::Captured;
         hold.captured.as_deref()
+    }
+
+    /// A turn of the model set this aside, the same amount everywhere: its lines, or what is wrong.
+    pub(super) fn model_held(&mut self, id: HoldId, most: u128) -> Result<Vec<Line>, &'static str> {
+        let hold = self.holds.get_mut(&id).ok_or("sets something aside for a model, and no budget does")?;
+        let same = |line: &Line| line.amount.atomic() == most && *line.amount.asset() == AssetId::micro_usd();
+        if !hold.lines.iter().all(same) {
+            return Err("sets other money aside for a model than it says");
+        }
+        if hold.payment.is_some() || hold.model.is_some() {
+            return Err("sets aside for a model what is set aside for something else");
+        }
+        hold.model = Some(ModelTurn::default());
+        Ok(hold.lines.clone())
+    }
+
+    /// A turn of the model cost so much. What is wrong with that, if something is.
+    pub(super) fn model_settled(&mut self, id: HoldId, cost: u128) -> Option<&'static str> {
+        let Some(turn) = self.holds.get_mut(&id).and_then(|hold| hold.model.as_mut()) else {
+            return Some("settles a turn of a model for which nothing was set aside");
+        };
+        turn.settled.replace(cost).is_some().then_some("settles a turn of a model twice")
     }
 
     /// A payment tells of a credit: what was credited, if anything was.
@@ -139,6 +183,7 @@ impl Holds {
                     entry,
                     payment: None,
                     counts_session: false,
+                    model: None,
                     adopted: false,
                     credits: BTreeMap::new(),
                     untold: Vec::new(),
@@ -177,6 +222,16 @@ impl Holds {
         for hold in self.holds.values() {
             let (id, entry) = (hold.id, hold.entry);
             let whose = match (hold.payment, hold.counts_session || hold.adopted) {
+                (None, false) if hold.model.is_some() => {
+                    if !hold.is_as_its_turn_says() {
+                        let found = hold.account.as_str();
+                        let text = format!(
+                            "entry {entry} leaves hold {id} {found}, and its turn of the model says otherwise"
+                        );
+                        problems.push((entry, text));
+                    }
+                    "and nothing of it comes back"
+                }
                 (None, false) => {
                     let text =
                         format!("entry {entry} moves money of hold {id}, and no payment is there for it");

@@ -9,6 +9,7 @@ mod adopted;
 mod counted;
 mod freezes;
 mod holds;
+mod models;
 mod payments;
 mod rules;
 mod sessions;
@@ -16,7 +17,7 @@ mod worth;
 
 use crate::freeze::FREEZES;
 use crate::payment::Payment;
-use crate::purse::{ADOPTED, DecisionRecord, RULES};
+use crate::purse::{ADOPTED, DecisionRecord, MODEL, RULES};
 use crate::session::SessionEvent;
 use bursar_ledger::{Commitment, Entry, Ledger, StoreError, StreamId};
 use bursar_types::{
@@ -223,6 +224,10 @@ impl MeaningAudit {
             },
             DecisionRecord::DECISIONS => match SessionId::parse(name) {
                 Ok(session) => self.decision(entry, session, payload),
+                Err(_) => self.misnamed(entry),
+            },
+            MODEL => match SessionId::parse(name) {
+                Ok(session) => self.model(entry, session),
                 Err(_) => self.misnamed(entry),
             },
             _ if entry.kind == ADOPTED => self.adopted(entry, payload),

@@ -154,6 +154,8 @@ pub(crate) struct MustHold {
     /// whatever has the same real one.
     pub(crate) budget: Budget,
     pub(crate) amount: Amount,
+    /// What it is for.
+    pub(crate) part: Part,
     /// Whether the id is the real one.
     pub(crate) named: bool,
 }
@@ -173,7 +175,12 @@ pub(crate) fn must_hold(
     cost: &Amount,
 ) -> Vec<MustHold> {
     under_two_names(sessions, |holders| touched_by(holders, purchase), |touched| touched.budget.id)
-        .map(|(touched, named)| MustHold { amount: touched.line(cost).amount, named, budget: touched.budget })
+        .map(|(touched, named)| MustHold {
+            amount: touched.line(cost).amount,
+            part: touched.part,
+            named,
+            budget: touched.budget,
+        })
         .collect()
 }
 
@@ -181,7 +188,12 @@ pub(crate) fn must_hold(
 pub(crate) fn must_count(sessions: &[(SessionId, &Mandate)]) -> Vec<MustHold> {
     let one = Amount::from_atomic(AssetId::count(), 1);
     under_two_names(sessions, |holders| session_limits_of(holders.iter().copied()), |budget| budget.id)
-        .map(|(budget, named)| MustHold { amount: one.clone(), named, budget })
+        .map(|(budget, named)| MustHold {
+            amount: one.clone(),
+            part: Part::Payments(Scope::Session),
+            named,
+            budget,
+        })
         .collect()
 }
 

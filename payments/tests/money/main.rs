@@ -20,6 +20,7 @@ mod hostile;
 mod limits;
 mod machine;
 mod meaning;
+mod models;
 mod outflow;
 mod processes;
 mod pseudonyms;

@@ -2,7 +2,7 @@
 
 use super::csv;
 use crate::screen::{Amounts, line, short, vendor};
-use bursar::report::{Moved, PaymentReport, PaymentState, Purchase};
+use bursar::report::{ModelSpend, Moved, PaymentReport, PaymentState, Purchase};
 use bursar::types::{Amount, AssetId};
 use std::fmt::Write as _;
 
@@ -36,6 +36,27 @@ pub(super) fn people(purchases: &[Purchase]) -> String {
     let total = amounts.show(&Amount::from_atomic(AssetId::micro_usd(), total));
     let _ = writeln!(text, "{total} paid in {} of {} payments", paid.count(), payments.len());
     text
+}
+
+/// What models cost, in one line; nothing if there were none.
+pub(super) fn models(models: &[ModelSpend]) -> String {
+    if models.is_empty() {
+        return String::new();
+    }
+    let amounts = Amounts::pinned();
+    let sum = |of: fn(&ModelSpend) -> u128| models.iter().map(of).fold(0_u128, u128::saturating_add);
+    let shown = |micro| amounts.show(&Amount::from_atomic(AssetId::micro_usd(), micro));
+    let count = |of: fn(&ModelSpend) -> u64| models.iter().map(of).fold(0_u64, u64::saturating_add);
+    let (tries, unreported, held) =
+        (count(|one| one.tries), count(|one| one.unreported), sum(|one| one.held.atomic()));
+    let mut text = format!("model: {} in {tries} calls", shown(sum(|one| one.spent.atomic())));
+    if unreported > 0 {
+        let _ = write!(text, ", {unreported} of them at the most they may have cost");
+    }
+    if held > 0 {
+        let _ = write!(text, ", {} set aside for calls that are not settled", shown(held));
+    }
+    text + "\n"
 }
 
 /// A payment's state in words.
