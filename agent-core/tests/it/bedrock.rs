@@ -1,5 +1,6 @@
 //! The Bedrock backend over real HTTP on loopback, against a service that refuses what the real one refuses.
 
+mod any;
 mod errors;
 mod fake;
 mod frames;

@@ -2,7 +2,7 @@
 
 use super::document::object;
 use super::names::{Ids, Names};
-use super::request::built;
+use super::request::{built, calls_of};
 use crate::message::Part;
 use crate::model::{ModelError, ProviderItem};
 use aws_sdk_bedrockruntime::primitives::Blob;
@@ -79,18 +79,14 @@ pub(super) fn replay(
         (payload.model == model).then_some(payload.block)
     };
     let Some(blocks) = ours.map(read).collect::<Option<Vec<Block>>>() else { return Ok(None) };
-    let calls: Vec<CallId> = parts
-        .iter()
-        .filter_map(|part| match part {
-            Part::ToolCall { call, .. } => Some(*call),
-            _ => None,
-        })
-        .collect();
-    let uses = blocks.iter().filter(|block| matches!(block, Block::ToolUse { .. })).count();
-    if blocks.is_empty() || uses != calls.len() {
+    let uses = blocks.iter().filter_map(|block| match block {
+        Block::ToolUse { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    if blocks.is_empty() || !uses.eq(calls_of(parts).map(|(_, tool)| tool)) {
         return Ok(None);
     }
-    let mut calls = calls.into_iter();
+    let mut calls = calls_of(parts).map(|(call, _)| call);
     let block = |block| give_back(block, &mut calls, names, ids);
     blocks.into_iter().map(block).collect()
 }

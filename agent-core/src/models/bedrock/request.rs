@@ -14,11 +14,16 @@ use aws_sdk_bedrockruntime::types::{
     ToolInputSchema, ToolResultBlock, ToolResultContentBlock, ToolResultStatus, ToolSpecification,
     ToolUseBlock,
 };
+use bursar_types::CallId;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Said where a turn must do without tools and the service has no word for it.
 const NO_CALLS: &str = "Do not call any tool in this turn; answer in words.";
+/// Said where the beginning of a conversation is missing.
+const GO_ON: &str = "Go on.";
+/// Said of a call without a result.
+const NO_RESULT: &str = "Nothing is known of a result of this call.";
 /// Said of a tool that the conversation speaks of and that is not offered any more.
 const GONE: &str = "Not available any more. Do not call it.";
 
@@ -83,29 +88,36 @@ impl Writer<'_> {
         Ok(Some(blocks))
     }
 
-    /// Turns of the service alternate, so what one side says in several messages is one.
+    /// Turns of the service alternate, so what one side says in several messages is one. Each call has its result in the turn after
+    /// it, and no other result stands there.
     fn messages(&self, messages: &[Message]) -> Result<Vec<sdk::Message>, ModelError> {
-        let mut said: Vec<(ConversationRole, Vec<ContentBlock>)> = Vec::new();
+        let mut said: Vec<Said> = Vec::new();
         let mut documents = BTreeSet::new();
+        let mut open = Vec::new();
         for message in messages {
-            let (role, blocks) = match message.role {
-                Role::User => (ConversationRole::User, self.user(&message.parts, &mut documents)?),
-                Role::Assistant => (ConversationRole::Assistant, self.assistant(&message.parts)?),
-                Role::Tool => (ConversationRole::User, self.results(&message.parts)?),
-            };
-            match said.last_mut() {
-                _ if blocks.is_empty() => {}
-                Some((last, before)) if *last == role => before.extend(blocks),
-                _ => said.push((role, blocks)),
+            match message.role {
+                Role::User => {
+                    say(&mut said, ConversationRole::User, self.user(&message.parts, &mut documents)?)
+                }
+                Role::Tool => {
+                    say(&mut said, ConversationRole::User, self.results(&message.parts, &mut open)?);
+                }
+                Role::Assistant => {
+                    if said.is_empty() {
+                        // The user has the first word.
+                        say(&mut said, ConversationRole::User, vec![ContentBlock::Text(GO_ON.to_owned())]);
+                    }
+                    say(&mut said, ConversationRole::User, self.unanswered(&mut open)?);
+                    say(&mut said, ConversationRole::Assistant, self.assistant(&message.parts)?);
+                    open.extend(calls_of(&message.parts).map(|(call, _)| call));
+                }
             }
         }
+        say(&mut said, ConversationRole::User, self.unanswered(&mut open)?);
         self.finish(said)
     }
 
-    fn finish(
-        &self,
-        said: Vec<(ConversationRole, Vec<ContentBlock>)>,
-    ) -> Result<Vec<sdk::Message>, ModelError> {
+    fn finish(&self, said: Vec<Said>) -> Result<Vec<sdk::Message>, ModelError> {
         let last_user = said.iter().rposition(|(role, _)| *role == ConversationRole::User);
         let mut messages = Vec::with_capacity(said.len());
         for (index, (role, mut blocks)) in said.into_iter().enumerate() {
@@ -166,44 +178,52 @@ impl Writer<'_> {
         Ok(blocks)
     }
 
-    fn results(&self, parts: &[Part]) -> Result<Vec<ContentBlock>, ModelError> {
+    /// Results of calls that are open. Any other, such as one whose call was summed up, is text.
+    fn results(&self, parts: &[Part], open: &mut Vec<CallId>) -> Result<Vec<ContentBlock>, ModelError> {
         let mut blocks = Vec::new();
         for part in parts {
             let Part::ToolResult { call, content, is_error, .. } = part else { continue };
-            let tells = self.settings.tool_result_status;
-            let mut result = ToolResultBlock::builder()
-                .tool_use_id(self.ids.wire(*call))
-                .content(self.content(content, *is_error && !tells));
-            if *is_error && tells {
-                result = result.status(ToolResultStatus::Error);
+            let waiting = open.len();
+            open.retain(|id| id != call);
+            if open.len() == waiting {
+                blocks.push(ContentBlock::Text(format!("Result of an earlier call: {}", plain(content))));
+            } else {
+                blocks.push(self.result(*call, content, *is_error)?);
             }
-            blocks.push(ContentBlock::ToolResult(built(result.build())?));
         }
         Ok(blocks)
     }
 
+    /// Results for the calls that have none: of a turn that was ended by one of its calls, the others were not made.
+    fn unanswered(&self, open: &mut Vec<CallId>) -> Result<Vec<ContentBlock>, ModelError> {
+        let result = |call| self.result(call, &Value::String(NO_RESULT.to_owned()), true);
+        open.drain(..).map(result).collect()
+    }
+
+    fn result(&self, call: CallId, content: &Value, is_error: bool) -> Result<ContentBlock, ModelError> {
+        let tells = self.settings.tool_result_status;
+        let mut result = ToolResultBlock::builder()
+            .tool_use_id(self.ids.wire(call))
+            .content(self.content(content, is_error && !tells));
+        if is_error && tells {
+            result = result.status(ToolResultStatus::Error);
+        }
+        Ok(ContentBlock::ToolResult(built(result.build())?))
+    }
+
     /// The service takes no JSON but objects; everything else is text.
     fn content(&self, content: &Value, say_error: bool) -> ToolResultContentBlock {
-        let text = match content {
-            Value::Object(_) if self.settings.json_results && !say_error => {
-                return ToolResultContentBlock::Json(document(content));
-            }
-            Value::String(text) if text.trim().is_empty() => "(nothing)".to_owned(),
-            Value::String(text) => text.clone(),
-            other => sorted(other),
-        };
+        if self.settings.json_results && !say_error && content.is_object() {
+            return ToolResultContentBlock::Json(document(content));
+        }
+        let text = plain(content);
         ToolResultContentBlock::Text(if say_error { format!("error: {text}") } else { text })
     }
 
     /// Where the conversation holds calls the service wants their tools described, whether they may be called or not.
     fn tools(&self, request: &ModelRequest) -> Result<Option<ToolConfiguration>, ModelError> {
-        let parts = request.messages.iter().flat_map(|message| &message.parts);
-        let spoken_of: BTreeSet<&str> = parts
-            .filter_map(|part| match part {
-                Part::ToolCall { tool, .. } => Some(tool.as_str()),
-                _ => None,
-            })
-            .collect();
+        let calls = request.messages.iter().flat_map(|message| calls_of(&message.parts));
+        let spoken_of: BTreeSet<&str> = calls.map(|(_, tool)| tool).collect();
         if request.tool_choice == ToolChoice::None && spoken_of.is_empty() {
             return Ok(None);
         }
@@ -254,6 +274,32 @@ impl Writer<'_> {
             return Ok(None);
         }
         Ok(Some(config.build()))
+    }
+}
+
+type Said = (ConversationRole, Vec<ContentBlock>);
+
+fn say(said: &mut Vec<Said>, role: ConversationRole, blocks: Vec<ContentBlock>) {
+    match said.last_mut() {
+        _ if blocks.is_empty() => {}
+        Some((last, before)) if *last == role => before.extend(blocks),
+        _ => said.push((role, blocks)),
+    }
+}
+
+pub(super) fn calls_of(parts: &[Part]) -> impl Iterator<Item = (CallId, &str)> {
+    parts.iter().filter_map(|part| match part {
+        Part::ToolCall { call, tool, .. } => Some((*call, tool.as_str())),
+        _ => None,
+    })
+}
+
+/// A result as text; the service refuses an empty one.
+fn plain(content: &Value) -> String {
+    match content {
+        Value::String(text) if text.trim().is_empty() => "(nothing)".to_owned(),
+        Value::String(text) => text.clone(),
+        other => sorted(other),
     }
 }
 

@@ -202,6 +202,32 @@ async fn models_that_do_not_read_a_results_status_read_it_in_its_text() {
     assert!(result.get("status").is_none());
 }
 
+#[tokio::test]
+async fn each_call_has_a_result_and_each_result_a_call() {
+    let calls = |numbers: [u8; 2]| {
+        let call = |n| called(n, None, "fetch", json!({}));
+        said(Role::Assistant, numbers.map(call).to_vec())
+    };
+    let messages = vec![
+        Message::text(Role::User, "Go."),
+        said(Role::Tool, vec![result(9, json!({"b": 1}), false)]),
+        calls([0, 1]),
+        said(Role::Tool, vec![result(0, json!("ok"), false)]),
+        calls([2, 3]),
+        Message::text(Role::Assistant, "Hm."),
+        calls([4, 5]),
+    ];
+    let body = asked(request(messages, vec![tool("fetch")])).await;
+    let earlier = json!([{"text": "Go."}, {"text": "Result of an earlier call: {\"b\":1}"}]);
+    assert_eq!(body["messages"][0]["content"], earlier);
+    let unknown = json!([{"text": "Nothing is known of a result of this call."}]);
+    let results = body["messages"][2]["content"].as_array().unwrap();
+    assert_eq!(results[0]["toolResult"]["content"], json!([{"text": "ok"}]));
+    for (message, block) in [(2, 1), (4, 0), (4, 1), (6, 0), (6, 1)] {
+        assert_eq!(body["messages"][message]["content"][block]["toolResult"]["content"], unknown);
+    }
+}
+
 fn after_a_call(tools: &[&str]) -> ModelRequest {
     let messages = vec![
         Message::text(Role::User, "Go."),

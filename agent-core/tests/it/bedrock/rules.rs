@@ -119,11 +119,12 @@ impl Faults {
             match arm {
                 "text" => self.unless(!text(block).unwrap().trim().is_empty(), "blank text"),
                 "toolUse" => self.call(&block[arm]),
-                "toolResult" | "reasoningContent" => {
+                "toolResult" => {
                     let first = blocks[..index].iter().all(|before| before.get(arm).is_some());
-                    self.unless(first, format!("{arm} comes first"));
-                    self.result_or_reasoning(arm, &block[arm]);
+                    self.unless(first, "results come first");
+                    self.result(&block[arm]);
                 }
+                "reasoningContent" => self.reasoning(&block[arm]),
                 "cachePoint" => self.unless(block[arm]["type"] == "default" && index > 0, "cache point"),
                 "document" => {
                     let described = blocks.iter().any(|block| text(block).is_some());
@@ -138,10 +139,6 @@ impl Faults {
         self.unless(is_id(&call["toolUseId"]), format!("id {}", call["toolUseId"]));
         self.unless(is_name(&call["name"]), format!("name {}", call["name"]));
         self.unless(call["input"].is_object(), "a call's input is no object");
-    }
-
-    fn result_or_reasoning(&mut self, arm: &str, block: &Value) {
-        if arm == "toolResult" { self.result(block) } else { self.reasoning(block) }
     }
 
     fn result(&mut self, result: &Value) {
