@@ -2,14 +2,20 @@
 
 #[cfg(feature = "bedrock")]
 mod bedrock;
+#[cfg(feature = "openai")]
+mod openai;
 
 #[cfg(feature = "bedrock")]
 pub use bedrock::{AwsSource, bedrock, bedrock_from};
+pub use bursar_agent_core::models::{ApiKey, Extractive, Scripted};
 #[cfg(feature = "bedrock")]
 pub use bursar_agent_core::models::{
     Bedrock, BedrockBuildError, BedrockBuilder, CachePoints, Guardrail, ServiceTier, StructuredOutput,
 };
-pub use bursar_agent_core::models::{Extractive, Scripted};
+#[cfg(feature = "openai")]
+pub use bursar_agent_core::models::{OpenAi, OpenAiApi, OpenAiBuilder, OpenAiError};
+#[cfg(feature = "openai")]
+pub use openai::openai;
 
 use bursar_agent_core::Model;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ mod erase;
 mod eval;
 mod govern;
 mod mandate;
+mod model;
 mod policy;
 mod reconcile;
 #[cfg(unix)]
@@ -25,6 +26,7 @@ pub(crate) use govern::{
     AnswerArgs, ApprovalAction, ApprovalsArgs, FreezeArgs, KeyArgs, ServeArgs, ThawArgs,
 };
 pub(crate) use mandate::{MandateAction, MandateArgs, SignArgs, VerifyMandateArgs};
+pub(crate) use model::{ModelApiArg, ModelArgs, ModelName};
 pub(crate) use policy::{
     AcceptArgs, CheckArgs, ExplainArgs, InitArgs, ListArgs, PolicyCommand, ReplayArgs, ShowPolicyArgs,
 };
@@ -114,9 +116,8 @@ pub(crate) struct ResearchArgs {
     /// With `--approve wait`: how long an answer is waited for at most [default: as long as the question counts].
     #[arg(long, value_name = "SECONDS", requires = "approve")]
     pub(crate) wait: Option<u64>,
-    /// The model.
-    #[arg(long, value_enum, default_value_t = ModelArg::Extractive)]
-    pub(crate) model: ModelArg,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
     /// Where ledger and library are kept [default: .bursar].
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     pub(crate) data: Option<PathBuf>,
@@ -153,9 +154,9 @@ pub(crate) struct ResumeArgs {
     /// With `--approve wait`: how long an answer is waited for at most [default: as long as the question counts].
     #[arg(long, value_name = "SECONDS", requires = "approve")]
     pub(crate) wait: Option<u64>,
-    /// The model that the session was begun with.
-    #[arg(long, value_enum, default_value_t = ModelArg::Extractive)]
-    pub(crate) model: ModelArg,
+    // The one that the session was begun with.
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
     /// Answers what came of this call, which was started and has no result.
     #[arg(long, value_name = "CALL", requires = "verdict", requires = "by")]
     pub(crate) call: Option<String>,
@@ -216,12 +217,6 @@ impl ApproveArg {
             Self::Never => "never",
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ModelArg {
-    /// Built in, offline: retrieves and quotes.
-    Extractive,
 }
 
 /// Runs the market alone, so that any x402 client can buy from it.

@@ -51,6 +51,12 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// Why a command could not be done. Each says what to do next.
 #[derive(Debug, Error)]
 pub(crate) enum CliError {
+    /// The model cannot be asked.
+    #[error("the model cannot be asked: {problem}")]
+    Model {
+        /// Why not.
+        problem: String,
+    },
     /// The market did not start.
     #[error("cannot {0}")]
     Market(#[from] MarketError),
@@ -277,6 +283,7 @@ impl CliError {
             #[cfg(feature = "otel")]
             Self::Telemetry(_) => 2,
             Self::Market(_)
+            | Self::Model { .. }
             | Self::Bursar(_)
             | Self::File { .. }
             | Self::Damaged { .. }

@@ -61,6 +61,7 @@ mod data;
 mod exit;
 mod interrupt;
 mod market_box;
+mod model;
 mod screen;
 mod sources;
 mod telemetry;

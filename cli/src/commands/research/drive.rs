@@ -3,13 +3,14 @@
 use super::ask::Asking;
 use super::open::Open;
 use super::outcome::{self, Asked, AwaitedAnswer};
-use crate::args::{ApproveArg, ModelArg};
+use crate::args::{ApproveArg, ModelArgs};
 use crate::exit::{CliError, Exit};
 use crate::interrupt::Interrupt;
+use crate::model;
 use crate::screen::{Amounts, JsonScreen, Notes, Screen, TextScreen};
 use bursar::agent::{OnQuestion, PersonAnswer, RunError, RunOutcome, StopCause};
 use bursar::types::{ApprovalId, PlanOutcome, RunId, Timestamp};
-use bursar::{Agent, Bursar, BursarError, Event, EventStream, MoneyEvent, RunReport, Session, models, tools};
+use bursar::{Agent, Bursar, BursarError, Event, EventStream, MoneyEvent, RunReport, Session, tools};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
@@ -52,10 +53,8 @@ pub(crate) fn screen(json: bool, bursar: &Bursar) -> Box<dyn Screen> {
 }
 
 /// The research agent: the same for a session whenever it is put together.
-pub(crate) fn agent(model: ModelArg, session: &Session) -> Result<Agent, CliError> {
-    let model = match model {
-        ModelArg::Extractive => models::extractive(),
-    };
+pub(crate) async fn agent(model: &ModelArgs, session: &Session) -> Result<Agent, CliError> {
+    let model = model::model(model).await?;
     Ok(Agent::builder(model).tools(tools::research(session)?).build()?)
 }
 

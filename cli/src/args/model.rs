@@ -1,0 +1,83 @@
+//! Which model, and where it is.
+
+use clap::{Args, ValueEnum};
+use std::fmt;
+use std::str::FromStr;
+
+/// The model of a run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ModelArgs {
+    /// The model: `extractive` (built in, offline, retrieves and quotes), `openai:NAME`, or `bedrock:ID`.
+    ///
+    /// OpenAI's key is taken from OPENAI_API_KEY; AWS's region and credentials from where AWS's own tools take them.
+    #[arg(long, value_name = "MODEL", default_value_t = ModelName::Extractive)]
+    pub(crate) model: ModelName,
+    /// With `openai:`: another server that speaks its API, such as http://localhost:11434/v1 [default: OPENAI_BASE_URL, or OpenAI's own].
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+    /// With `openai:`: the API to speak [default: `responses` at OpenAI, `chat` elsewhere].
+    #[arg(long, value_enum)]
+    pub(crate) model_api: Option<ModelApiArg>,
+    /// With `openai:` or `bedrock:`: asks for whole answers instead of streams.
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+}
+
+/// A model by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ModelName {
+    /// Built in, offline: retrieves and quotes.
+    Extractive,
+    /// A model of OpenAI, or of a server that speaks its API.
+    OpenAi(String),
+    /// A model of Amazon Bedrock.
+    Bedrock(String),
+}
+
+impl FromStr for ModelName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "extractive" => Ok(Self::Extractive),
+            Some(("openai", name)) if !name.is_empty() => Ok(Self::OpenAi(name.to_owned())),
+            Some(("bedrock", id)) if !id.is_empty() => Ok(Self::Bedrock(id.to_owned())),
+            _ => Err("it is `extractive`, `openai:NAME` or `bedrock:ID`".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Extractive => f.write_str("extractive"),
+            Self::OpenAi(name) => write!(f, "openai:{name}"),
+            Self::Bedrock(id) => write!(f, "bedrock:{id}"),
+        }
+    }
+}
+
+/// Which of OpenAI's APIs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModelApiArg {
+    /// The Responses API: reasoning is given back in later turns.
+    Responses,
+    /// The Chat Completions API, which nearly every server has.
+    Chat,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_reads_back_as_it_is_shown() {
+        for text in ["extractive", "openai:gpt-5-mini", "openai:qwen3:8b", "bedrock:us.anthropic.claude-v1:0"]
+        {
+            assert_eq!(text.parse::<ModelName>().unwrap().to_string(), text);
+        }
+        for text in ["", "openai", "openai:", "bedrock:", "gpt-5", "other:x"] {
+            assert!(text.parse::<ModelName>().is_err(), "{text}");
+        }
+    }
+}
