@@ -20,12 +20,11 @@ fn openai(name: &str, args: &ModelArgs) -> Result<Arc<dyn Model>, CliError> {
     use crate::args::ModelApiArg;
     use bursar::models::{OpenAi, OpenAiApi, OpenAiError};
 
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let mut model = OpenAi::builder(name).streaming(!args.no_stream);
-    if let Some(key) = set("OPENAI_API_KEY") {
+    if let Some(key) = environment("OPENAI_API_KEY") {
         model = model.key(key);
     }
-    if let Some(url) = args.base_url.clone().or_else(|| set("OPENAI_BASE_URL")) {
+    if let Some(url) = args.base_url.clone().or_else(|| environment("OPENAI_BASE_URL")) {
         model = model.base_url(url);
     }
     model = match args.model_api {
@@ -43,6 +42,12 @@ fn openai(name: &str, args: &ModelArgs) -> Result<Arc<dyn Model>, CliError> {
         },
     })?;
     Ok(Arc::new(built))
+}
+
+#[cfg(feature = "openai")]
+#[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 #[cfg(not(feature = "openai"))]
