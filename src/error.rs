@@ -4,8 +4,8 @@ use bursar_audit::{KeyFileError, PublishError};
 use bursar_ledger::{CommitError, StoreError};
 use bursar_memory::LibraryError;
 use bursar_payments::{
-    HttpTransportError, MandateFileError, MandateSignatureError, OpenError, OutflowError, PolicyError,
-    WalletError,
+    ClockError, HttpTransportError, MandateFileError, MandateSignatureError, OpenError, OutflowError,
+    PolicyError, WalletError,
 };
 use bursar_types::{FetchError, LedgerId, ParseAmountError};
 use std::path::PathBuf;
@@ -137,7 +137,19 @@ pub enum BursarError {
     /// What left the wallet was not, or not all, taken into the journal.
     #[error(transparent)]
     Outflow(OutflowError),
+    /// The journal's time was not turned back.
+    #[error(transparent)]
+    Clock(ClockError),
     /// A money operation failed; no money moved.
     #[error(transparent)]
     Money(#[from] FetchError),
+}
+
+impl From<ClockError> for BursarError {
+    fn from(error: ClockError) -> Self {
+        match error {
+            ClockError::Ledger(error) => Self::Money(error),
+            other => Self::Clock(other),
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) use desk::{
 pub(crate) use erase::EraseArgs;
 pub(crate) use eval::{EvalAction, EvalArgs, EvalInitArgs, ReportFile};
 pub(crate) use govern::{
-    AnswerArgs, ApprovalAction, ApprovalsArgs, FreezeArgs, KeyArgs, ServeArgs, ThawArgs,
+    AnswerArgs, ApprovalAction, ApprovalsArgs, ClockArgs, FreezeArgs, KeyArgs, ServeArgs, ThawArgs,
 };
 pub(crate) use mandate::{MandateAction, MandateArgs, SignArgs, VerifyMandateArgs};
 pub(crate) use model::{ModelApiArg, ModelArgs, ModelName};
@@ -86,6 +86,7 @@ pub(crate) enum Command {
     Approvals(ApprovalsArgs),
     Freeze(FreezeArgs),
     Thaw(ThawArgs),
+    Clock(ClockArgs),
     /// Makes the key that pays.
     #[command(subcommand)]
     Wallet(WalletCommand),

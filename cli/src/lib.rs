@@ -108,6 +108,7 @@ async fn commanded(command: Command) -> Result<Exit, CliError> {
         Command::Approvals(args) => commands::approvals::run(args).await,
         Command::Freeze(args) => commands::freeze::freeze(args).await,
         Command::Thaw(args) => commands::freeze::thaw(args).await,
+        Command::Clock(args) => commands::clock::run(args).await,
         Command::Wallet(WalletCommand::New(args)) => commands::wallet::new(&args),
         Command::Audit(command) => commands::audit::run(command).await,
         Command::Witness(args) => commands::witness::run(args).await,

@@ -4,11 +4,12 @@ use crate::books::{Books, BudgetRow, Draft, Need, Stop, WindowKey};
 use crate::entry::{Entry, StreamId, TreeHead};
 use crate::ledger::Verification;
 use crate::payload::Commitment;
-use crate::prepared::{ACCOUNTS_KIND, ERASED_KIND, ErasedBody};
+use crate::prepared::{ACCOUNTS_KIND, ERASED_KIND, ErasedBody, TURNED_KIND, TurnedBody};
 use crate::refusal::Refusal;
 use crate::state::StreamEnd;
 use crate::transaction::{AccountOp, OpOutcome};
 use crate::tree::{Frontier, entry_hash};
+use crate::turn_back::turned_back;
 use bursar_types::{BudgetId, Digest, HoldId, Timestamp};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -82,7 +83,9 @@ impl Audit {
         if entry.sequence != sequence {
             self.problem(format!("entry {} stands where entry {sequence} belongs", entry.sequence));
         }
-        if entry.at < self.last_at {
+        if entry.stream == StreamId::clock() {
+            self.turn_back(entry);
+        } else if entry.at < self.last_at {
             self.problem(format!("entry {sequence} is older than the one before it"));
         }
         self.last_at = self.last_at.max(entry.at);
@@ -117,6 +120,20 @@ impl Audit {
             self.replay(entry);
         } else if entry.stream == StreamId::erasures() {
             self.forget(entry);
+        }
+    }
+
+    fn turn_back(&mut self, entry: &Entry) {
+        let body = serde_json::from_value::<TurnedBody>(entry.body.clone());
+        let from =
+            body.ok().filter(|_| entry.kind == TURNED_KIND).map(|body| Timestamp::from_unix_ms(body.from));
+        let Some(from) = from.filter(|from| *from >= self.last_at && entry.at < *from) else {
+            self.problem(format!("entry {} does not read as time that was turned back", entry.sequence));
+            return;
+        };
+        self.last_at = entry.at;
+        if let Err(why) = turned_back(&mut self.books, &mut self.windows, from, entry.at) {
+            self.problem(format!("accounts cannot be turned back by entry {}: {why}", entry.sequence));
         }
     }
 
@@ -342,7 +359,7 @@ pub(crate) fn keep_windows(books: &mut Books, windows: &mut Windows) {
 }
 
 /// Expires holds and empties windows up to `now`.
-fn settle(books: &mut Books, windows: &mut Windows, now: Timestamp) -> Result<(), String> {
+pub(crate) fn settle(books: &mut Books, windows: &mut Windows, now: Timestamp) -> Result<(), String> {
     match books.expire(now) {
         Ok(()) => {}
         Err(Stop::Refused(refusal)) => return Err(refusal.to_string()),

@@ -209,6 +209,18 @@ impl Books {
         Ok(())
     }
 
+    /// What was captured later than `to` counts as captured then.
+    pub(crate) fn redate(&mut self, to: Timestamp) {
+        for row in self.budgets.values_mut().flatten() {
+            row.oldest = row.oldest.map(|oldest| oldest.min(to));
+        }
+        for row in self.holds.values_mut().flatten() {
+            if let HoldPhase::Captured { at, .. } = &mut row.phase {
+                *at = (*at).min(to);
+            }
+        }
+    }
+
     /// Takes over what a draft decided.
     pub(crate) fn adopt(&mut self, changes: DraftChanges) {
         for row in changes.budgets {

@@ -46,6 +46,12 @@ impl StreamId {
         Self("erasures".to_owned())
     }
 
+    /// The stream into which the ledger itself journals that its time was turned back; nobody else may append to it.
+    #[must_use]
+    pub fn clock() -> Self {
+        Self("clock".to_owned())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

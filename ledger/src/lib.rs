@@ -21,6 +21,7 @@ mod sqlite;
 mod state;
 mod transaction;
 mod tree;
+mod turn_back;
 
 pub use account::{Budget, BudgetState, HoldPhase, HoldState, Line, Window};
 pub use entry::{Entry, NewEntry, StreamId, StreamIdError, TreeHead};

@@ -11,6 +11,7 @@ use crate::refusal::{CommitError, Refusal, StoreError};
 use crate::state::{Leaf, Ruling, State, StreamEnd};
 use crate::transaction::{Committed, Transaction};
 use crate::tree::{self, Leaves};
+use crate::turn_back::turned_back;
 use async_trait::async_trait;
 use bursar_proof::{Hash, Node};
 use bursar_types::{BudgetId, Clock, Digest, Entropy, HoldId, LedgerId, Timestamp};
@@ -85,6 +86,17 @@ impl Kept {
         let committed = self.state.adopt(ruling);
         keep_windows(&mut self.state.books, &mut self.windows);
         Ok(committed)
+    }
+
+    fn turn_back(&mut self, to: Timestamp) -> Result<(), CommitError> {
+        let from = self.state.turns_back_from(to)?;
+        let budgets = self.state.books.budgets().into_values().cloned().collect();
+        let holds = self.state.books.holds().into_values().cloned().collect();
+        let mut books = Books::restored(budgets, holds);
+        turned_back(&mut books, &mut self.windows, from, to)
+            .map_err(|why| CommitError::Store(StoreError::Io(why.into())))?;
+        self.state.turn_back(books, to);
+        Ok(())
     }
 
     fn keep(&mut self, ruling: &Ruling) -> Result<(), CommitError> {
@@ -164,7 +176,11 @@ impl Store for MemoryStore {
     async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
         let prepared = Prepared::new(transaction)?;
         let mut kept = self.open()?;
-        let now = kept.state.now(self.clock.now());
+        let clock = self.clock.now();
+        if prepared.turns_back {
+            kept.turn_back(clock)?;
+        }
+        let now = kept.state.now(clock);
         kept.commit(prepared, now)
     }
 

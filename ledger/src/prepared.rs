@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) const ACCOUNTS_KIND: &str = "accounts.changed";
 /// The kind of the entries into which the ledger journals what was erased.
 pub(crate) const ERASED_KIND: &str = "payloads.erased";
+/// The kind of the entries into which the ledger journals that its time was turned back.
+pub(crate) const TURNED_KIND: &str = "clock.turned_back";
 /// How many payloads one such entry names: a leaf has at most 65,535 bytes.
 const ERASED_MAX: usize = 500;
 
@@ -26,6 +28,8 @@ pub(crate) struct Prepared {
     /// Payloads to forget, and the bodies of the entries that say so.
     pub(crate) erase: Vec<Commitment>,
     pub(crate) erased: Vec<String>,
+    /// Whether the time is turned back before it.
+    pub(crate) turns_back: bool,
 }
 
 /// The body of an entry that says what was erased.
@@ -34,6 +38,13 @@ pub(crate) struct Prepared {
 pub(crate) struct ErasedBody {
     pub(crate) payloads: Vec<Commitment>,
     pub(crate) why: String,
+}
+
+/// The body of an entry that says that the time was turned back: from when, in milliseconds since 1970. To when, its own time says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TurnedBody {
+    pub(crate) from: u64,
 }
 
 /// An entry with canonical JSON in place of its body.
@@ -46,7 +57,11 @@ pub(crate) struct PreparedEntry {
 
 impl Prepared {
     pub(crate) fn new(transaction: Transaction) -> Result<Self, Refusal> {
-        let Transaction { require, accounts, links, entries, payloads, erase } = transaction;
+        let Transaction { require, accounts, links, entries, payloads, erase, turn_back } = transaction;
+        let more = !(require.is_empty() && accounts.is_empty() && links.is_empty()) || erase.is_some();
+        if turn_back && more {
+            return Err(Refusal::BadTurn("nothing else may change with it"));
+        }
         let (erase, why) = erase.map_or((Vec::new(), ""), |erasure| (erasure.payloads, erasure.why));
         let erased = erase
             .chunks(ERASED_MAX)
@@ -60,13 +75,14 @@ impl Prepared {
             payloads,
             erase,
             erased,
+            turns_back: turn_back,
         };
         for op in accounts {
             let json = canonical_text(&op)?;
             prepared.accounts.push((op, json));
         }
         for entry in entries {
-            if [StreamId::accounts(), StreamId::erasures()].contains(&entry.stream) {
+            if [StreamId::accounts(), StreamId::erasures(), StreamId::clock()].contains(&entry.stream) {
                 return Err(Refusal::ReservedStream(entry.stream));
             }
             let body = canonical_text(&entry.body)?;

@@ -97,6 +97,15 @@ pub enum Refusal {
         /// Spent and held now.
         used: Amount,
     },
+    /// The ledger's time is later than the caller's clock: whatever had expired by it must not count again.
+    #[error("the ledger's time is {later_ms} milliseconds later than the clock by which it was decided")]
+    ClockBehind {
+        /// How much later.
+        later_ms: u64,
+    },
+    /// The ledger's time cannot be turned back so.
+    #[error("the ledger's time is not turned back: {0}")]
+    BadTurn(&'static str),
     /// Only the ledger appends to this stream.
     #[error("stream `{0}` is written by the ledger alone")]
     ReservedStream(StreamId),

@@ -2,7 +2,7 @@
 
 use crate::books::{Books, Dirty, Draft, DraftChanges, Need, Stop};
 use crate::entry::{StreamId, TreeHead};
-use crate::prepared::{ACCOUNTS_KIND, ERASED_KIND, Prepared, canonical_text};
+use crate::prepared::{ACCOUNTS_KIND, ERASED_KIND, Prepared, TURNED_KIND, TurnedBody, canonical_text};
 use crate::refusal::Refusal;
 use crate::transaction::{AccountOp, Committed, LinkWrite, OpOutcome, Require};
 use crate::tree::{Frontier, leaf_hash};
@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) tree: Frontier,
     /// When anything was decided last; time does not go back behind it.
     pub(crate) last_at: Timestamp,
+    /// From when it was turned back, until the entry that says so is written.
+    turned_from: Option<Timestamp>,
     streams: HashMap<StreamId, StreamEnd>,
     dirty_streams: BTreeMap<StreamId, StreamEnd>,
     links: HashMap<String, Option<String>>,
@@ -79,6 +81,7 @@ impl State {
             books,
             tree,
             last_at,
+            turned_from: None,
             streams: HashMap::new(),
             dirty_streams: BTreeMap::new(),
             links: HashMap::new(),
@@ -102,6 +105,22 @@ impl State {
     /// The moment a transaction that is decided now gets.
     pub(crate) fn now(&self, clock: Timestamp) -> Timestamp {
         clock.max(self.last_at)
+    }
+
+    /// From when the time is turned back to `to`.
+    pub(crate) fn turns_back_from(&self, to: Timestamp) -> Result<Timestamp, Refusal> {
+        if to < self.last_at {
+            Ok(self.last_at)
+        } else {
+            Err(Refusal::BadTurn("it is not later than the clock"))
+        }
+    }
+
+    /// Turns the time back; `books` are those that [`turned_back`](crate::turn_back::turned_back) gave.
+    pub(crate) fn turn_back(&mut self, books: Books, to: Timestamp) {
+        self.turned_from = Some(self.last_at);
+        self.last_at = to;
+        self.books = books;
     }
 
     /// Decides a transaction at `now`. Changes nothing but what follows from the time alone.
@@ -132,6 +151,10 @@ impl State {
         let links = self.write_links(&prepared.links)?;
         let mut appended =
             Appended { now, tree: self.tree.clone(), streams: BTreeMap::new(), leaves: Vec::new() };
+        if let Some(from) = self.turned_from.filter(|_| prepared.turns_back) {
+            let body = canonical_text(&TurnedBody { from: from.unix_ms() })?;
+            self.append(&mut appended, StreamId::clock(), TURNED_KIND, body)?;
+        }
         if !done.is_empty() {
             let body = format!(r#"{{"ops":[{}]}}"#, done.join(","));
             let stream = StreamId::accounts();
@@ -154,6 +177,7 @@ impl State {
 
     /// Takes over a ruling that was written.
     pub(crate) fn adopt(&mut self, ruling: Ruling) -> Committed {
+        self.turned_from = None;
         self.books.adopt(ruling.changes);
         self.tree = ruling.tree;
         for (stream, end) in ruling.streams {
@@ -182,6 +206,11 @@ impl State {
 
     fn check(&self, draft: &Draft<'_>, require: &Require) -> Result<(), Stop> {
         match require {
+            Require::ClockWithin { now, by_ms } if now.plus_ms(*by_ms) < self.last_at => {
+                let later_ms = self.last_at.unix_ms().saturating_sub(now.unix_ms());
+                Err(Refusal::ClockBehind { later_ms }.into())
+            }
+            Require::ClockWithin { .. } => Ok(()),
             Require::HoldPending(id) => draft.require_pending(*id),
             Require::HoldPinned(id) => draft.require_pinned(*id),
             Require::UsedAtMost { budget, used_max } => draft.require_used_at_most(*budget, used_max),

@@ -16,6 +16,13 @@ pub enum Require {
         /// How many entries the caller saw.
         length: u64,
     },
+    /// The ledger's time is at most this much later: whoever decided by an older clock decides again.
+    ClockWithin {
+        /// The moment that the caller decided at.
+        now: Timestamp,
+        /// How much later the ledger's may be, in milliseconds.
+        by_ms: u64,
+    },
     /// The hold is pending and has not run out.
     HoldPending(HoldId),
     /// The hold is pending and pinned.
@@ -101,6 +108,10 @@ pub struct Transaction {
     pub payloads: Vec<Payload>,
     /// Payloads to forget.
     pub erase: Option<Erasure>,
+    /// Turns the ledger's time back to the store's clock, since it had once been wrong: a person's word, and nothing else may change
+    /// with it. Holds and windows are brought up to the time before first, and what was spent later than now counts as spent now.
+    /// The ledger itself journals it, in the stream `clock`.
+    pub turn_back: bool,
 }
 
 /// Payloads to forget: their bytes and salts, for ever. Entries keep their commitments, and every proof still holds.

@@ -40,7 +40,7 @@ pub use mandate::{
     MandateFileError, MandateSignatureError, MandateStatement, MeteredItem, OTHER, PlanApproval, Scope,
     SignedMandate, Widened, family_of,
 };
-pub use meaning::{Captured, Meaning, MeaningAudit};
+pub use meaning::{Captured, ClockTurnedBack, Meaning, MeaningAudit};
 pub use obligation::{
     Claim, Next, Obligation, ObligationEvent, ObligationState, Refund, Remedy, Step, StepResult,
 };
@@ -55,10 +55,10 @@ pub use policy::{
     Policy, PolicyError, PolicyFile, QuoteFacts, RuleEffect, RuleView, Sums, Thresholds, Weighed,
 };
 pub use purse::{
-    ApprovalError, ClaimStanding, Clearance, DecisionRecord, DelegateError, DeskError, GivenUp, MODEL,
-    MODEL_HELD, MODEL_SETTLED, OpenApproval, OpenError, OpenObligation, OutflowAccepted, OutflowError,
-    Payments, PaymentsParts, Recovered, SessionHooks, SessionPurse, Signable, Stray, VoidClearance, Watch,
-    agent_freezes, principal_links,
+    ApprovalError, ClaimStanding, Clearance, ClockError, ClockStanding, ClockTurned, DecisionRecord,
+    DelegateError, DeskError, GivenUp, MODEL, MODEL_HELD, MODEL_SETTLED, OpenApproval, OpenError,
+    OpenObligation, OutflowAccepted, OutflowError, Payments, PaymentsParts, Recovered, SessionHooks,
+    SessionPurse, Signable, Stray, VoidClearance, Watch, agent_freezes, principal_links,
 };
 pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,

@@ -164,6 +164,16 @@ pub(crate) fn frozen() -> Reason {
     Reason::new("FROZEN", "spending is frozen", "wait until a person lifts the freeze")
 }
 
+pub(crate) fn clock_behind(now: Timestamp, written: Timestamp) -> Reason {
+    Reason::new(
+        "CLOCK_BEHIND",
+        format!(
+            "the clock says {now}, and the journal was written at {written}: what has run out could count again"
+        ),
+        "buy nothing; an operator sets the clock right, or runs `bursar clock` if it is right and had once been ahead",
+    )
+}
+
 pub(crate) fn outflow_unknown() -> Reason {
     Reason::new(
         "OUTFLOW_UNKNOWN",

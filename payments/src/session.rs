@@ -4,6 +4,7 @@ use crate::approval::{ApprovalAction, GivenBy, Question};
 use crate::mandate::Mandate;
 use crate::plan::{ItemTerms, Plan};
 use crate::policy::ApprovedBy;
+use crate::purse::BEHIND_MS;
 use bursar_types::{
     ApprovalId, Decision, Digest, PaymentId, Phase, PlanId, PlanItemId, SessionId, Timestamp, Untrusted,
 };
@@ -342,8 +343,15 @@ impl SessionState {
     pub fn open_items(&self, now: Timestamp) -> impl Iterator<Item = (&Plan, &ItemTerms)> {
         self.plans
             .iter()
-            .filter(move |plan| plan.expires_at > now)
+            .filter(move |plan| self.plan_lives(plan, now))
             .flat_map(|plan| plan.items.iter().map(move |item| (plan, item)))
+    }
+
+    /// Whether a plan may be bought at `now`. One that was approved while the clock was ahead lives longer than any.
+    pub(crate) fn plan_lives(&self, plan: &Plan, now: Timestamp) -> bool {
+        let standing = self.approved_by.get(&plan.id) == Some(&ApprovedBy::Mandate);
+        let longest = self.mandate.plan_s_max.saturating_mul(1_000).saturating_add(BEHIND_MS);
+        plan.expires_at > now && (standing || plan.expires_at <= now.plus_ms(longest))
     }
 
     /// The plan with this id, if it was ever approved.

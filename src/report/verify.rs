@@ -3,7 +3,7 @@
 use crate::error::BursarError;
 use bursar_ledger::{Ledger, Verification};
 use bursar_memory::{UsesVerified, verify_uses};
-use bursar_payments::Meaning;
+use bursar_payments::{ClockTurnedBack, Meaning};
 use bursar_types::{AssetId, AssetRegistry};
 
 /// How often it is read anew while another process writes.
@@ -18,6 +18,8 @@ pub struct Verified {
     pub uses: UsesVerified,
     /// The decisions, taken again.
     pub decisions: DecisionsVerified,
+    /// When the journal's time was turned back.
+    pub turned_back: Vec<ClockTurnedBack>,
     /// Assets whose worth in dollars is not known here: that it was the same throughout is all that was compared.
     pub worth_not_known: Vec<AssetId>,
 }
@@ -55,7 +57,8 @@ pub async fn verify_with(ledger: &Ledger, assets: &AssetRegistry) -> Result<Veri
         again: meaning.decided_again,
         not: meaning.not_decided_again.into_iter().collect(),
     };
-    Ok(Verified { journal, uses, decisions, worth_not_known: meaning.worth_not_known })
+    let Meaning { turned_back, worth_not_known, .. } = meaning;
+    Ok(Verified { journal, uses, decisions, turned_back, worth_not_known })
 }
 
 /// The meaning, and what is owed and in no list. Another process may write meanwhile: then it is read again, and what is in

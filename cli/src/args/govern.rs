@@ -107,6 +107,25 @@ pub(crate) struct FreezeArgs {
     pub(crate) data: DataArg,
 }
 
+/// Shows the clock beside the journal's time, and turns that back where the clock had once been ahead.
+///
+/// A purse whose clock is more than a minute behind what the journal was written at buys nothing (CLOCK_BEHIND): what has run out could count again.
+/// If the clock is wrong, set it right. Exits with 1 while it is behind.
+#[derive(Debug, Args)]
+pub(crate) struct ClockArgs {
+    /// The clock is right: turns the journal's time back to it. What was spent later than now counts as spent now.
+    #[arg(long, requires = "by", requires = "reason")]
+    pub(crate) accept: bool,
+    /// Who decides.
+    #[arg(long, value_name = "NAME", value_parser = word, requires = "accept")]
+    pub(crate) by: Option<String>,
+    /// Why, for the journal.
+    #[arg(long, value_name = "TEXT", value_parser = word, requires = "accept")]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}
+
 /// Lets spending go on that was frozen.
 #[derive(Debug, Args)]
 pub(crate) struct ThawArgs {

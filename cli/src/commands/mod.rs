@@ -2,6 +2,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod audit;
+pub(crate) mod clock;
 pub(crate) mod eval;
 #[cfg(unix)]
 pub(crate) mod fetch;

@@ -36,6 +36,7 @@ fn help_tells_commands_options_and_exit_codes() {
         ("approvals_serve", vec!["approvals", "serve", "--help"]),
         ("freeze", vec!["freeze", "--help"]),
         ("thaw", vec!["thaw", "--help"]),
+        ("clock", vec!["clock", "--help"]),
         ("mandate", vec!["mandate", "--help"]),
         ("mandate_sign", vec!["mandate", "sign", "--help"]),
         ("mandate_verify", vec!["mandate", "verify", "--help"]),

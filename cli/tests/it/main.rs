@@ -9,6 +9,8 @@ mod bad_input;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod data_file;
 mod erase;
 #[cfg(test)]

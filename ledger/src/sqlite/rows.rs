@@ -2,11 +2,12 @@
 
 use crate::account::{Budget, HoldPhase, Window};
 use crate::audit::Beside;
-use crate::books::{BudgetRow, Dirty, HoldRow, WindowKey};
+use crate::books::{Books, BudgetRow, Dirty, HoldRow, WindowKey};
 use crate::entry::{Entry, StreamId, TreeHead};
 use crate::payload::{Commitment, Payload};
 use crate::state::{Leaf, StreamEnd};
 use crate::tree::{Frontier, Leaves, entry_hash, peak_leaves};
+use crate::turn_back::turned_back;
 use bursar_types::{BudgetId, Digest, HoldId, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -258,6 +259,26 @@ pub(super) fn accounts(connection: &Connection) -> rusqlite::Result<Accounts> {
         holds.push(row);
     }
     Ok(Accounts { budgets, holds, windows, problems })
+}
+
+/// Turns all accounts back, as [`turned_back`] says; answers which holds can still run out.
+pub(super) fn turn_back(
+    connection: &Connection,
+    from: Timestamp,
+    to: Timestamp,
+) -> rusqlite::Result<BTreeSet<(Timestamp, HoldId)>> {
+    let Accounts { budgets, holds, mut windows, .. } = accounts(connection)?;
+    let mut books = Books::restored(budgets, holds);
+    // What cannot be brought up to a moment cannot be turned back: nothing is written then.
+    turned_back(&mut books, &mut windows, from, to).map_err(rusqlite::Error::InvalidParameterName)?;
+    connection.execute("DELETE FROM windows", [])?;
+    let dirty = Dirty {
+        budgets: books.budgets().into_values().cloned().collect(),
+        holds: books.holds().into_values().cloned().collect(),
+        windows: windows.into_iter().map(|(key, amount)| (key, Some(amount))).collect(),
+    };
+    write_dirty(connection, &dirty, &BTreeMap::new())?;
+    expiries(connection)
 }
 
 /// When a hold runs out, if it still can.

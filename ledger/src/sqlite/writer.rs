@@ -135,8 +135,7 @@ impl Writer {
         let mut group = Group { connection: &connection, state: &mut cache.state, wrote: false, apart };
         let mut answers = Vec::with_capacity(jobs.len());
         for prepared in jobs {
-            let now = group.state.now(clock.now());
-            let answer = match group.commit(prepared, now) {
+            let answer = match group.commit(prepared, clock.now()) {
                 Ok(committed) => Ok(committed),
                 Err(Problem::Refused(refusal)) => Err(CommitError::Refused(refusal)),
                 // SQLite has given up the whole transaction, or it lacks what others were told.
@@ -246,10 +245,18 @@ enum Problem {
 }
 
 impl Group<'_> {
-    fn commit(&mut self, prepared: &Prepared, now: Timestamp) -> Result<Committed, Problem> {
+    fn commit(&mut self, prepared: &Prepared, clock: Timestamp) -> Result<Committed, Problem> {
+        if prepared.turns_back {
+            self.turn_back(clock)?;
+        }
+        let now = self.state.now(clock);
         let ruling = loop {
             match self.state.rule(prepared, now) {
                 Ok(ruling) => break ruling,
+                // The books are turned back already, and must not stay so without an entry.
+                Err(Stop::Refused(_)) if prepared.turns_back => {
+                    return Err(Problem::Torn(rusqlite::Error::InvalidQuery));
+                }
                 Err(Stop::Refused(refusal)) => return Err(Problem::Refused(refusal)),
                 Err(Stop::Needs(need)) => self.fetch(need, now)?,
             }
@@ -258,6 +265,15 @@ impl Group<'_> {
             self.write(&ruling, prepared).map_err(Problem::Unwritten)?;
         }
         Ok(self.state.adopt(ruling))
+    }
+
+    /// Turns the time back, with all accounts.
+    fn turn_back(&mut self, to: Timestamp) -> Result<(), Problem> {
+        let from = self.state.turns_back_from(to).map_err(Problem::Refused)?;
+        self.flush().map_err(Problem::Torn)?;
+        let expiries = rows::turn_back(self.connection, from, to).map_err(Problem::Torn)?;
+        self.state.turn_back(Books::partial(expiries), to);
+        Ok(())
     }
 
     /// Writes what only this request writes. Accounts, stream lengths and head follow once for the group.

@@ -43,6 +43,7 @@ on_both_stores!(
     payloads_are_kept_once,
     a_stream_is_read_with_its_payloads,
     time_does_not_go_back,
+    time_that_was_once_ahead_is_turned_back_and_nothing_counts_twice,
     nothing_works_after_close,
 );
 
@@ -515,6 +516,60 @@ async fn time_does_not_go_back(f: Fixture) {
     let committed = lagging.commit(ops(vec![hold(1, &[(1, 1)])])).await.unwrap();
     assert_eq!(committed.at, Timestamp::from_unix_ms(START_MS + 1_000));
     f.verify().await;
+}
+
+async fn time_that_was_once_ahead_is_turned_back_and_nothing_counts_twice(f: Fixture) {
+    const YEAR_MS: u64 = 365 * 86_400_000;
+    let turn = |entries| Transaction { turn_back: true, entries, ..Transaction::default() };
+    rolling(&f, 1, 100, 10_000).await;
+    f.commit(vec![open(2, 1_000), hold(1, &[(1, 30), (2, 30)]), capture(1, None)]).await.unwrap();
+    f.commit(vec![hold(2, &[(2, 5)])]).await.unwrap();
+    let right = f.now();
+    f.clock.advance_ms(10 * YEAR_MS);
+    let late = AccountOp::Hold {
+        id: hold_id(3),
+        lines: lines(&[(1, 40), (2, 40)]),
+        expires_at: f.now().plus_ms(60_000),
+    };
+    f.commit(vec![late, capture(3, None)]).await.unwrap();
+    assert_eq!(f.sums(1).await, (40, 0, 60), "what was spent ten years before has left the window");
+    let ahead = f.now();
+    assert_eq!(f.refused(turn(vec![])).await, Refusal::BadTurn("it is not later than the clock"));
+
+    f.clock.set(right.plus_ms(1_000));
+    let still = |now| Transaction {
+        require: vec![Require::ClockWithin { now, by_ms: 60_000 }],
+        ..Transaction::default()
+    };
+    assert!(matches!(f.refused(still(f.now())).await, Refusal::ClockBehind { .. }));
+    f.ledger.commit(still(ahead)).await.unwrap();
+    let with_more = Transaction { accounts: vec![open(3, 1)], ..turn(vec![]) };
+    assert_eq!(f.refused(with_more).await, Refusal::BadTurn("nothing else may change with it"));
+    let forged = Transaction { entries: vec![entry("clock", json!({"from": 1}))], ..Transaction::default() };
+    assert_eq!(f.refused(forged).await, Refusal::ReservedStream(StreamId::clock()));
+    let committed = f.ledger.commit(turn(vec![entry("said", json!({"by": "ada"}))])).await.unwrap();
+    assert_eq!(committed.at, f.now());
+    let told = f.ledger.stream(&StreamId::clock(), 0).await.unwrap();
+    assert_eq!((told.len(), told[0].at), (1, f.now()));
+    assert_eq!(told[0].body, json!({"from": ahead.unix_ms()}));
+    f.ledger.commit(still(f.now())).await.unwrap();
+
+    // Holds live again, what had run out stays given back, and what was spent leaves its window a whole length from now.
+    assert_eq!((f.sums(1).await, f.sums(2).await), ((40, 0, 60), (70, 0, 930)));
+    let again =
+        AccountOp::Hold { id: hold_id(4), lines: lines(&[(1, 60)]), expires_at: f.now().plus_ms(5_000) };
+    f.commit(vec![again, pin(4), capture(4, None)]).await.unwrap();
+    f.refused(ops(vec![hold(5, &[(1, 1)])])).await;
+    f.commit(vec![refund("back", 3, &[(1, 10)])]).await.unwrap();
+    assert_eq!(f.sums(1).await, (90, 0, 10));
+    f.verify().await;
+    f.clock.advance_ms(10_000);
+    assert_eq!(f.sums(1).await, (0, 0, 100));
+    f.commit(vec![hold(6, &[(1, 100)])]).await.unwrap();
+    f.verify().await;
+    if f.folder.is_some() {
+        assert_eq!(f.another().budget(budget_id(1)).await.unwrap().unwrap().spent, usd(0));
+    }
 }
 
 async fn nothing_works_after_close(f: Fixture) {

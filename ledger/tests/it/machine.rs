@@ -47,6 +47,9 @@ impl Model {
             Require::StreamAt { stream, length } => {
                 holds(self.length(stream.as_str()) == *length, "StreamMoved")
             }
+            Require::ClockWithin { now, by_ms } => {
+                holds(now.plus_ms(*by_ms).unix_ms() >= self.now, "ClockBehind")
+            }
             Require::HoldPending(id) => holds(matches!(phase(*id)?, Pending | Pinned), "HoldNot"),
             Require::HoldPinned(id) => holds(phase(*id)? == Pinned, "HoldNot"),
             Require::UsedAtMost { budget, used_max } => {

@@ -93,6 +93,12 @@ impl Holds {
         self.budgets.get(&id)
     }
 
+    /// The journal's time was turned back from here: what had run out by then was given back, and stays so.
+    pub(super) fn ran_out(&mut self, by: Timestamp) {
+        let pending = self.holds.values_mut().filter(|hold| hold.account == Account::Pending);
+        pending.filter(|hold| hold.expires_at <= by).for_each(|hold| hold.account = Account::Released);
+    }
+
     /// A payment says that the hold is its own.
     pub(super) fn claim(&mut self, id: HoldId, payment: PaymentId) {
         if let Some(hold) = self.holds.get_mut(&id) {

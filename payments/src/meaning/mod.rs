@@ -59,6 +59,17 @@ pub struct Captured {
     pub observed: bool,
 }
 
+/// Time that a person turned back: what had run out before may have counted again since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ClockTurnedBack {
+    /// Position of the entry that says so.
+    pub entry: u64,
+    /// What the journal's time had been.
+    pub from: Timestamp,
+    /// What it was since.
+    pub to: Timestamp,
+}
+
 /// What the entries of a journal mean together.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Meaning {
@@ -83,6 +94,8 @@ pub struct Meaning {
     pub not_decided_again: BTreeMap<String, u64>,
     /// Assets whose worth in dollars is not known here: that it was the same throughout is all that was compared.
     pub worth_not_known: Vec<AssetId>,
+    /// When the journal's time was turned back: by a person's word, or whoever wrote the journal.
+    pub turned_back: Vec<ClockTurnedBack>,
     /// Everything that cannot be, each as a sentence with the number of its entry; empty means that nothing was found.
     pub problems: Vec<String>,
 }
@@ -159,6 +172,7 @@ pub struct MeaningAudit {
     beside: BTreeMap<Commitment, u64>,
     /// Payloads that were erased.
     gone: HashSet<Commitment>,
+    turned: Vec<ClockTurnedBack>,
     signatures: u64,
     erased: u64,
     problems: Vec<String>,
@@ -197,6 +211,16 @@ impl MeaningAudit {
             // How such an entry reads is for the ledger's own check.
             let erased: Vec<Commitment> = entry.body.get("payloads").and_then(read_value).unwrap_or_default();
             self.gone.extend(erased);
+            return;
+        }
+        if entry.stream == StreamId::clock() {
+            // Whether it can be is for the ledger's own check.
+            let from =
+                entry.body.get("from").and_then(serde_json::Value::as_u64).map(Timestamp::from_unix_ms);
+            if let Some(from) = from {
+                self.holds.ran_out(from);
+                self.turned.push(ClockTurnedBack { entry: entry.sequence, from, to: entry.at });
+            }
             return;
         }
         if entry.stream == StreamId::accounts() {
@@ -263,6 +287,7 @@ impl MeaningAudit {
         if self.more > 0 {
             self.problems.push(format!("and {} more", self.more));
         }
+        meaning.turned_back = self.turned;
         meaning.not_decided_again = self.rules.not;
         meaning.problems = self.problems;
         meaning

@@ -3,6 +3,7 @@
 //! A question is durable before anybody hears it, and so is its answer before anything follows from it. Whoever answers may
 //! be another process: what a yes is worth is decided by the session's purse, under the rules of the moment.
 
+use super::clock::BEHIND_MS;
 use super::decide::{TRIES, denied, next_attempt};
 use super::join::Loaded;
 use super::open::{add_session_event, fold_session};
@@ -433,7 +434,10 @@ impl SessionState {
             }
             GivenBy::InProcess { name } => !self.mandate.needs_signature() && !self.mandate.is_agent(name),
         };
-        sound && given.expires_at > now && question.expires_at > now && question.session == self.id
+        // One that was given while the clock was ahead lives longer than any.
+        let longest = self.mandate.approval_s_max.saturating_mul(1_000).saturating_add(BEHIND_MS);
+        let lives = given.expires_at > now && given.expires_at <= now.plus_ms(longest);
+        sound && lives && question.expires_at > now && question.session == self.id
     }
 
     /// The yes that was given for this payment and still counts.

@@ -3,6 +3,7 @@
 use super::approvals::Asked;
 use super::ask::{host_of, is_secure, parse_url};
 use super::budgets::{Part, Purchase};
+use super::clock::still;
 use super::gates::{GATE_LINKS, Reached};
 use super::join::{Loaded, open_link};
 use super::lineage::Lineage;
@@ -152,7 +153,13 @@ impl SessionPurse {
             self.use_given_plans().await?;
             let lineage = self.lineage().await?;
             let state = lineage.own();
-            let now = self.shared.clock.now();
+            let now = match self.time().await? {
+                Ok(now) => now,
+                Err(reason) => {
+                    let what = format!("paying for {}", ask.url);
+                    return Err(self.refuse_plainly(&what, denied(reason)).await);
+                }
+            };
             let counts = self.counts(state, now).await?;
             if let Some(reason) = lineage.stopped(now) {
                 let what = format!("paying for {}", ask.url);
@@ -249,7 +256,9 @@ impl SessionPurse {
                     self.tell(&MoneyEvent::Held { payment: held.view(None), micro_usd: cost });
                     return Ok(HoldOutcome::Held(Box::new(held)));
                 }
-                Err(CommitError::Refused(Refusal::StreamMoved { .. } | Refusal::UsedMore { .. })) => {}
+                Err(CommitError::Refused(
+                    Refusal::StreamMoved { .. } | Refusal::UsedMore { .. } | Refusal::ClockBehind { .. },
+                )) => {}
                 Err(CommitError::Refused(Refusal::LinkMoved { key, .. })) => {
                     if key.starts_with(GATE_LINKS) {
                         continue;
@@ -279,6 +288,7 @@ impl SessionPurse {
         let NewHold { held, record, lineage, conditions, reached } = hold;
         let mut transaction = Transaction { require: conditions, ..Transaction::default() };
         transaction.require.extend(lineage.unmoved());
+        transaction.require.push(still(now));
         transaction.accounts.push(AccountOp::Hold {
             id: held.hold,
             lines: held.lines.clone(),
@@ -562,7 +572,7 @@ fn cover<'a>(
             {
                 let fits = match item.covers(offer, now) {
                     Err(reason) => Err(reason),
-                    Ok(()) if plan.expires_at <= now => Err(reasons::plan_expired(plan.expires_at)),
+                    Ok(()) if !state.plan_lives(plan, now) => Err(reasons::plan_expired(plan.expires_at)),
                     Ok(()) if counts.left(item) == 0 => Err(reasons::item_consumed()),
                     Ok(()) => Ok(()),
                 };

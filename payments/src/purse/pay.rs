@@ -1,5 +1,6 @@
 //! Preparing, signing, presenting, and settling.
 
+use super::clock::still;
 use super::decide::denied;
 use super::join::{Loaded, open_link};
 use super::lineage::Lineage;
@@ -103,7 +104,7 @@ impl SessionPurse {
         for _ in 0..super::decide::TRIES {
             let lineage = self.lineage().await?;
             let state = lineage.own();
-            let now = self.shared.clock.now();
+            let now = self.time().await?.map_err(SigningRefused::Stopped)?;
             if let Some(reason) = lineage.stopped(now) {
                 return Err(SigningRefused::Stopped(reason));
             }
@@ -120,6 +121,7 @@ impl SessionPurse {
             }
             let mut transaction = Transaction::default();
             transaction.require.extend(lineage.unmoved());
+            transaction.require.push(still(now));
             if let Some(approval) = signed.held.approval {
                 let stream = StreamId::of("session", self.session);
                 let event = spent(state, &signed.held, approval, now).map_err(SigningRefused::Stopped)?;
@@ -145,6 +147,8 @@ impl SessionPurse {
                     return Ok(());
                 }
                 Err(CommitError::Refused(refusal)) if lineage.moved(&refusal) => {}
+                // The next look says why.
+                Err(CommitError::Refused(Refusal::ClockBehind { .. })) => {}
                 Err(CommitError::Refused(Refusal::StreamMoved { .. } | Refusal::HoldNot { .. })) => {
                     return Err(SigningRefused::Fenced);
                 }
@@ -343,7 +347,9 @@ impl SessionPurse {
                 return Err("its time ran out before it was signed".to_owned());
             }
             let lineage = self.lineage().await.map_err(|error| causes(&error))?;
-            if let Some(reason) = lineage.stopped(self.shared.clock.now()) {
+            let now = self.time().await.map_err(|error| causes(&error))?;
+            let stopped = now.map_or_else(Some, |now| lineage.stopped(now));
+            if let Some(reason) = stopped {
                 return Err(format!("spending was stopped before it was signed: {}", reason.message));
             }
         }

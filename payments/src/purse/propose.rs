@@ -189,7 +189,8 @@ impl SessionPurse {
     ) -> Result<PlanOutcome, FetchError> {
         for _ in 0..TRIES {
             let lineage = self.lineage().await?;
-            if let Some(reason) = lineage.stopped(self.shared.clock.now()) {
+            let stopped = self.time().await?.map_or_else(Some, |now| lineage.stopped(now));
+            if let Some(reason) = stopped {
                 return self.plan_refused(Some(drafted.view), denied(reason)).await;
             }
             let stream = StreamId::of("session", self.session);

@@ -12,6 +12,7 @@ mod attacked;
 mod attacks;
 mod buys;
 mod claims;
+mod clocks;
 mod delegates;
 mod faults;
 mod freezes;

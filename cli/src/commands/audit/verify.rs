@@ -37,7 +37,7 @@ pub(super) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
     let chain = chain(&args, &folder, &ledger).await;
     ledger.close().await.map_err(BursarError::from)?;
     let chain = chain?;
-    let (Verified { journal: found, uses, decisions, worth_not_known }, log) = (verified?, log?);
+    let (Verified { journal: found, uses, decisions, turned_back, worth_not_known }, log) = (verified?, log?);
     let (size, root, payloads) = (found.head.size, found.head.root, found.payloads_checked);
     let mut out = anstream::stdout().lock();
     let agrees = chain.as_ref().is_none_or(|chain| chain.problems.is_empty());
@@ -46,6 +46,10 @@ pub(super) async fn verify(args: VerifyArgs) -> Result<Exit, CliError> {
             writeln!(out, "the journal verifies: {size} entries, root {root}, {payloads} payloads checked");
         let _ = writeln!(out, "{}", shown(&uses));
         let _ = write!(out, "{}", shown_decisions(&decisions));
+        for turned in &turned_back {
+            let (entry, from, to) = (turned.entry, turned.from, turned.to);
+            let _ = writeln!(out, "the journal's time was turned back from {from} to {to}: entry {entry}");
+        }
         for asset in &worth_not_known {
             let _ = writeln!(
                 out,
