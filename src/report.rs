@@ -10,8 +10,8 @@ mod trace;
 mod verify;
 
 pub use books::{
-    BooksFormat, GroupValue, Moved, ParseSpendKeyError, Purchase, SpendFilter, SpendKey, SpendRow, Sums,
-    Whose, export_books, purchases, spend_by,
+    AdoptedOutflow, BooksFormat, GroupValue, Moved, ParseSpendKeyError, Purchase, SpendFilter, SpendKey,
+    SpendRow, Sums, Whose, adopted_outflow, export_books, purchases, spend_by, spend_with,
 };
 pub use decisions::{DecisionReport, Explained, Replayed, decisions, explain, replay, verdict_name};
 pub use models::{ModelSpend, model_spend};

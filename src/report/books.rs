@@ -2,14 +2,16 @@
 //!
 //! Everything is read from the journal. What it does not say is not known, and is told as that: never as zero.
 
+mod adopted;
 mod export;
 mod key;
 mod life;
 mod spend;
 
+pub use adopted::{AdoptedOutflow, adopted_outflow};
 pub use export::{BooksFormat, export_books};
 pub use key::{GroupValue, ParseSpendKeyError, SpendFilter, SpendKey};
-pub use spend::{SpendRow, Sums, spend_by};
+pub use spend::{SpendRow, Sums, spend_by, spend_with};
 
 pub(super) use life::Life;
 

@@ -3,7 +3,7 @@
 use crate::args::ReconcileArgs;
 use crate::data;
 use crate::exit::{CliError, Exit};
-use crate::screen::{Amounts, line, short};
+use crate::screen::{Amounts, csv, line, short};
 use bursar::Config;
 use bursar::payments::OutflowLook;
 use bursar::reconcile::{Here, Item, List, Reconciler, Reconciliation, Statement, There};
@@ -188,7 +188,22 @@ fn as_json(found: &Reconciliation, exit: Exit) -> String {
 }
 
 fn as_csv(found: &Reconciliation) -> String {
-    let mut text = "list,payment,here_time,here_atomic,here_asset,here_payee,here_tx,there_line,there_date,there_atomic,there_asset,there_payee,there_tx,why\r\n".to_owned();
+    let mut text = csv::line([
+        "list",
+        "payment",
+        "here_time",
+        "here_atomic",
+        "here_asset",
+        "here_payee",
+        "here_tx",
+        "there_line",
+        "there_date",
+        "there_atomic",
+        "there_asset",
+        "there_payee",
+        "there_tx",
+        "why",
+    ]);
     for item in &found.items {
         let here = |field: fn(&Here) -> String| item.here.as_ref().map(field).unwrap_or_default();
         let there = |field: fn(&There) -> String| item.there.as_ref().map(field).unwrap_or_default();
@@ -208,15 +223,7 @@ fn as_csv(found: &Reconciliation) -> String {
             there(|there| there.tx.clone().unwrap_or_default()),
             item.why.join("; "),
         ];
-        text.push_str(&fields.map(|field| field_of(&field)).join(","));
-        text.push_str("\r\n");
+        text.push_str(&csv::line(fields));
     }
     text
-}
-
-/// A field as RFC 4180 writes it. Text that a spreadsheet would run as a formula is kept text.
-fn field_of(field: &str) -> String {
-    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let field = if formula { format!("'{field}") } else { field.to_owned() };
-    if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
 }

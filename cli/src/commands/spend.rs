@@ -1,6 +1,5 @@
 //! `bursar spend`: every payment, as the ledger tells it, or sums by what finance asks for.
 
-mod csv;
 mod list;
 mod sums;
 
@@ -36,15 +35,17 @@ pub(crate) async fn run(args: SpendArgs) -> Result<Exit, CliError> {
     }
     let mut purchases = report::purchases(&ledger, None).await?;
     let models = report::model_spend(&ledger, &filter).await?;
+    let mut adopted = report::adopted_outflow(&ledger, None).await?;
     ledger.close().await.map_err(BursarError::from)?;
     purchases.retain(|purchase| filter.means(purchase));
+    adopted.retain(|adopted| filter.means_adopted(adopted));
     let text = match (args.by.as_slice(), args.json, args.csv) {
-        ([], true, _) => list::json(&purchases),
-        ([], false, true) => list::csv(&purchases),
-        ([], false, false) => list::people(&purchases) + &list::models(&models),
-        (keys, true, _) => sums::json(&purchases, keys),
-        (keys, false, true) => sums::csv(&purchases, keys),
-        (keys, false, false) => sums::people(&purchases, keys) + &list::models(&models),
+        ([], true, _) => list::json(&purchases, &adopted),
+        ([], false, true) => list::csv(&purchases, &adopted),
+        ([], false, false) => list::people(&purchases, &adopted) + &list::models(&models),
+        (keys, true, _) => sums::json(&purchases, &adopted, keys),
+        (keys, false, true) => sums::csv(&purchases, &adopted, keys),
+        (keys, false, false) => sums::people(&purchases, &adopted, keys) + &list::models(&models),
     };
     let _ = write!(anstream::stdout().lock(), "{text}");
     let open = purchases.iter().any(|purchase| purchase.payment.state.is_open());

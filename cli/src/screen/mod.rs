@@ -1,5 +1,6 @@
 //! What is printed: text for people, JSON for programs, notes on stderr.
 
+pub(crate) mod csv;
 mod json;
 mod table;
 mod text;

@@ -112,6 +112,22 @@ fn check(text: &str) -> (usize, usize) {
     (transactions, balances)
 }
 
+/// That the wallets of the books have paid exactly what left them, in atomic units of six decimals.
+pub(crate) fn check_wallet(outside: &Outside, left: u128) {
+    let text = beancount(outside, &[]);
+    check(&text);
+    let file: BeancountFile<Decimal> = text.parse().unwrap();
+    let wallets = file.directives.iter().filter_map(|directive| match &directive.content {
+        DirectiveContent::Balance(balance) if balance.account.to_string().starts_with("Assets:Wallet:") => {
+            Some(balance.amount.value)
+        }
+        _ => None,
+    });
+    let sum = wallets.fold(Decimal::ZERO, |sum, value| sum + value);
+    assert_eq!(sum, -Decimal(i128::try_from(left).unwrap() * 1_000_000), "{text}");
+    assert!(text.contains("Expenses:Adopted:"), "{text}");
+}
+
 fn beancount(outside: &Outside, more: &[&str]) -> String {
     let args = ["spend", "--export", "beancount"].into_iter().chain(more.iter().copied());
     let ran = outside.home.run(args);

@@ -97,6 +97,21 @@ fn an_old_folder_that_was_put_back_with_its_mark_pays_nothing_until_it_was_recon
     assert_eq!(again.stdout, "nothing is missing here\n");
     assert_eq!(run(&outside, &["reconcile"]).code, 0);
 
+    // What was taken in is in no payment, and in every sum.
+    let of = |lines: &[Value], column: &str| -> u128 {
+        lines.iter().map(|line| line[column].as_str().unwrap().parse::<u128>().unwrap()).sum()
+    };
+    let rows = outside.home.run(["spend", "--by", "client", "--json"]).json();
+    let (paid, adopted) = (of(&rows, "paid"), of(&rows, "adopted"));
+    let left: u128 = outside.home.transfers("chain.jsonl").iter().map(|(_, value, _)| value).sum();
+    assert!(adopted > 0 && paid + adopted == left, "{rows:?} {left}");
+    assert!(rows.iter().any(|row| row["by"]["client"]["adopted"] == true), "{rows:?}");
+    let told = outside.home.run(["spend"]).stdout;
+    assert!(told.contains("left the wallet without the journal, and was taken in"), "{told}");
+    let csv = outside.home.run(["spend", "--csv"]).stdout;
+    assert!(csv.lines().any(|line| line.contains("\"adopted\"")), "{csv}");
+    crate::books::check_wallet(&outside, left);
+
     let goes_on = ask(OTHER_QUESTION);
     assert_eq!(goes_on.code, 0, "{}", goes_on.stderr);
     let whole = run(&outside, &["reconcile", "--all", "--json"]);

@@ -9,11 +9,12 @@ mod hledger;
 mod names;
 mod steps;
 
-use super::{Purchase, SpendFilter, read};
+use super::{AdoptedOutflow, Purchase, SpendFilter, adopted_outflow, read};
 use crate::error::BursarError;
 use accounts::{Account, Place, Standing};
 use bursar_ledger::Ledger;
-use bursar_types::{AssetId, AssetRegistry, PaymentId, Timestamp};
+use bursar_payments::wallets;
+use bursar_types::{Amount, AssetId, AssetRegistry, PaymentId, Timestamp};
 use names::{Commodities, Day};
 use std::collections::BTreeMap;
 use steps::{Step, steps};
@@ -79,7 +80,13 @@ pub async fn export_books(
         left_out: Vec::new(),
         commodities: Commodities::default(),
     };
-    let assets = lives.iter().filter_map(|(_, one)| one.payment.amount.as_ref()).map(|amount| amount.asset());
+    let mut adopted = adopted_outflow(ledger, filter.until).await?;
+    adopted.retain(|adopted| whose.means_adopted(adopted) && counts(&adopted.amount));
+    let wallets = wallets(ledger).await?;
+    // Whose it was is told where there is only one.
+    let wallet = wallets.first().filter(|_| wallets.len() == 1);
+    let paid = lives.iter().filter_map(|(_, one)| one.payment.amount.as_ref());
+    let assets = paid.chain(adopted.iter().map(|one| &one.amount)).map(|amount| amount.asset());
     books.commodities = Commodities::of(assets, registry);
     let mut happened: Vec<(Step, &Purchase)> = Vec::new();
     for (life, purchase) in &lives {
@@ -96,6 +103,10 @@ pub async fn export_books(
     for (step, purchase) in happened {
         books.book(&step, purchase);
     }
+    for adopted in &adopted {
+        books.adopt(adopted, wallet.map(String::as_str));
+    }
+    books.transactions.sort_by_key(|booked| booked.at);
     if let Some(from) = filter.from {
         books.open_at(from);
     }
@@ -112,9 +123,13 @@ pub async fn export_books(
 
 /// Whether the amount can be written with a sign.
 fn fits(purchase: &Purchase) -> bool {
+    purchase.payment.amount.as_ref().is_some_and(counts)
+}
+
+fn counts(amount: &Amount) -> bool {
     // A thousandth of what fits, so that sums of what fits do.
     const MOST: u128 = i128::MAX.unsigned_abs() / 1_000_000;
-    purchase.payment.amount.as_ref().is_some_and(|amount| amount.atomic() <= MOST)
+    amount.atomic() <= MOST
 }
 
 impl Books {
@@ -157,6 +172,30 @@ impl Books {
             says: step.says,
             links,
             postings: postings.into_iter().map(|((account, asset), sum)| (account, asset, sum)).collect(),
+        });
+    }
+
+    /// What left the wallet without the journal.
+    fn adopt(&mut self, adopted: &AdoptedOutflow, wallet: Option<&str>) {
+        let asset = adopted.amount.asset();
+        let sum = i128::try_from(adopted.amount.atomic()).unwrap_or(i128::MAX);
+        let sides = [
+            (accounts::adopted(&adopted.payee), sum),
+            (accounts::wallet(asset.network(), wallet), sum.saturating_neg()),
+        ];
+        for (account, sum) in &sides {
+            add(&mut self.balances, (account.clone(), asset.clone()), *sum);
+        }
+        self.transactions.push(Booked {
+            at: adopted.at,
+            payee: String::new(),
+            says: "left the wallet without the journal, and was taken in",
+            links: vec![
+                ("entry", adopted.entry.to_string()),
+                ("at", adopted.at.to_string()),
+                ("tx", adopted.transaction.clone()),
+            ],
+            postings: sides.into_iter().map(|(account, sum)| (account, asset.clone(), sum)).collect(),
         });
     }
 

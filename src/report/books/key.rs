@@ -1,6 +1,6 @@
 //! What spending is grouped and sifted by.
 
-use super::Purchase;
+use super::{AdoptedOutflow, Purchase};
 use bursar_types::{SessionId, Timestamp};
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -86,9 +86,24 @@ impl SpendKey {
             Self::Category => known(purchase.category.as_ref()),
             Self::Rail => known(purchase.rail.as_ref()),
             Self::Network => known(purchase.network.as_ref()),
-            Self::Day => GroupValue::Is(purchase.booked_at().to_string().chars().take(10).collect()),
+            Self::Day => GroupValue::Is(day_of(purchase.booked_at())),
         }
     }
+
+    /// What it is of money that a person took into the journal.
+    #[must_use]
+    pub fn of_adopted(self, adopted: &AdoptedOutflow) -> GroupValue {
+        match self {
+            Self::Network => GroupValue::Is(adopted.amount.asset().network().to_owned()),
+            Self::Day => GroupValue::Is(day_of(adopted.at)),
+            _ => GroupValue::Adopted,
+        }
+    }
+}
+
+/// The day of a moment in UTC.
+fn day_of(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
 }
 
 impl FromStr for SpendKey {
@@ -112,7 +127,8 @@ impl fmt::Display for SpendKey {
     }
 }
 
-/// What a group has in common. As JSON: text, `null`, or `{"erased":true}`, so that no name can pass for either.
+/// What a group has in common. As JSON: text, `null`, or `{"erased":true}` and `{"adopted":true}`, so that no name can pass for either. As
+/// text, `(none)`, `(erased)` and `(adopted)`, and a name that begins with a bracket or a quote stands in quotes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupValue {
     /// This.
@@ -121,15 +137,19 @@ pub enum GroupValue {
     Unset,
     /// What said it was erased or cannot be read: nobody knows any more.
     Erased,
+    /// It left the wallet without the journal: nobody knows for whom, and a person took it in.
+    Adopted,
 }
 
 impl fmt::Display for GroupValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Is(text) => text,
-            Self::Unset => "(none)",
-            Self::Erased => "(erased)",
-        })
+        match self {
+            Self::Is(text) if text.starts_with(['(', '"']) => write!(f, "\"{text}\""),
+            Self::Is(text) => f.write_str(text),
+            Self::Unset => f.write_str("(none)"),
+            Self::Erased => f.write_str("(erased)"),
+            Self::Adopted => f.write_str("(adopted)"),
+        }
     }
 }
 
@@ -139,6 +159,7 @@ impl Serialize for GroupValue {
             Self::Is(text) => serializer.serialize_str(text),
             Self::Unset => serializer.serialize_none(),
             Self::Erased => serializer.collect_map([("erased", true)]),
+            Self::Adopted => serializer.collect_map([("adopted", true)]),
         }
     }
 }
@@ -170,5 +191,31 @@ impl SpendFilter {
             && self.from.is_none_or(|from| at >= from)
             && self.until.is_none_or(|until| at < until)
             && self.only.iter().all(is)
+    }
+
+    /// Whether money that a person took into the journal is meant: not where a session, or anything that nobody knows of it, is asked for.
+    #[must_use]
+    pub fn means_adopted(&self, adopted: &AdoptedOutflow) -> bool {
+        let is =
+            |(key, wanted): &(SpendKey, String)| key.of_adopted(adopted) == GroupValue::Is(wanted.clone());
+        self.session.is_none()
+            && self.from.is_none_or(|from| adopted.at >= from)
+            && self.until.is_none_or(|until| adopted.at < until)
+            && self.only.iter().all(is)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_passes_for_none_or_for_what_was_erased() {
+        let names = ["(none)", "(erased)", "(adopted)", "\"(none)\"", "\"", "", "Acme", "Acme (none)"];
+        let is = names.map(|name| GroupValue::Is(name.to_owned()).to_string());
+        let others =
+            [GroupValue::Unset, GroupValue::Erased, GroupValue::Adopted].map(|value| value.to_string());
+        let all: std::collections::BTreeSet<_> = is.iter().chain(&others).collect();
+        assert_eq!(all.len(), names.len() + others.len(), "{all:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Spending by group: one row for each group and asset, since amounts of different assets have no sum.
 
-use super::{GroupValue, Moved, Purchase, SpendKey};
+use super::{AdoptedOutflow, GroupValue, Moved, Purchase, SpendKey};
 use bursar_types::AssetId;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -48,6 +48,9 @@ pub struct Sums {
     /// Of `paid`: what these obligations are about, less what came back.
     #[serde(serialize_with = "atomic")]
     pub owed: u128,
+    /// What left the wallet without the journal, and a person took into it: beside `paid`, and in no other column.
+    #[serde(serialize_with = "atomic")]
+    pub adopted: u128,
     /// How many payments have an amount that is not known, and is in none of the columns.
     pub uncounted: u64,
 }
@@ -77,6 +80,16 @@ fn as_map<S: Serializer>(by: &[(SpendKey, GroupValue)], serializer: S) -> Result
 /// nothing any more are in no row.
 #[must_use]
 pub fn spend_by<'a>(purchases: impl IntoIterator<Item = &'a Purchase>, keys: &[SpendKey]) -> Vec<SpendRow> {
+    spend_with(purchases, [], keys)
+}
+
+/// The same with what left the wallet without the journal: what is paid and adopted together is all that is known to have left.
+#[must_use]
+pub fn spend_with<'a>(
+    purchases: impl IntoIterator<Item = &'a Purchase>,
+    adopted: impl IntoIterator<Item = &'a AdoptedOutflow>,
+    keys: &[SpendKey],
+) -> Vec<SpendRow> {
     let mut rows: BTreeMap<(Vec<GroupValue>, Option<AssetId>), Sums> = BTreeMap::new();
     for purchase in purchases {
         if purchase.moved == Moved::No {
@@ -87,6 +100,14 @@ pub fn spend_by<'a>(purchases: impl IntoIterator<Item = &'a Purchase>, keys: &[S
         let sums = rows.entry((group, asset)).or_default();
         match sums.with(purchase) {
             Some(next) => *sums = next,
+            None => sums.uncounted = sums.uncounted.saturating_add(1),
+        }
+    }
+    for adopted in adopted {
+        let group = keys.iter().map(|key| key.of_adopted(adopted)).collect();
+        let sums = rows.entry((group, Some(adopted.amount.asset().clone()))).or_default();
+        match sums.adopted.checked_add(adopted.amount.atomic()) {
+            Some(next) => sums.adopted = next,
             None => sums.uncounted = sums.uncounted.saturating_add(1),
         }
     }

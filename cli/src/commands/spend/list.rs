@@ -1,15 +1,14 @@
 //! Payments, one by one.
 
-use super::csv;
-use crate::screen::{Amounts, line, short, vendor};
-use bursar::report::{ModelSpend, Moved, PaymentReport, PaymentState, Purchase};
+use crate::screen::{Amounts, csv, line, short, vendor};
+use bursar::report::{AdoptedOutflow, ModelSpend, Moved, PaymentReport, PaymentState, Purchase};
 use bursar::types::{Amount, AssetId};
 use std::fmt::Write as _;
 
 /// For people.
-pub(super) fn people(purchases: &[Purchase]) -> String {
+pub(super) fn people(purchases: &[Purchase], adopted: &[AdoptedOutflow]) -> String {
     let payments: Vec<&PaymentReport> = purchases.iter().map(|purchase| &purchase.payment).collect();
-    if payments.is_empty() {
+    if payments.is_empty() && adopted.is_empty() {
         return "no payments yet\n".to_owned();
     }
     let amounts = Amounts::pinned();
@@ -30,11 +29,27 @@ pub(super) fn people(purchases: &[Purchase]) -> String {
             let _ = writeln!(text, "    used  {}", line(used, 200));
         }
     }
+    for one in adopted {
+        let _ = writeln!(
+            text,
+            "{}  {}  adopted: it left the wallet without the journal",
+            one.at,
+            amounts.show(&one.amount)
+        );
+        let (payee, transaction) = (line(&one.payee, 80), short(&line(&one.transaction, 160)));
+        let _ = writeln!(text, "    to    {payee}, {transaction}");
+    }
     let paid = payments.iter().filter(|payment| payment.state.is_paid());
     let total = paid.clone().filter_map(|payment| payment.micro_usd.as_ref());
     let total = total.fold(0_u128, |sum, amount| sum.saturating_add(amount.atomic()));
     let total = amounts.show(&Amount::from_atomic(AssetId::micro_usd(), total));
     let _ = writeln!(text, "{total} paid in {} of {} payments", paid.count(), payments.len());
+    if !adopted.is_empty() {
+        let sum = adopted.iter().filter_map(|one| one.micro_usd.as_ref());
+        let sum = sum.fold(0_u128, |sum, amount| sum.saturating_add(amount.atomic()));
+        let sum = amounts.show(&Amount::from_atomic(AssetId::micro_usd(), sum));
+        let _ = writeln!(text, "{sum} left the wallet without the journal, and was taken in");
+    }
     text
 }
 
@@ -88,8 +103,9 @@ fn state(payment: &PaymentReport) -> String {
 }
 
 /// For programs: one object a line.
-pub(super) fn json(purchases: &[Purchase]) -> String {
+pub(super) fn json(purchases: &[Purchase], adopted: &[AdoptedOutflow]) -> String {
     let lines = purchases.iter().filter_map(|purchase| serde_json::to_string(purchase).ok());
+    let lines = lines.chain(adopted.iter().map(|one| serde_json::json!({"adopted": one}).to_string()));
     lines.map(|line| line + "\n").collect()
 }
 
@@ -128,12 +144,31 @@ const COLUMNS: [&str; 31] = [
 ];
 
 /// For spreadsheets.
-pub(super) fn csv(purchases: &[Purchase]) -> String {
+pub(super) fn csv(purchases: &[Purchase], adopted: &[AdoptedOutflow]) -> String {
     let mut text = csv::line(COLUMNS);
     for purchase in purchases {
         text.push_str(&csv::line(fields(purchase)));
     }
+    for one in adopted {
+        text.push_str(&csv::line(COLUMNS.map(|column| adopted_field(column, one))));
+    }
     text
+}
+
+fn adopted_field(column: &str, adopted: &AdoptedOutflow) -> String {
+    match column {
+        "time" | "paid_at" => adopted.at.to_string(),
+        "payment" => adopted.payment.map_or_else(String::new, |id| id.to_string()),
+        "amount_atomic" => adopted.amount.atomic().to_string(),
+        "asset" => adopted.amount.asset().to_string(),
+        "micro_usd" => adopted.micro_usd.as_ref().map_or_else(String::new, |sum| sum.atomic().to_string()),
+        "payee" => adopted.payee.clone(),
+        "state" | "moved" => "adopted".to_owned(),
+        "receipt" => adopted.transaction.clone(),
+        "observed" => "true".to_owned(),
+        "network" => adopted.amount.asset().network().to_owned(),
+        _ => String::new(),
+    }
 }
 
 fn fields(purchase: &Purchase) -> [String; COLUMNS.len()] {

@@ -1,15 +1,14 @@
 //! Spending summed up by group and asset.
 
-use super::csv;
-use crate::screen::{Amounts, line, short, table_of};
-use bursar::report::{GroupValue, Purchase, SpendKey, SpendRow, Sums, spend_by};
+use crate::screen::{Amounts, csv, line, short, table_of};
+use bursar::report::{AdoptedOutflow, GroupValue, Purchase, SpendKey, SpendRow, Sums, spend_with};
 use bursar::types::{Amount, AssetId};
 
 /// A column: its name, and what stands in it.
 type Column = (&'static str, fn(&Sums) -> u128);
 
 /// The columns of amounts that a terminal has room for.
-const SHOWN: [Column; 8] = [
+const SHOWN: [Column; 9] = [
     ("paid", |sums| sums.paid),
     ("used", |sums| sums.used),
     ("unused", |sums| sums.unused),
@@ -18,6 +17,7 @@ const SHOWN: [Column; 8] = [
     ("held", |sums| sums.held),
     ("unknown", |sums| sums.unknown),
     ("owed", |sums| sums.owed),
+    ("adopted", |sums| sums.adopted),
 ];
 /// Those that only programs get: parts of the others.
 const FINE: [Column; 3] = [
@@ -27,12 +27,12 @@ const FINE: [Column; 3] = [
 ];
 
 /// For people: one row for each group and asset, and a total for each asset.
-pub(super) fn people(purchases: &[Purchase], keys: &[SpendKey]) -> String {
-    let rows = spend_by(purchases, keys);
+pub(super) fn people(purchases: &[Purchase], adopted: &[AdoptedOutflow], keys: &[SpendKey]) -> String {
+    let rows = spend_with(purchases, adopted, keys);
     if rows.is_empty() {
         return "no payments that moved money or may have\n".to_owned();
     }
-    let totals = spend_by(purchases, &[]);
+    let totals = spend_with(purchases, adopted, &[]);
     let amounts = Amounts::pinned();
     let uncounted = rows.iter().any(|row| row.sums.uncounted > 0);
     let columns =
@@ -62,19 +62,19 @@ pub(super) fn people(purchases: &[Purchase], keys: &[SpendKey]) -> String {
 }
 
 /// For programs: one object a line.
-pub(super) fn json(purchases: &[Purchase], keys: &[SpendKey]) -> String {
-    let rows = spend_by(purchases, keys);
+pub(super) fn json(purchases: &[Purchase], adopted: &[AdoptedOutflow], keys: &[SpendKey]) -> String {
+    let rows = spend_with(purchases, adopted, keys);
     rows.iter().filter_map(|row| serde_json::to_string(row).ok()).map(|line| line + "\n").collect()
 }
 
 /// For spreadsheets: exact decimals in whole units of the asset; in atomic units where its decimals are not known.
-pub(super) fn csv(purchases: &[Purchase], keys: &[SpendKey]) -> String {
+pub(super) fn csv(purchases: &[Purchase], adopted: &[AdoptedOutflow], keys: &[SpendKey]) -> String {
     let amounts = Amounts::pinned();
     let columns = || SHOWN.iter().chain(&FINE);
     let head = keys.iter().map(ToString::to_string).chain(["asset", "unit", "payments"].map(str::to_owned));
     let head = head.chain(columns().map(|(name, _)| (*name).to_owned()));
     let mut text = csv::line(head.chain(["obligations", "uncounted"].map(str::to_owned)));
-    for row in spend_by(purchases, keys) {
+    for row in spend_with(purchases, adopted, keys) {
         let group = row.by.iter().map(|(_, value)| value.to_string());
         let id = row.asset.as_ref().map_or_else(String::new, ToString::to_string);
         let known = row.asset.as_ref().and_then(|id| amounts.registry().get(id).ok());

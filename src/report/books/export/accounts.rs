@@ -70,7 +70,8 @@ impl Standing {
     /// What each account holds for it.
     pub(super) fn postings(self, purchase: &Purchase) -> [(Account, i128); 2] {
         let kept = i128::try_from(self.kept).unwrap_or(i128::MAX);
-        [(self.place.account(purchase), kept), (wallet(purchase), kept.saturating_neg())]
+        let own = wallet(purchase.network.as_deref().unwrap_or_default(), purchase.payer.as_deref());
+        [(self.place.account(purchase), kept), (own, kept.saturating_neg())]
     }
 }
 
@@ -90,10 +91,14 @@ impl Place {
     }
 }
 
-fn wallet(purchase: &Purchase) -> Account {
-    let network = purchase.network.as_deref().unwrap_or_default();
+/// What left without the journal, by who got it.
+pub(super) fn adopted(payee: &str) -> Account {
+    Account(format!("Expenses:Adopted:{}", if payee.is_empty() { not_known() } else { component(payee) }))
+}
+
+pub(super) fn wallet(network: &str, address: Option<&str>) -> Account {
     let (namespace, reference) = network.split_once(':').unwrap_or((network, ""));
-    let address = purchase.payer.as_deref().map_or_else(not_known, component);
+    let address = address.map_or_else(not_known, component);
     Account(format!("Assets:Wallet:{}:{}:{address}", component(namespace), component(reference)))
 }
 

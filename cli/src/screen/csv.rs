@@ -1,7 +1,7 @@
-//! Comma-separated values (RFC 4180) that a spreadsheet does not run.
+//! Comma-separated values (RFC 4180) that a spreadsheet does not run, and whose fields none can split, whatever it takes for a separator.
 
 /// One record.
-pub(super) fn line<S: AsRef<str>>(fields: impl IntoIterator<Item = S>) -> String {
+pub(crate) fn line<S: AsRef<str>>(fields: impl IntoIterator<Item = S>) -> String {
     let fields: Vec<String> = fields.into_iter().map(|text| field(text.as_ref())).collect();
     fields.join(",") + "\r\n"
 }
@@ -25,8 +25,8 @@ fn field(text: &str) -> String {
                 | '\u{2212}'
         )
     );
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    let kept = if formula { "'" } else { "" };
+    format!("\"{kept}{}\"", text.replace('"', "\"\""))
 }
 
 #[cfg(test)]
@@ -36,19 +36,21 @@ mod tests {
     #[test]
     fn a_field_is_quoted_and_never_a_formula() {
         for (text, written) in [
-            ("plain", "plain"),
+            ("plain", "\"plain\""),
+            ("", "\"\""),
             ("a,\"b\"", "\"a,\"\"b\"\"\""),
+            ("a;=cmd()\tb|c", "\"a;=cmd()\tb|c\""),
             ("two\r\nlines", "\"two\r\nlines\""),
-            ("=cmd()", "'=cmd()"),
-            (" =cmd()", "' =cmd()"),
+            ("=cmd()", "\"'=cmd()\""),
+            (" =cmd()", "\"' =cmd()\""),
             ("\n=cmd()", "\"'\n=cmd()\""),
-            ("+1", "'+1"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("\u{ff1d}cmd()", "'\u{ff1d}cmd()"),
+            ("+1", "\"'+1\""),
+            ("@SUM(A1)", "\"'@SUM(A1)\""),
+            ("\u{ff1d}cmd()", "\"'\u{ff1d}cmd()\""),
             ("=HYPERLINK(\"x\",1)", "\"'=HYPERLINK(\"\"x\"\",1)\""),
         ] {
             assert_eq!(field(text), written);
         }
-        assert_eq!(line(["a", "b,c"]), "a,\"b,c\"\r\n");
+        assert_eq!(line(["a", "b;c"]), "\"a\",\"b;c\"\r\n");
     }
 }
