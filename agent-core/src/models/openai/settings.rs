@@ -40,7 +40,7 @@ pub(super) struct OpenAiSettings {
 impl OpenAiSettings {
     /// Adds what both protocols have, and last what was set by name.
     pub(super) fn finish(&self, body: &mut Map<String, Value>, request: &ModelRequest) {
-        if self.seeded {
+        if self.seeded && self.api == OpenAiApi::Chat {
             // Some servers read it into 32 bits.
             body.insert("seed".into(), (request.seed & 0x7fff_ffff).into());
         }
@@ -224,7 +224,8 @@ impl OpenAiBuilder {
         self
     }
 
-    /// Sends a seed with each request, for servers that take one.
+    /// Sends a seed with each request of the Chat Completions API, for servers that take one. The Responses API has no seed, and
+    /// refuses what it does not know.
     #[must_use]
     pub const fn seeded(mut self, seeded: bool) -> Self {
         self.seeded = seeded;

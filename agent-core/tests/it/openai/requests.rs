@@ -1,7 +1,7 @@
 //! What is sent.
 
 use super::server::{Play, Server};
-use super::{KEY, at, chat, question, responses, turn};
+use super::{KEY, answered, at, chat, question, responses, turn};
 use bursar_agent_core::models::OpenAiApi::{Chat, Responses};
 use bursar_agent_core::models::{OpenAi, OpenAiBuilder};
 use bursar_agent_core::{Media, Message, ModelRequest, OutputSchema, Part, Role, ToolChoice};
@@ -74,6 +74,17 @@ async fn settings_and_demands_are_sent_under_each_api_s_names() {
     assert!(responses.get("text").is_none() && chat.get("response_format").is_none());
     assert!(responses["instructions"].as_str().unwrap().contains("\"payer\""));
     assert!(chat["messages"][0]["content"].as_str().unwrap().contains("\"payer\""));
+}
+
+#[tokio::test]
+async fn a_conversation_goes_back_with_its_calls_results_and_items() {
+    let output =
+        [responses::reasoning(), responses::message("I look."), responses::call(1, "{\"query\":\"gas\"}")];
+    let first = Server::playing(vec![Play::events(&responses::events(&output))]).await;
+    let heard = turn(at(&first, Responses), question()).await.unwrap();
+    let (responses, chat) = sent(|model| model, answered(question(), &heard)).await;
+    snapshot("responses_conversation", &responses);
+    snapshot("chat_conversation", &chat);
 }
 
 #[tokio::test]
