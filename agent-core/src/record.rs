@@ -23,7 +23,6 @@ const FORM: u32 = 1;
 /// One thing that happened in a run. The state is the fold of these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "the large one is written once in a run")]
 pub enum Record {
     /// The run began.
     Started {

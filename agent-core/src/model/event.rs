@@ -1,5 +1,6 @@
 //! What a model says while a turn goes on.
 
+use super::ModelDescriptor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -33,6 +34,11 @@ pub enum ModelEvent {
         index: u32,
         /// The piece of JSON text.
         fragment: String,
+    },
+    /// Who answers, said by models that ask one of several.
+    AnsweredBy {
+        /// The model that does.
+        model: ModelDescriptor,
     },
     /// A piece of the turn as the provider wrote it, to be given back intact in later turns.
     ProviderItem(ProviderItem),

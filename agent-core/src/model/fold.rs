@@ -1,6 +1,8 @@
 //! From a stream of events to a turn.
 
-use super::{ModelError, ModelErrorKind, ModelEvent, ModelStream, ProviderItem, StopReason, Usage};
+use super::{
+    ModelDescriptor, ModelError, ModelErrorKind, ModelEvent, ModelStream, ProviderItem, StopReason, Usage,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -20,6 +22,9 @@ pub struct ModelTurn {
     /// The same turn as the provider wrote it, in order; empty if the backend keeps none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<ProviderItem>,
+    /// Who said it, where one of several models was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelDescriptor>,
     /// What it cost in tokens.
     pub usage: Usage,
     /// Why it ended.
@@ -102,6 +107,7 @@ pub struct TurnFold {
     reasoning: String,
     calls: Vec<Begun>,
     items: Vec<ProviderItem>,
+    model: Option<ModelDescriptor>,
     usage: Usage,
     stop: Option<StopReason>,
 }
@@ -136,6 +142,7 @@ impl TurnFold {
                 let call = self.calls.iter_mut().find(|call| call.index == index);
                 call.ok_or(FoldError::NoSuchCall { index })?.text.push_str(&fragment);
             }
+            ModelEvent::AnsweredBy { model } => self.model = Some(model),
             ModelEvent::ProviderItem(item) => self.items.push(item),
             ModelEvent::Usage(usage) => self.usage = usage,
             ModelEvent::Finished { reason } => self.stop = Some(reason),
@@ -155,8 +162,8 @@ impl TurnFold {
             arguments: parse(text),
         };
         let calls = self.calls.into_iter().map(propose).collect();
-        let Self { text, reasoning, items, usage, .. } = self;
-        Ok(ModelTurn { text, reasoning, calls, items, usage, stop })
+        let Self { text, reasoning, items, model, usage, .. } = self;
+        Ok(ModelTurn { text, reasoning, calls, items, model, usage, stop })
     }
 }
 

@@ -26,3 +26,5 @@ mod support;
 mod time;
 #[cfg(test)]
 mod turns;
+#[cfg(test)]
+mod wrappers;
