@@ -102,8 +102,8 @@ impl Bursar {
     /// ```
     pub async fn resume(&self, session: SessionId, approve: Approve) -> Result<Session, BursarError> {
         let (hooks, events, sender) = hooks(approve, self.0.alerts.clone(), self.0.meter.as_ref());
-        let purse = self.0.payments.resume_session(session, hooks).await?;
-        Ok(Session::new(self.clone(), purse, events, sender))
+        let purse = self.0.payments.resume_session(session, hooks.clone()).await?;
+        Ok(Session::new(self.clone(), purse, hooks, events, sender))
     }
 
     /// The ledger: budgets, holds and the journal.
@@ -287,8 +287,8 @@ impl SessionBuilder {
         mandate.approval = mandate.approval.strictest(narrowing(&self.approve));
         let alerts = self.alerts.or_else(|| self.bursar.0.alerts.clone());
         let (hooks, events, sender) = hooks(self.approve, alerts, self.bursar.0.meter.as_ref());
-        let purse = self.bursar.0.payments.open_session(mandate, hooks).await?;
-        Ok(Session::new(self.bursar, purse, events, sender))
+        let purse = self.bursar.0.payments.open_session(mandate, hooks.clone()).await?;
+        Ok(Session::new(self.bursar, purse, hooks, events, sender))
     }
 }
 

@@ -30,6 +30,7 @@ pub mod erase;
 mod error;
 mod event;
 mod handle;
+mod helpers;
 mod mandate_file;
 mod mark;
 pub mod models;

@@ -3,11 +3,12 @@
 use crate::after::LookAfter;
 use crate::event::EventStream;
 use crate::handle::{Bursar, hooks, narrowing};
-use bursar_agent_core::{Cancel, EventSender, OnQuestion, RunContext, Steer};
+use crate::helpers::Helpers;
+use bursar_agent_core::{Cancel, Delegate, EventSender, OnQuestion, RunContext, Steer};
 use bursar_memory::Library;
 use bursar_payments::{
     Approver, ClaimReason, ClaimStanding, DelegateError, GivenUp, Mandate, Saga, SagaError, SagaOptions,
-    SessionPurse,
+    SessionHooks, SessionPurse,
 };
 use bursar_types::{Amount, AssetRegistry, FetchError, PaymentId, Purse, SessionId};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,7 @@ pub enum Approve {
 pub struct Session {
     bursar: Bursar,
     purse: Arc<SessionPurse>,
+    hooks: SessionHooks,
     sender: EventSender,
     events: Mutex<Option<EventStream>>,
     cancel: Cancel,
@@ -41,10 +43,11 @@ impl Session {
     pub(crate) fn new(
         bursar: Bursar,
         purse: Arc<SessionPurse>,
+        hooks: SessionHooks,
         events: EventStream,
         sender: EventSender,
     ) -> Self {
-        Self { bursar, purse, sender, events: Mutex::new(Some(events)), cancel: Cancel::new() }
+        Self { bursar, purse, hooks, sender, events: Mutex::new(Some(events)), cancel: Cancel::new() }
     }
 
     /// Its id.
@@ -124,8 +127,8 @@ impl Session {
         mandate.approval = mandate.approval.strictest(narrowing(&approve));
         let (hooks, events, sender) =
             hooks(approve, self.bursar.0.alerts.clone(), self.bursar.0.meter.as_ref());
-        let purse = self.purse.delegate(mandate, hooks).await?;
-        Ok(Self::new(self.bursar.clone(), purse, events, sender))
+        let purse = self.purse.delegate(mandate, hooks.clone()).await?;
+        Ok(Self::new(self.bursar.clone(), purse, hooks, events, sender))
     }
 
     /// The mandate it spends under.
@@ -182,27 +185,41 @@ impl Session {
     /// What a run needs: journal, gate, purse, clock, events. Each has its own [`Steer`], to say something to its run with.
     #[must_use]
     pub fn run_context(&self) -> RunContext {
-        let inner = &self.bursar.0;
-        RunContext {
-            journal: Arc::new(inner.ledger.clone()),
-            gate: self.purse.clone(),
-            purse: Some(self.purse.handle()),
-            meter: Some(self.purse.clone()),
-            clock: inner.clock.clone(),
-            entropy: inner.entropy.clone(),
-            principal: self.purse.principal().clone(),
-            events: self.sender.clone(),
-            cancel: self.cancel.clone(),
-            steer: Steer::new(),
-            worker: format!("process {}", std::process::id()),
-            after: Some(Arc::new(LookAfter {
-                payments: inner.payments.clone(),
-                session: self.id(),
-                log: inner.log.clone(),
-            })),
-            on_question: OnQuestion::Tell,
-            traces: inner.traces.clone(),
-        }
+        run_context(&self.bursar, &self.purse, &self.sender, self.cancel.clone())
+    }
+
+    /// Gives sub-agents of this session's agents sessions of their own: see [`Agent::as_tool`](crate::Agent::as_tool).
+    ///
+    /// Each call of a sub-agent gets a session under a mandate that `cut` makes of this session's, as
+    /// [`Mandate::child`](crate::Mandate::child) has it for `agent`: without a plan, and without standing purchases. What is wider than
+    /// here is refused, and whatever it spends counts here too, what its model costs included. Who approves and who watches is as here.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # fn example(session: &bursar::Session, scout: bursar::Agent) -> Result<(), Box<dyn std::error::Error>> {
+    /// use bursar::agent::ToolSet;
+    /// use bursar::{Amount, Asset};
+    /// let tenth = Amount::parse_decimal(&Asset::micro_usd(), "0.10")?;
+    /// let helpers = session.helpers("scout", move |mandate| mandate.cap_session(tenth.clone()));
+    /// let tools = ToolSet::new().with_dyn(scout.as_tool("ask_scout", "Looks something up.", helpers))?;
+    /// # let _ = tools;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn helpers(
+        &self,
+        agent: impl Into<String>,
+        cut: impl Fn(Mandate) -> Mandate + Send + Sync + 'static,
+    ) -> Arc<dyn Delegate> {
+        Arc::new(Helpers {
+            bursar: self.bursar.clone(),
+            parent: self.purse.clone(),
+            hooks: self.hooks.clone(),
+            sender: self.sender.clone(),
+            agent: agent.into(),
+            cut: Box::new(cut),
+        })
     }
 
     /// What was bought, in this session and before.
@@ -221,5 +238,36 @@ impl Session {
     #[must_use]
     pub fn discovery(&self) -> &[String] {
         &self.bursar.0.discovery
+    }
+}
+
+/// What a run needs that spends in a session.
+pub(crate) fn run_context(
+    bursar: &Bursar,
+    purse: &Arc<SessionPurse>,
+    sender: &EventSender,
+    cancel: Cancel,
+) -> RunContext {
+    let inner = &bursar.0;
+    RunContext {
+        journal: Arc::new(inner.ledger.clone()),
+        gate: purse.clone(),
+        purse: Some(purse.handle()),
+        meter: Some(purse.clone()),
+        clock: inner.clock.clone(),
+        entropy: inner.entropy.clone(),
+        principal: purse.principal().clone(),
+        events: sender.clone(),
+        cancel,
+        steer: Steer::new(),
+        under: None,
+        worker: format!("process {}", std::process::id()),
+        after: Some(Arc::new(LookAfter {
+            payments: inner.payments.clone(),
+            session: purse.session(),
+            log: inner.log.clone(),
+        })),
+        on_question: OnQuestion::Tell,
+        traces: inner.traces.clone(),
     }
 }

@@ -8,8 +8,9 @@ use crate::person::PersonAnswer;
 use crate::prices::Prices;
 use crate::report::{RunError, RunReport};
 use crate::sorted::sorted_text;
+use crate::sub_agent::{Delegate, SubAgent};
 use crate::task::Task;
-use crate::tool::ToolSet;
+use crate::tool::{DynTool, ToolSet};
 use bursar_types::{Amount, AssetId, Digest, Effect, RunId};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -281,6 +282,33 @@ impl Agent {
         answers: Vec<PersonAnswer>,
     ) -> Result<RunReport, RunError> {
         driver::resume(self, context, run, answers, None).await
+    }
+
+    /// This agent as a tool of another: it works on what it is asked in a run of its own, and its answer is the result.
+    ///
+    /// `delegate` gives that run its session, whose mandate is cut from that of the run above. Cancellation and deadline come from above.
+    /// The run's id follows from the call: after a crash, a stop or a question it goes on, and does not begin anew. Its effect is the
+    /// strictest of its own tools'. Runs stand in one another [so deep](crate::DEPTH_MAX) at most.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # fn example(scout: bursar_agent_core::Agent, delegate: std::sync::Arc<dyn bursar_agent_core::Delegate>)
+    /// # -> Result<(), bursar_agent_core::DuplicateTool> {
+    /// use bursar_agent_core::ToolSet;
+    /// let scout = scout.as_tool("ask_scout", "Looks something up. Give it one question.", delegate);
+    /// let tools = ToolSet::new().with_dyn(scout)?;
+    /// # let _ = tools;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn as_tool(
+        &self,
+        name: impl Into<String>,
+        description: impl Into<String>,
+        delegate: Arc<dyn Delegate>,
+    ) -> Arc<dyn DynTool> {
+        Arc::new(SubAgent::new(self.clone(), name.into(), description.into(), delegate))
     }
 
     /// Its limits.

@@ -11,6 +11,7 @@ use bursar_types::{
     CallId, Cause, Clock, Entropy, Gate, Journal, ModelMeter, Principal, PurchaseKey, Purse, RunId,
     SessionId, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,6 +61,17 @@ pub enum OnQuestion {
     Pause,
 }
 
+/// What a sub-agent's run stands under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Under {
+    /// The run and the call that it works for.
+    pub cause: Cause,
+    /// How many runs stand above it, 1 at least.
+    pub depth: u32,
+    /// When the time of the run above is over; its own may end before.
+    pub deadline: Option<Timestamp>,
+}
+
 /// What a run works with. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RunContext {
@@ -82,6 +94,8 @@ pub struct RunContext {
     pub events: EventSender,
     /// Stops new work.
     pub cancel: Cancel,
+    /// Which call of which run it works for, if it is a sub-agent's: see [`Agent::as_tool`](crate::Agent::as_tool).
+    pub under: Option<Under>,
     /// What the user says in the middle of it.
     pub steer: Steer,
     /// Who works on it, such as `process 4711`: told to a worker that is fenced off.
@@ -119,6 +133,8 @@ pub struct ToolContext {
     purse: Option<Purse>,
     cancel: Cancel,
     deadline: Option<Timestamp>,
+    depth: u32,
+    on_question: OnQuestion,
     progress: Progress,
 }
 
@@ -134,6 +150,8 @@ impl ToolContext {
             purse: None,
             cancel: Cancel::new(),
             deadline: None,
+            depth: 0,
+            on_question: OnQuestion::Tell,
             progress: Progress { run, call, events: EventSender::nobody() },
         }
     }
@@ -156,6 +174,20 @@ impl ToolContext {
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Timestamp) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// The same in a run that stands still, or does not, while a call waits for an answer.
+    #[must_use]
+    pub const fn with_on_question(mut self, on_question: OnQuestion) -> Self {
+        self.on_question = on_question;
+        self
+    }
+
+    /// The same in a run that so many runs stand above.
+    #[must_use]
+    pub const fn with_depth(mut self, depth: u32) -> Self {
+        self.depth = depth;
         self
     }
 
@@ -219,6 +251,18 @@ impl ToolContext {
     #[must_use]
     pub const fn deadline(&self) -> Option<Timestamp> {
         self.deadline
+    }
+
+    /// What follows in the run when this call waits for an answer.
+    #[must_use]
+    pub const fn on_question(&self) -> OnQuestion {
+        self.on_question
+    }
+
+    /// How many runs stand above the run: 0 for one that is no sub-agent's.
+    #[must_use]
+    pub const fn depth(&self) -> u32 {
+        self.depth
     }
 
     /// The clock.

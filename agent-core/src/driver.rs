@@ -18,7 +18,7 @@ use crate::run::{Command, Run};
 use crate::stop::StopCause;
 use crate::task::Task;
 use crate::warning::{Problem, of_form};
-use bursar_types::{Effect, JournalError, RunId};
+use bursar_types::{Effect, JournalError, RunId, Timestamp};
 use std::future::Future;
 use std::time::Duration;
 use tracing::{Instrument as _, Span};
@@ -53,6 +53,7 @@ pub(crate) async fn start(
         tools: agent.tools.specs().map(|spec| (spec.name.clone(), spec.effect)).collect(),
         polls: agent.tools.polling().map(str::to_owned).collect(),
         has_cheaper: agent.cheaper.is_some(),
+        under: context.under,
         at: context.clock.now(),
         trace: span.in_scope(|| context.traces.current()),
     };
@@ -164,6 +165,11 @@ impl Driver<'_> {
                         return Ok(());
                     }
                 }
+                Command::Ask { call } => {
+                    if !self.ask_person(call).await? {
+                        return Ok(());
+                    }
+                }
                 Command::Reconcile { call } => self.reconcile(call).await?,
                 Command::CallTool { .. } | Command::Settle { .. } => calls.push(command),
                 Command::Warn { problem, message } => {
@@ -222,10 +228,14 @@ impl Driver<'_> {
         if self.context.cancel.is_cancelled() {
             return Some(StopCause::Cancelled);
         }
+        let now = self.context.clock.now();
         if let (Some(deadline), Some(limit_ms)) = (self.run.deadline(), self.run.limits().time_ms)
-            && self.context.clock.now() >= deadline
+            && now >= deadline
         {
             return Some(StopCause::Time { limit_ms });
+        }
+        if let Some(at) = self.context.under.and_then(|under| under.deadline).filter(|at| now >= *at) {
+            return Some(StopCause::Deadline { at });
         }
         let spends = |command: &Command| match command {
             Command::CallModel { .. } => true,
@@ -263,6 +273,18 @@ impl Driver<'_> {
         None
     }
 
+    /// When its time is over, or that of the run that it works for.
+    fn deadline(&self) -> Option<Timestamp> {
+        let above = self.context.under.and_then(|under| under.deadline);
+        self.run.deadline().into_iter().chain(above).min()
+    }
+
+    /// Whether it was cancelled, or its time is over.
+    fn is_interrupted(&self) -> bool {
+        self.context.cancel.is_cancelled()
+            || self.deadline().is_some_and(|deadline| self.context.clock.now() >= deadline)
+    }
+
     /// Waits for a future until the run is cancelled or its time is over; `None` then.
     async fn until_interrupted<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
@@ -275,7 +297,7 @@ impl Driver<'_> {
     /// Ends when the run is cancelled or its time is over.
     async fn interruption(&self) {
         let over = async {
-            match self.run.deadline() {
+            match self.deadline() {
                 None => std::future::pending().await,
                 Some(deadline) => {
                     let now = self.context.clock.now();

@@ -26,13 +26,14 @@ mod run;
 mod sorted;
 mod steer;
 mod stop;
+mod sub_agent;
 mod task;
 mod tool;
 mod warning;
 
 pub use agent::{Agent, AgentBuilder, BuildError, Limits};
 pub use cancel::Cancel;
-pub use context::{AfterRun, OnQuestion, Progress, RunContext, ToolContext};
+pub use context::{AfterRun, OnQuestion, Progress, RunContext, ToolContext, Under};
 pub use event::{Delta, EventSender, EventStream, RunEvent, events};
 pub use form::Typed;
 pub use message::{Media, Message, Part, Role};
@@ -48,6 +49,7 @@ pub use report::{NoAnswer, RunError, RunOutcome, RunReport, read_run};
 pub use run::{ApplyError, CallState, CallView, Command, OpenTry, Run, UsageTotal};
 pub use steer::{Steer, SteerError};
 pub use stop::StopCause;
+pub use sub_agent::{DEPTH_MAX, Delegate};
 pub use task::{Task, TaskError};
 pub use tool::{
     DuplicateTool, DynTool, Executed, IntoToolOutput, Reconciled, Tool, ToolError, ToolOutput, ToolSet,

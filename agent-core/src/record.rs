@@ -1,6 +1,7 @@
 //! What a run leaves in the journal.
 
 use crate::agent::Limits;
+use crate::context::Under;
 use crate::message::Media;
 use crate::model::{ModelErrorKind, ModelTurn, OutputSchema, Retry};
 use crate::person::PersonVerdict;
@@ -50,6 +51,9 @@ pub enum Record {
         /// Whether there is a cheaper model for when little is left of a budget.
         #[serde(default, skip_serializing_if = "is_no")]
         has_cheaper: bool,
+        /// Which call of which run it works for, if it is a sub-agent's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        under: Option<Under>,
         /// When it began; its time counts from here.
         at: Timestamp,
         /// The trace that its spans are in, if anything traced it.
@@ -138,6 +142,16 @@ pub enum Record {
         /// The decision.
         decision: Decision,
     },
+    /// What came of asking a person about a call that the gate escalated.
+    CallAnswered {
+        /// The call.
+        call: CallId,
+        /// What holds for it now: an allow after a yes, a denial after a no; the escalation itself if nobody answered.
+        decision: Decision,
+        /// The question that it waits for, if nobody answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waits: Option<Waits>,
+    },
     /// A tool is about to be called.
     CallStarted {
         /// The call.
@@ -196,6 +210,7 @@ impl Record {
             Self::Steered { .. } => "run_steered",
             Self::Warned { .. } => "model_warned",
             Self::CallDecided { .. } => "call_decided",
+            Self::CallAnswered { .. } => "call_answered",
             Self::CallStarted { .. } => "call_started",
             Self::CallCleared { .. } => "call_cleared",
             Self::CallSettledByPerson { .. } => "call_settled_by_person",

@@ -11,11 +11,13 @@ pub(crate) use calls::ARGUMENTS;
 pub use next::Command;
 
 use crate::agent::Limits;
+use crate::context::Under;
 use crate::message::{Media, Message};
 use crate::model::{Arguments, ModelErrorKind, OutputSchema, Retry, StopReason, Usage};
 use crate::record::CallResult;
 use crate::report::RunOutcome;
 use crate::stop::StopCause;
+use crate::tool::Waits;
 use crate::warning::Problem;
 use bursar_types::{Amount, AssetId, CallId, Decision, Digest, Effect, Reason, RunId, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,7 @@ use std::collections::{BTreeMap, BTreeSet};
 ///     tools: Default::default(),
 ///     polls: Default::default(),
 ///     has_cheaper: false,
+///     under: None,
 ///     at: Timestamp::from_unix_ms(0),
 ///     trace: None,
 /// })?;
@@ -56,6 +59,7 @@ pub struct Run {
     tools: BTreeMap<String, Effect>,
     polls: BTreeSet<String>,
     has_cheaper: bool,
+    under: Option<Under>,
     started_at: Timestamp,
     idle_ms: u64,
     messages: Vec<Message>,
@@ -154,6 +158,8 @@ pub enum CallState {
     Proposed,
     /// The gate decided.
     Decided(Decision),
+    /// A person was asked: what holds now, and the question that it waits for if nobody answered.
+    Answered(Decision, Option<Waits>),
     /// A tool is, or was, at work.
     Started {
         /// How many times it was started.
@@ -202,6 +208,12 @@ impl Run {
     #[must_use]
     pub const fn session(&self) -> SessionId {
         self.session
+    }
+
+    /// Which call of which run it works for, if it is a sub-agent's.
+    #[must_use]
+    pub const fn under(&self) -> Option<&Under> {
+        self.under.as_ref()
     }
 
     /// What was asked.

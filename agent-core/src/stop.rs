@@ -39,6 +39,12 @@ pub enum StopCause {
         /// The limit in milliseconds.
         limit_ms: u64,
     },
+    /// The time of the run that it works for is over.
+    #[error("the time of the run that it works for was over at {at}")]
+    Deadline {
+        /// When.
+        at: Timestamp,
+    },
     /// A budget shows as much spending as the run may see.
     #[error("budget `{budget}` shows {} of at most {} atomic units spent or held", .used.atomic(), .limit.atomic())]
     Spend {
@@ -149,6 +155,7 @@ impl StopCause {
     pub const fn can_go_on(&self) -> bool {
         match self {
             Self::Cancelled
+            | Self::Deadline { .. }
             | Self::WriteUnknown { .. }
             | Self::AwaitingApproval { .. }
             | Self::Model { .. }

@@ -28,9 +28,9 @@ mod transport;
 mod wallet;
 
 pub use approval::{
-    Answer, AnswerError, ApprovalAction, ApprovalAnswer, ApproveWith, Approver, ApproverKey, GivenBy,
-    KeyError, KeyFileError, Outside, PaymentTerms, PinnedKey, PublicKey, Question, Signature, SignedAnswer,
-    Statement,
+    Answer, AnswerError, ApprovalAction, ApprovalAnswer, ApproveWith, Approver, ApproverKey, CallTerms,
+    GivenBy, KeyError, KeyFileError, Outside, PaymentTerms, PinnedKey, PublicKey, Question, Signature,
+    SignedAnswer, Statement,
 };
 pub use egress::Egress;
 pub use events::{AlertError, Alerts, GateReached, MoneyEvent, NoObserver, Observer};

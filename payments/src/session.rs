@@ -6,7 +6,8 @@ use crate::plan::{ItemTerms, Plan};
 use crate::policy::ApprovedBy;
 use crate::purse::BEHIND_MS;
 use bursar_types::{
-    ApprovalId, Decision, Digest, PaymentId, Phase, PlanId, PlanItemId, SessionId, Timestamp, Untrusted,
+    ApprovalId, CallId, Cause, Decision, Digest, PaymentId, Phase, PlanId, PlanItemId, SessionId, Timestamp,
+    Untrusted,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,6 +84,13 @@ pub enum SessionEvent {
         approval: ApprovalId,
         /// The payment.
         payment: PaymentId,
+    },
+    /// A yes was used up: the call that it is used for may be made.
+    ApprovalUsed {
+        /// The question.
+        approval: ApprovalId,
+        /// The call, and the run that it is of.
+        cause: Cause,
     },
     /// The agent plans anew: nothing of these plans may be bought any more.
     PlansWithdrawn {
@@ -163,6 +171,8 @@ pub struct SessionState {
     pub pending: BTreeMap<ApprovalId, Waiting>,
     /// What was approved and not used yet. Some may have run out.
     pub given: BTreeMap<ApprovalId, Given>,
+    /// Calls of tools that somebody said yes to, each with the yes that it used up.
+    pub calls: BTreeMap<CallId, Given>,
     /// Questions that are over.
     pub over: BTreeSet<ApprovalId>,
     /// [Substance](ApprovalAction::substance) of what somebody said no to, with who: it is not asked again in this session.
@@ -200,6 +210,7 @@ impl SessionState {
                     withdrawn: Vec::new(),
                     pending: BTreeMap::new(),
                     given: BTreeMap::new(),
+                    calls: BTreeMap::new(),
                     over: BTreeSet::new(),
                     refused: BTreeMap::new(),
                     frozen: None,
@@ -305,6 +316,18 @@ impl SessionState {
                     return Err(IllegalSessionEvent(
                         "approval_spent without an approval of this very payment",
                     ));
+                }
+                self.over.insert(approval);
+            }
+            E::ApprovalUsed { approval, cause } => {
+                let given = self.given.remove(&approval);
+                let its_own =
+                    |given: &Given| matches!(&given.waiting.question.action, ApprovalAction::Call(_));
+                let given = given.filter(its_own);
+                let given =
+                    given.ok_or(IllegalSessionEvent("approval_used without an approval of a call"))?;
+                if self.calls.insert(cause.call, given).is_some() {
+                    return Err(IllegalSessionEvent("approval_used twice for one call"));
                 }
                 self.over.insert(approval);
             }

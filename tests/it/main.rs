@@ -6,6 +6,7 @@
     reason = "a test that cannot go on says where"
 )]
 
+mod agents;
 mod alerts;
 mod claims;
 mod erasure;

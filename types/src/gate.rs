@@ -1,8 +1,9 @@
 //! The gate in front of every tool call.
 
+use crate::clock::Timestamp;
 use crate::decision::Decision;
 use crate::digest::Digest;
-use crate::id::{AgentId, CallId, RunId, SessionId};
+use crate::id::{AgentId, ApprovalId, CallId, RunId, SessionId};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -53,6 +54,25 @@ pub struct Action {
 #[error("gate could not decide")]
 pub struct GateError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
+/// Where an action stands that the rules ask a person about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Asked {
+    /// Nobody can be asked here, so it may not happen.
+    Nobody,
+    /// Somebody said yes to this very tool and these arguments, and the rules allow it with that. The yes is used up by this call.
+    Allowed(Decision),
+    /// Somebody said no, nobody may be asked, or the rules refuse it now whatever anybody says.
+    Refused(Decision),
+    /// It waits for an answer; nothing happened.
+    Waits {
+        /// The question.
+        approval: ApprovalId,
+        /// After this moment no answer counts.
+        until: Timestamp,
+    },
+}
+
 /// Decides whether a tool call may happen.
 ///
 /// # What implementers guarantee
@@ -64,4 +84,17 @@ pub trait Gate: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`GateError`]: the caller must treat it as a denial.
     async fn decide(&self, action: &Action) -> Result<Decision, GateError>;
+
+    /// Puts an action that the rules [escalate](crate::Verdict::Escalate) to whoever may answer, or takes up what was put before. `shown`
+    /// is what the action would do, for a person to read: the arguments as the model wrote them.
+    ///
+    /// # Errors
+    /// [`GateError`]: the caller must treat it as a denial.
+    ///
+    /// # Idempotency
+    /// A call that was allowed is allowed again, as long as the rules say so: the yes is used up once for it.
+    async fn ask(&self, action: &Action, shown: &str) -> Result<Asked, GateError> {
+        let _ = (action, shown);
+        Ok(Asked::Nobody)
+    }
 }

@@ -38,7 +38,7 @@ pub use causes::causes;
 pub use clock::{Clock, Entropy, ManualClock, SeededEntropy, Timestamp};
 pub use decision::{Decision, Reason, Verdict};
 pub use digest::{Digest, ParseDigestError};
-pub use gate::{Action, Effect, Gate, GateError, Principal};
+pub use gate::{Action, Asked, Effect, Gate, GateError, Principal};
 pub use id::{
     AgentId, ApprovalId, ArtifactId, BudgetId, CallId, HoldId, LedgerId, ParseIdError, PaymentId, PlanId,
     PlanItemId, QuoteId, RunId, SessionId,

@@ -6,10 +6,10 @@ use crate::context::{OnQuestion, ToolContext};
 use crate::model::Arguments;
 use crate::record::{CallResult, Record};
 use crate::report::RunError;
-use crate::run::{ARGUMENTS, CallView, Command};
+use crate::run::{ARGUMENTS, CallState, CallView, Command};
 use crate::stop::StopCause;
 use crate::tool::{ToolError, Waits};
-use bursar_types::{Action, CallId, Decision, Digest, Reason, Verdict, canonical_digest};
+use bursar_types::{Action, Asked, CallId, Decision, Digest, Reason, Verdict, canonical_digest};
 use std::sync::Arc;
 
 /// A call at work, or one whose result is known without it.
@@ -34,13 +34,38 @@ impl Driver<'_> {
         let Some(decided) = self.until_interrupted(gate.decide(&action)).await else { return Ok(false) };
         let decision = decided.unwrap_or_else(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "gate could not decide; denied");
-            refuse(
-                "GATE_UNAVAILABLE",
-                "the gate could not decide, which counts as no",
-                "go on without this call",
-            )
+            unavailable()
         });
         self.append(vec![Record::CallDecided { call, decision }]).await?;
+        Ok(true)
+    }
+
+    /// Puts a call that the gate escalated to a person. False if the run was interrupted meanwhile, or stands still.
+    pub(super) async fn ask_person(&mut self, call: CallId) -> Result<bool, RunError> {
+        let Some(view) = self.run.call(call).cloned() else { return Ok(true) };
+        let CallState::Decided(escalated) = view.state.clone() else { return Ok(true) };
+        let (Ok(action), Arguments::Parsed { value }) = (self.action(&view), &view.arguments) else {
+            let decision = refuse(ARGUMENTS, "arguments do not fit", "correct the arguments and call again");
+            self.append(vec![Record::CallAnswered { call, decision, waits: None }]).await?;
+            return Ok(true);
+        };
+        let (gate, shown) = (Arc::clone(&self.context.gate), value.to_string());
+        let Some(asked) = self.until_interrupted(gate.ask(&action, &shown)).await else { return Ok(false) };
+        let asked = asked.unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "nobody could be asked; denied");
+            Asked::Refused(unavailable())
+        });
+        let (decision, waits) = match asked {
+            Asked::Nobody => (escalated, None),
+            Asked::Allowed(decision) | Asked::Refused(decision) => (decision, None),
+            Asked::Waits { approval, until } if self.context.on_question == OnQuestion::Pause => {
+                let cause = StopCause::AwaitingApproval { call, tool: view.tool, approval, until };
+                self.append(vec![Record::Stopped { cause }]).await?;
+                return Ok(false);
+            }
+            Asked::Waits { approval, until } => (escalated, Some(Waits { approval, until })),
+        };
+        self.append(vec![Record::CallAnswered { call, decision, waits }]).await?;
         Ok(true)
     }
 
@@ -146,7 +171,10 @@ impl Driver<'_> {
         let mut context = ToolContext::new(session, self.run.id(), call, Arc::clone(&self.context.clock))
             .with_cancel(self.context.cancel.child())
             .with_events(self.context.events.clone());
-        if let Some(deadline) = self.run.deadline() {
+        context = context
+            .with_depth(self.context.under.map_or(0, |under| under.depth))
+            .with_on_question(self.context.on_question);
+        if let Some(deadline) = self.deadline() {
             context = context.with_deadline(deadline);
         }
         match &self.context.purse {
@@ -154,6 +182,10 @@ impl Driver<'_> {
             None => context,
         }
     }
+}
+
+fn unavailable() -> Decision {
+    refuse("GATE_UNAVAILABLE", "the gate could not decide, which counts as no", "go on without this call")
 }
 
 fn refuse(code: &'static str, message: &str, next_step: &str) -> Decision {

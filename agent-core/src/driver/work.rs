@@ -86,12 +86,12 @@ impl Driver<'_> {
     /// Waits for a call.
     pub(super) async fn wait(&self, mut running: Running) -> Ended {
         match running.effect {
-            Effect::Spend => Ended::With(settled((&mut running.task).await)),
+            Effect::Spend => self.settled((&mut running.task).await),
             Effect::Read => {
                 let Running { task, time, .. } = &mut running;
                 tokio::select! {
                     biased;
-                    ended = task => Ended::With(settled(ended)),
+                    ended = task => self.settled(ended),
                     () = self.interruption() => Ended::Interrupted,
                     () = run_out(time) => Ended::With(self.too_long("nothing was changed; try something smaller")),
                 }
@@ -104,19 +104,19 @@ impl Driver<'_> {
         let Running { task, time, cancel, .. } = &mut running;
         let over = tokio::select! {
             biased;
-            ended = &mut *task => return Ended::With(settled(ended)),
+            ended = &mut *task => return self.settled(ended),
             () = self.interruption() => Over::Run,
             () = run_out(time) => Over::Call,
         };
         cancel.cancel();
         if let Ok(ended) = tokio::time::timeout(GRACE, &mut *task).await {
-            return Ended::With(settled(ended));
+            return self.settled(ended);
         }
         // The abort takes hold where the tool waits next; a tool that never waits cannot be stopped.
         task.abort();
         match tokio::time::timeout(GRACE, &mut *task).await {
             Ok(Err(error)) if error.is_cancelled() => {}
-            Ok(ended) => return Ended::With(settled(ended)),
+            Ok(ended) => return self.settled(ended),
             Err(_) => return Ended::Unknown,
         }
         match over {
@@ -127,6 +127,15 @@ impl Driver<'_> {
                 Some(Reconciled::NotDone) => Ended::With(self.too_long("it was not done")),
                 Some(Reconciled::Unknown) => Ended::Unknown,
             },
+        }
+    }
+
+    /// How a call ended by its own account. One that stopped because the run did has no result yet: it is made again when the run
+    /// goes on.
+    fn settled(&self, ended: Result<Result<ToolOutput, ToolError>, JoinError>) -> Ended {
+        match ended {
+            Ok(Err(error)) if error.is_interrupted() && self.is_interrupted() => Ended::Interrupted,
+            ended => Ended::With(ended.map_or_else(crashed, CallResult::from)),
         }
     }
 
@@ -142,10 +151,6 @@ async fn run_out(time: &mut Option<Pin<Box<Sleep>>>) {
         Some(time) => time.await,
         None => std::future::pending().await,
     }
-}
-
-fn settled(ended: Result<Result<ToolOutput, ToolError>, JoinError>) -> CallResult {
-    ended.map_or_else(crashed, CallResult::from)
 }
 
 /// A tool that panicked may have done anything. The panic's text stays in the log.

@@ -8,6 +8,7 @@ use crate::record::{Answer, Record};
 use crate::report::RunOutcome;
 use crate::stop::StopCause;
 use crate::task::first_message;
+use bursar_types::Verdict;
 use thiserror::Error;
 
 /// The record cannot follow those before it.
@@ -35,6 +36,7 @@ impl Run {
             tools,
             polls,
             has_cheaper,
+            under,
             at,
             trace: _,
         } = record
@@ -52,6 +54,7 @@ impl Run {
             tools: tools.clone(),
             polls: polls.clone(),
             has_cheaper: *has_cheaper,
+            under: *under,
             started_at: *at,
             idle_ms: 0,
             messages: vec![first_message(question, media)],
@@ -89,6 +92,14 @@ impl Run {
                 CallState::Proposed => Ok(CallState::Decided(decision.clone())),
                 _ => Err("the call was decided before"),
             }),
+            Record::CallAnswered { call, decision, waits } => {
+                self.with_call(*call, |view| match &view.state {
+                    CallState::Decided(asked) if asked.verdict == Verdict::Escalate => {
+                        Ok(CallState::Answered(decision.clone(), *waits))
+                    }
+                    _ => Err("nobody was to be asked"),
+                })
+            }
             Record::CallStarted { call, attempt } => self.call_started(*call, *attempt),
             Record::CallCleared { call } => {
                 self.with_call(*call, |view| Ok(CallState::Cleared { attempts: started_write(view)? }))
@@ -120,6 +131,10 @@ impl Run {
             // It did nothing, so it may be made again, whatever its effect is.
             self.with_call(*call, |view| match &view.state {
                 CallState::Started { attempts } => Ok(CallState::Cleared { attempts: *attempts }),
+                // The question comes before the call: it is asked again when the run goes on.
+                CallState::Decided(decision) if decision.verdict == Verdict::Escalate => {
+                    Ok(view.state.clone())
+                }
                 _ => Err("the call is not at work"),
             })?;
         }

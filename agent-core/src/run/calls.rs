@@ -27,7 +27,7 @@ impl Run {
 
     pub(super) fn call_started(&mut self, id: CallId, attempt: u32) -> Result<(), &'static str> {
         self.with_call(id, |view| match &view.state {
-            CallState::Decided(decision)
+            CallState::Decided(decision) | CallState::Answered(decision, _)
                 if decision.verdict == bursar_types::Verdict::Allow && attempt == 0 =>
             {
                 Ok(CallState::Started { attempts: 1 })

@@ -4,7 +4,7 @@ use super::{CallState, CallView, OpenTry, Run, Step, Thinking};
 use crate::model::{Arguments, Retry, StopReason};
 use crate::record::{Answer, CallResult};
 use crate::stop::StopCause;
-use crate::tool::Executed;
+use crate::tool::{Executed, Waits};
 use crate::warning::{Problem, of_call};
 use bursar_types::{CallId, Decision, Digest, Effect, Verdict};
 use serde_json::{Value, json};
@@ -35,6 +35,11 @@ pub enum Command {
     },
     /// Check the arguments, and ask the gate.
     Decide {
+        /// The call.
+        call: CallId,
+    },
+    /// Put a call that the gate escalated to a person.
+    Ask {
         /// The call.
         call: CallId,
     },
@@ -164,8 +169,16 @@ impl Run {
             open.take(1).collect()
         };
         let commands: Vec<Command> = group.into_iter().filter_map(|call| next_of_call(call, stop)).collect();
-        if commands.iter().any(|command| matches!(command, Command::Decide { .. })) {
-            return commands.into_iter().filter(|c| matches!(c, Command::Decide { .. })).collect();
+        // All is decided, and then all is asked, before anything of the group happens.
+        let (decide, rest): (Vec<_>, Vec<_>) =
+            commands.into_iter().partition(|command| matches!(command, Command::Decide { .. }));
+        if !decide.is_empty() {
+            return decide;
+        }
+        let (ask, commands): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|command| matches!(command, Command::Ask { .. }));
+        if !ask.is_empty() {
+            return ask;
         }
         self.within_call_limit(commands)
     }
@@ -217,10 +230,14 @@ fn next_of_call(view: &CallView, stop: StopReason) -> Option<Command> {
     }
     match &view.state {
         CallState::Proposed => Some(Command::Decide { call }),
-        CallState::Decided(decision) if decision.verdict == Verdict::Allow => {
+        CallState::Decided(decision) | CallState::Answered(decision, _)
+            if decision.verdict == Verdict::Allow =>
+        {
             Some(Command::CallTool { call, attempt: 0 })
         }
-        CallState::Decided(decision) => settle(refusal(decision), Executed::No),
+        CallState::Decided(decision) if decision.verdict == Verdict::Escalate => Some(Command::Ask { call }),
+        CallState::Decided(decision) => settle(refusal(decision, None), Executed::No),
+        CallState::Answered(decision, waits) => settle(refusal(decision, waits.as_ref()), Executed::No),
         CallState::Started { .. } if effect == Effect::Write => Some(Command::Reconcile { call }),
         CallState::Started { attempts } | CallState::Cleared { attempts } => {
             Some(Command::CallTool { call, attempt: *attempts })
@@ -231,12 +248,17 @@ fn next_of_call(view: &CallView, stop: StopReason) -> Option<Command> {
 }
 
 /// What the model is told of a decision that is no allow: codes, sentences, and what it can do.
-fn refusal(decision: &Decision) -> Value {
+fn refusal(decision: &Decision, waits: Option<&Waits>) -> Value {
     let outcome = match decision.verdict {
         Verdict::Escalate => "awaiting_approval",
         Verdict::Allow | Verdict::Deny => "refused",
     };
-    json!({"outcome": outcome, "executed": "no", "reasons": decision.reasons})
+    let mut said = json!({"outcome": outcome, "executed": "no", "reasons": decision.reasons});
+    if let (Some(waits), Some(fields)) = (waits, said.as_object_mut()) {
+        fields.insert("approval".to_owned(), json!(waits.approval));
+        fields.insert("until".to_owned(), json!(waits.until));
+    }
+    said
 }
 
 fn shown(name: &str) -> String {

@@ -31,25 +31,40 @@ pub enum Executed {
 pub struct ToolError {
     message: String,
     executed: Executed,
+    #[serde(default)]
+    interrupted: bool,
 }
 
 impl ToolError {
     /// Nothing happened.
     #[must_use]
     pub fn not_executed(message: impl Into<String>) -> Self {
-        Self { message: message.into(), executed: Executed::No }
+        Self { message: message.into(), executed: Executed::No, interrupted: false }
     }
 
     /// It happened, and yet there is no result.
     #[must_use]
     pub fn executed_without_result(message: impl Into<String>) -> Self {
-        Self { message: message.into(), executed: Executed::Yes }
+        Self { message: message.into(), executed: Executed::Yes, interrupted: false }
     }
 
     /// Nobody can say whether it happened.
     #[must_use]
     pub fn unknown(message: impl Into<String>) -> Self {
-        Self { message: message.into(), executed: Executed::Unknown }
+        Self { message: message.into(), executed: Executed::Unknown, interrupted: false }
+    }
+
+    /// It stopped half-way because the run was cancelled or its time is over, and the same call goes on with it. Of a run that goes on
+    /// all the same, it is as [`ToolError::unknown`].
+    #[must_use]
+    pub fn interrupted(message: impl Into<String>) -> Self {
+        Self { message: message.into(), executed: Executed::Unknown, interrupted: true }
+    }
+
+    /// Whether it says that the same call goes on with it.
+    #[must_use]
+    pub const fn is_interrupted(&self) -> bool {
+        self.interrupted
     }
 
     /// What the model is told.

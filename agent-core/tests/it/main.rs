@@ -21,6 +21,8 @@ mod resume;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
+mod sub_agents;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod time;

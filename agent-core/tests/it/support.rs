@@ -233,6 +233,7 @@ impl World {
             events: self.events.clone(),
             cancel: self.cancel.clone(),
             steer: self.steer.clone(),
+            under: None,
             worker: self.worker.into(),
             after: self.after.clone(),
             on_question: self.on_question,

@@ -11,8 +11,10 @@ mod key_file;
 mod question;
 mod show;
 
+pub(crate) use show::CALL_CHARS_MAX;
+
 pub use answer::{Answer, AnswerError, SignedAnswer, Statement};
 pub use approver::{ApprovalAnswer, ApproveWith, Approver};
 pub use key::{ApproverKey, KeyError, PinnedKey, PublicKey, Signature};
 pub use key_file::{KeyFileError, Outside};
-pub use question::{ApprovalAction, GivenBy, PaymentTerms, Question};
+pub use question::{ApprovalAction, CallTerms, GivenBy, PaymentTerms, Question};

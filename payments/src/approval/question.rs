@@ -4,8 +4,8 @@ use super::answer::SignedAnswer;
 use crate::plan::{ItemTerms, Plan};
 use crate::rail::Offer;
 use bursar_types::{
-    Amount, ApprovalId, CanonicalError, DataLabel, Digest, LedgerId, PaymentId, PlanItemId, SessionId,
-    Timestamp, canonical_bytes,
+    Amount, ApprovalId, CanonicalError, DataLabel, Digest, Effect, LedgerId, PaymentId, PlanItemId,
+    SessionId, Timestamp, canonical_bytes,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,22 @@ pub enum ApprovalAction {
     Plan(Box<Plan>),
     /// One payment would be made.
     Payment(Box<PaymentTerms>),
+    /// A tool would be called once.
+    Call(Box<CallTerms>),
+}
+
+/// A tool with its exact arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallTerms {
+    /// The tool's name, from the agent's own list.
+    pub tool: String,
+    /// What it does to the world.
+    pub effect: Effect,
+    /// Digest of the canonical arguments.
+    pub arguments: Digest,
+    /// The arguments as the model wrote them, cut off where they are long.
+    pub shown: String,
 }
 
 /// The exact terms of one payment.
@@ -122,7 +138,7 @@ impl ApprovalAction {
     /// The payment and its plan's item, if it is about one.
     pub(crate) fn payment(&self) -> Option<(PaymentId, PlanItemId)> {
         match self {
-            Self::Plan(_) => None,
+            Self::Plan(_) | Self::Call(_) => None,
             Self::Payment(terms) => Some((terms.payment, terms.item)),
         }
     }
@@ -142,10 +158,13 @@ impl ApprovalAction {
                 let (payment, item) = (PaymentId::from_bytes([0; 16]), PlanItemId::from_bytes([0; 16]));
                 canonical_bytes(&PaymentTerms { payment, item, ..PaymentTerms::clone(terms) })?
             }
+            // The digest says which arguments; how much of them was shown is no part of it.
+            Self::Call(terms) => canonical_bytes(&(&terms.tool, terms.effect, terms.arguments))?,
         };
         let kind: &[u8] = match self {
             Self::Plan(_) => b"plan",
             Self::Payment(_) => b"payment",
+            Self::Call(_) => b"call",
         };
         Ok(Digest::of_parts("bursar/approval-substance/v1", &[kind, &bytes]))
     }

@@ -2,13 +2,15 @@
 
 use super::question::{ApprovalAction, Question};
 use crate::plan::ItemTerms;
-use bursar_types::{AssetRegistry, Provenance, Untrusted, visible};
+use bursar_types::{AssetRegistry, Effect, Provenance, Untrusted, visible};
 use std::fmt::Write as _;
 
 /// Hosts, URLs and addresses are shown to this length.
 const FIELD_CHARS_MAX: usize = 300;
 /// What sellers and models say is shown to this length.
 const SAID_CHARS_MAX: usize = 200;
+/// A call's arguments are shown to this length.
+pub(crate) const CALL_CHARS_MAX: usize = 2_000;
 /// How many things that were said are shown.
 const SAID_MAX: usize = 16;
 
@@ -61,6 +63,16 @@ impl Question {
                 field(&terms.resource),
                 field(&terms.network),
                 if terms.data.may_be_client() { "\n  the request may carry a client's data" } else { "" },
+            ),
+            ApprovalAction::Call(terms) => format!(
+                "Call the tool {}, once, which {}:\n  {}",
+                field(&terms.tool),
+                match terms.effect {
+                    Effect::Read => "reads",
+                    Effect::Write => "changes something",
+                    Effect::Spend => "may spend",
+                },
+                visible(&terms.shown, CALL_CHARS_MAX)
             ),
         };
         for said in said.iter().take(SAID_MAX) {

@@ -28,6 +28,8 @@ pub(super) struct Sessions {
     asked: HashMap<ApprovalId, Vec<String>>,
     /// Which payment used a yes up.
     used: HashMap<ApprovalId, PaymentId>,
+    /// Approvals that calls of tools used up.
+    used_by_calls: BTreeSet<ApprovalId>,
     /// What was bought, or may have been, of each item.
     live: HashMap<PlanItemId, BTreeMap<PaymentId, u128>>,
 }
@@ -111,6 +113,11 @@ impl Sessions {
             .extend(wrong.into_iter().map(|problem| format!("entry {sequence} of session {id}: {problem}")));
         if let SessionEvent::ApprovalSpent { approval, payment } = &event
             && self.used.insert(*approval, *payment).is_some()
+        {
+            problems.push(format!("entry {sequence} uses approval {approval} a second time"));
+        }
+        if let SessionEvent::ApprovalUsed { approval, .. } = &event
+            && !self.used_by_calls.insert(*approval)
         {
             problems.push(format!("entry {sequence} uses approval {approval} a second time"));
         }
@@ -292,7 +299,8 @@ fn unsigned(state: &SessionState, event: &SessionEvent, entry: &Entry) -> Option
             unsigned_answer(state, *approval, question, by, entry)
         }
         SessionEvent::PlanApproved { approval: Some(approval), .. }
-        | SessionEvent::ApprovalSpent { approval, .. } => {
+        | SessionEvent::ApprovalSpent { approval, .. }
+        | SessionEvent::ApprovalUsed { approval, .. } => {
             let ran_out = |given: &&Given| given.expires_at <= entry.at.minus_ms(LAG_MS);
             let given = state.given.get(approval).filter(ran_out)?;
             Some(format!("approval {approval} was used after it had run out at {}", given.expires_at))

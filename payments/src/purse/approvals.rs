@@ -271,7 +271,7 @@ impl SessionPurse {
         let wait = now.plus_ms(state.mandate.approval_s_max.saturating_mul(1_000));
         let ends = match &action {
             ApprovalAction::Plan(plan) => wait.min(plan.expires_at),
-            ApprovalAction::Payment(_) => wait,
+            ApprovalAction::Payment(_) | ApprovalAction::Call(_) => wait,
         };
         Question {
             id: ApprovalId::random(&*self.shared.entropy),
@@ -445,7 +445,7 @@ impl SessionState {
         self.given.values().filter(|given| self.counts(given, now)).find_map(|given| {
             match &given.waiting.question.action {
                 ApprovalAction::Payment(terms) if terms.payment == payment => Some((given, &**terms)),
-                ApprovalAction::Payment(_) | ApprovalAction::Plan(_) => None,
+                ApprovalAction::Payment(_) | ApprovalAction::Plan(_) | ApprovalAction::Call(_) => None,
             }
         })
     }

@@ -8,6 +8,7 @@ mod approvals;
 mod ask;
 mod book;
 mod budgets;
+mod calls;
 mod cause;
 mod clearance;
 mod clock;
@@ -72,7 +73,7 @@ pub use weigh::DecisionRecord;
 use crate::egress::Egress;
 use crate::events::{MoneyEvent, Observer};
 use crate::payment::Ask;
-use crate::policy::{Actor, CallFacts, Facts, Policy};
+use crate::policy::{Actor, Policy};
 use crate::rail::Rail;
 use crate::reasons;
 use crate::recovery::RecoveryRules;
@@ -82,9 +83,9 @@ use async_trait::async_trait;
 use bursar_ledger::{CommitError, EventError, Ledger, StoreError};
 use bursar_types::telemetry::Traces;
 use bursar_types::{
-    Action, AssetRegistry, Buyer, Cause, Clock, Decision, Delivery, Digest, Entropy, FetchError, Fetched,
-    Gate, GateError, HttpRequest, Limits, PaymentId, Phase, PlanId, PlanOutcome, PlanProposal, Principal,
-    PurchaseKey, QuoteOutcome, SessionId, Standing, Transport, Undelivered, Verdict,
+    AssetRegistry, Buyer, Cause, Clock, Delivery, Digest, Entropy, FetchError, Fetched, HttpRequest, Limits,
+    PaymentId, Phase, PlanId, PlanOutcome, PlanProposal, Principal, PurchaseKey, QuoteOutcome, SessionId,
+    Standing, Transport, Undelivered,
 };
 use flight::Flights;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -344,29 +345,6 @@ impl Buyer for TaskBuyer {
 
     async fn standing(&self) -> Result<Standing, FetchError> {
         self.0.standing_now().await
-    }
-}
-
-#[async_trait]
-impl Gate for SessionPurse {
-    async fn decide(&self, action: &Action) -> Result<Decision, GateError> {
-        let failed = |error| GateError(Box::new(error));
-        let phase = self.phase_now().await.map_err(failed)?;
-        let state = self.state().await.map_err(failed)?;
-        let facts = Facts::Call(CallFacts {
-            actor: self.actor.clone(),
-            tool: action.tool.clone(),
-            effect: action.effect,
-            phase,
-            arguments: action.arguments,
-        });
-        let weighed = self.weigh(&state, &facts, &[]);
-        if weighed.decision.verdict == Verdict::Allow {
-            self.record_shadow(&format!("a call of {}", action.tool), &facts, &weighed)
-                .await
-                .map_err(failed)?;
-        }
-        Ok(weighed.decision)
     }
 }
 

@@ -598,6 +598,10 @@ pub(super) fn add_session_event(
         SessionEvent::ApprovalSpent { approval, payment } => {
             ("approval.spent", vec![("approval", json!(approval)), ("payment", json!(payment))])
         }
+        SessionEvent::ApprovalUsed { approval, cause } => (
+            "approval.used",
+            vec![("approval", json!(approval)), ("run", json!(cause.run)), ("call", json!(cause.call))],
+        ),
         SessionEvent::PlansWithdrawn { plans } => ("plans.withdrawn", vec![("plans", json!(plans))]),
         SessionEvent::PoliciesAccepted { policies, .. } => {
             ("session.policies", vec![("policies", json!(canonical_digest(policies)?))])

@@ -254,7 +254,7 @@ impl SessionPurse {
     pub(super) async fn plan_asked_about(&self, waiting: &Waiting) -> Result<Option<PlanView>, FetchError> {
         match &waiting.question.action {
             ApprovalAction::Plan(plan) => Ok(self.redraft(plan).await?.map(|drafted| drafted.view)),
-            ApprovalAction::Payment(_) => Ok(None),
+            ApprovalAction::Payment(_) | ApprovalAction::Call(_) => Ok(None),
         }
     }
 
@@ -263,7 +263,7 @@ impl SessionPurse {
         let question = &given.waiting.question;
         let drafted = match &question.action {
             ApprovalAction::Plan(plan) => self.redraft(plan).await?,
-            ApprovalAction::Payment(_) => None,
+            ApprovalAction::Payment(_) | ApprovalAction::Call(_) => None,
         };
         let Some(drafted) = drafted else {
             self.withdraw(question.id, "a quote of the plan is gone").await?;

@@ -78,7 +78,7 @@ impl SessionPurse {
 fn asked_about<'a>(state: &'a SessionState, proposal: &PlanProposal, now: Timestamp) -> Option<&'a Waiting> {
     state.pending.values().find(|waiting| match &waiting.question.action {
         ApprovalAction::Plan(plan) => waiting.question.expires_at > now && made_of(plan, proposal),
-        ApprovalAction::Payment(_) => false,
+        ApprovalAction::Payment(_) | ApprovalAction::Call(_) => false,
     })
 }
 

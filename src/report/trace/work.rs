@@ -174,7 +174,7 @@ impl Concerns {
             }
             SessionEvent::ApprovalAsked { question, .. } => match &question.action {
                 ApprovalAction::Payment(terms) if terms.payment == payment => Some(question.id),
-                ApprovalAction::Payment(_) | ApprovalAction::Plan(_) => None,
+                ApprovalAction::Payment(_) | ApprovalAction::Plan(_) | ApprovalAction::Call(_) => None,
             },
             _ => None,
         });
@@ -254,6 +254,7 @@ pub(super) fn authority(
         | SessionEvent::ApprovalRefused { .. }
         | SessionEvent::ApprovalWithdrawn { .. }
         | SessionEvent::ApprovalSpent { .. }
+        | SessionEvent::ApprovalUsed { .. }
         | SessionEvent::PlansWithdrawn { .. } => {}
     }
 }

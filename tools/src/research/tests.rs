@@ -65,6 +65,7 @@ async fn run(world: &World, seed: u64, question: &str) -> RunReport {
         events: EventSender::nobody(),
         cancel: Cancel::new(),
         steer: Steer::new(),
+        under: None,
         worker: "test".into(),
         after: None,
         on_question: OnQuestion::Tell,

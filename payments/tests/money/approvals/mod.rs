@@ -1,5 +1,6 @@
 //! Approvals: asked, answered with a signature, used once, and attacked.
 
+mod call;
 mod forged;
 mod payment;
 mod plan;

@@ -1,0 +1,151 @@
+//! Tool calls that wait for an approver.
+
+use super::{answers, reviewing, under, waiting};
+use crate::world::World;
+use bursar_payments::{Answer, SessionPurse};
+use bursar_types::{Action, Asked, CallId, Digest, Effect, Gate, RunId, Verdict};
+
+/// Asks before a letter is sent, and never lets one be burnt.
+const LETTERS: &str = r#"
+    @id("mine.letters")
+    @escalate("may this letter be sent?")
+    @reason("LETTERS: letters are put to a person")
+    @advice("wait for the answer")
+    forbid (principal, action == Action::"call", resource == Tool::"send_letter");
+
+    @id("mine.no-fire")
+    @reason("FIRE: nothing is burnt")
+    @advice("do something else")
+    forbid (principal, action == Action::"call", resource == Tool::"burn_letter");
+"#;
+
+/// The same, where letters may not be sent at all.
+const NO_LETTERS: &str = r#"
+    @id("mine.letters")
+    @reason("LETTERS: no letters any more")
+    @advice("call them instead")
+    forbid (principal, action == Action::"call", resource == Tool::"send_letter");
+"#;
+
+fn call(tool: &str, call: u8, arguments: &[u8]) -> Action {
+    Action {
+        run: RunId::derived(&[b"run"]),
+        call: CallId::derived(&[&[call]]),
+        tool: tool.into(),
+        effect: Effect::Write,
+        arguments: Digest::of(arguments),
+    }
+}
+
+const SHOWN: &str = r#"{"to":"the bank\u202e"}"#;
+
+async fn ask(purse: &SessionPurse, action: &Action) -> Asked {
+    purse.ask(action, SHOWN).await.unwrap()
+}
+
+fn code(asked: Asked) -> String {
+    match asked {
+        Asked::Refused(decision) => decision.reasons[0].code.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn waits(asked: &Asked) -> bool {
+    matches!(asked, Asked::Waits { .. })
+}
+
+fn allowed(asked: &Asked) -> bool {
+    matches!(asked, Asked::Allowed(decision) if decision.verdict == Verdict::Allow)
+}
+
+#[tokio::test]
+async fn a_call_waits_for_a_signed_yes_across_restarts_and_the_yes_is_used_once() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let session = reviewing(&world, &payments).await;
+    let letter = call("send_letter", 1, b"to the bank");
+    assert_eq!(session.decide(&letter).await.unwrap().verdict, Verdict::Escalate);
+    let Asked::Waits { approval, until } = ask(&session, &letter).await else { panic!("it waits") };
+    let open = waiting(&payments).await;
+    assert_eq!((open.question.id, open.question.expires_at), (approval, until));
+    let shown = open.question.shown(&bursar_types::AssetRegistry::pinned(), &[]);
+    assert!(shown.starts_with("Call the tool send_letter, once, which changes something:\n"), "{shown}");
+    assert!(waits(&ask(&session, &letter).await), "it is asked once");
+    waiting(&payments).await;
+    answers(&world, 3, Answer::Approve).await;
+
+    let later = under(&world, 4, LETTERS);
+    let session = later.resume_session(session.session(), Default::default()).await.unwrap();
+    assert!(allowed(&ask(&session, &letter).await));
+    assert!(
+        allowed(&ask(&session, &letter).await),
+        "the same call, whose worker died before it could say so"
+    );
+    let again = call("send_letter", 2, b"to the bank");
+    assert!(waits(&ask(&session, &again).await), "the same letter once more is another call");
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_yes_to_one_call_is_none_to_other_arguments_or_another_tool() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let session = reviewing(&world, &payments).await;
+    assert!(waits(&ask(&session, &call("send_letter", 1, b"to the bank")).await));
+    answers(&world, 3, Answer::Approve).await;
+    assert!(waits(&ask(&session, &call("send_letter", 2, b"to the press")).await));
+    let other_call = ask(&session, &call("send_letter", 3, b"to the bank")).await;
+    assert!(allowed(&other_call), "a model that was told to wait asks with another call: {other_call:?}");
+    assert_eq!(code(ask(&session, &call("burn_letter", 1, b"to the bank")).await), "FIRE");
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_no_is_a_no_and_is_not_asked_again() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let session = reviewing(&world, &payments).await;
+    assert!(waits(&ask(&session, &call("send_letter", 1, b"to the bank")).await));
+    answers(&world, 3, Answer::Deny).await;
+    for number in 1..4 {
+        let letter = call("send_letter", number, b"to the bank");
+        assert_eq!(code(ask(&session, &letter).await), "APPROVAL_REFUSED");
+    }
+    assert_eq!(payments.approvals().await.unwrap(), vec![]);
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_yes_lifts_only_what_had_asked_and_runs_out() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let session = reviewing(&world, &payments).await;
+    let letter = call("send_letter", 1, b"to the bank");
+    assert!(waits(&ask(&session, &letter).await));
+    answers(&world, 3, Answer::Approve).await;
+    // The operator let it go on under stricter rules meanwhile.
+    let stricter = under(&world, 4, NO_LETTERS);
+    stricter.accept_policies(session.session(), "olga").await.unwrap();
+    let under_them = stricter.resume_session(session.session(), Default::default()).await.unwrap();
+    assert_eq!(code(ask(&under_them, &letter).await), "LETTERS");
+    world.verify().await;
+
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let session = reviewing(&world, &payments).await;
+    assert!(waits(&ask(&session, &letter).await));
+    answers(&world, 3, Answer::Approve).await;
+    world.advance_s(session.mandate().await.unwrap().approval_s_max + 1);
+    assert!(waits(&ask(&session, &letter).await), "a yes that ran out is asked for anew");
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn nobody_is_asked_while_spending_stands_still() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let session = reviewing(&world, &payments).await;
+    session.freeze("look first").await.unwrap();
+    assert_eq!(code(ask(&session, &call("send_letter", 1, b"x")).await), "FROZEN");
+    assert_eq!(payments.approvals().await.unwrap(), vec![]);
+}

@@ -1,0 +1,195 @@
+//! Agents with a price and helpers, over a real data file: what they cost, crash and may.
+
+use async_trait::async_trait;
+use bursar::agent::models::{Scripted, ScriptedTurn};
+use bursar::agent::{
+    Model, ModelDescriptor, ModelError, ModelRequest, ModelStream, Prices, Record, RunOutcome, StopCause,
+    ToolSet, Usage, read_run,
+};
+use bursar::payments::Meaning;
+use bursar::report::{ModelSpend, SpendFilter};
+use bursar::types::{AssetRegistry, RunId, SessionId};
+use bursar::{Agent, Amount, Approve, Asset, Bursar, Mandate, Session, report};
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+
+/// One dollar for a million tokens read, ten for a million written, of which a turn can write a thousand.
+const PRICES: Prices = Prices::new(1_000_000, 10_000_000, 1_000);
+const USAGE: Usage = Usage {
+    input_tokens: Some(500),
+    output_tokens: Some(10),
+    cached_tokens: None,
+    cache_write_tokens: None,
+    reasoning_tokens: None,
+};
+
+fn usd(text: &str) -> Amount {
+    Amount::parse_decimal(&Asset::micro_usd(), text).unwrap()
+}
+
+fn id() -> RunId {
+    RunId::derived(&[b"team"])
+}
+
+async fn open(data: &Path) -> Bursar {
+    Bursar::builder(data).play_wallet().unwrap().watch_every(None).open().await.unwrap()
+}
+
+async fn session(bursar: &Bursar, cap: &str) -> Session {
+    let registry = AssetRegistry::pinned();
+    let usdc = registry.iter().find(|asset| asset.symbol() == "USDC" && !asset.live()).unwrap().id().clone();
+    let mandate = Mandate::new("research", "ada").session_budget(usd(cap)).asset(usdc);
+    bursar.session("find out").mandate(mandate).approve(Approve::Rule).start().await.unwrap()
+}
+
+fn helper(model: Arc<dyn Model>) -> Agent {
+    Agent::builder(model).prices(PRICES).build().unwrap()
+}
+
+/// An agent that asks its helper once, and answers.
+fn team(session: &Session, helper: &Agent, cap: &'static str) -> Agent {
+    let helpers = session.helpers("scout", move |mandate| mandate.cap_session(usd(cap)));
+    let tools = ToolSet::new().with_dyn(helper.as_tool("ask_scout", "Looks something up.", helpers)).unwrap();
+    let ask = ScriptedTurn::Calls(vec![("ask_scout".into(), json!({"task": "who pays?"}))]);
+    let model = Scripted::new().usage(USAGE).turn(ask).text("the end");
+    Agent::builder(Arc::new(model)).prices(PRICES).tools(tools).build().unwrap()
+}
+
+fn answers() -> Arc<dyn Model> {
+    Arc::new(Scripted::new().usage(USAGE).text("the submitter"))
+}
+
+async fn spent(session: &Session) -> (u128, u128) {
+    let standing = session.purse().standing().await.unwrap();
+    (standing.budgets[0].spent.atomic(), standing.budgets[0].held.atomic())
+}
+
+async fn told(bursar: &Bursar) -> Vec<ModelSpend> {
+    report::model_spend(bursar.ledger(), &SpendFilter::default()).await.unwrap()
+}
+
+async fn sound(bursar: &Bursar) {
+    assert_eq!(bursar.ledger().verify().await.unwrap().problems, Vec::<String>::new());
+    assert_eq!(Meaning::of(bursar.ledger()).await.unwrap().problems, Vec::<String>::new());
+}
+
+/// What the run's first call gave.
+async fn result(bursar: &Bursar) -> serde_json::Value {
+    let (_, entries) = read_run(bursar.ledger(), id()).await.unwrap();
+    let told = entries.into_iter().find_map(|entry| match entry.record {
+        Record::CallFinished { result, .. } => Some(result.content),
+        _ => None,
+    });
+    told.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_helpers_model_costs_counts_in_its_own_session_and_in_the_one_above() {
+    let data = tempfile::tempdir().unwrap();
+    let bursar = open(data.path()).await;
+    let session = session(&bursar, "0.50").await;
+    let agent = team(&session, &helper(answers()), "0.10");
+    let report = agent.run_as(session.run_context(), id(), "q").await.unwrap();
+    assert_eq!((report.answer(), report.model_cost.atomic()), (Ok("the end"), 1_200));
+    assert_eq!(result(&bursar).await["answer"], "the submitter");
+    assert_eq!(spent(&session).await, (1_800, 0), "two turns of its own, and one of the helper");
+    let mut costs: Vec<u128> = told(&bursar).await.iter().map(|one| one.spent.atomic()).collect();
+    costs.sort_unstable();
+    assert_eq!(costs, [600, 1_200]);
+    sound(&bursar).await;
+    bursar.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_helper_spends_no_more_than_it_was_given_and_is_given_no_more_than_there_is() {
+    let data = tempfile::tempdir().unwrap();
+    let bursar = open(data.path()).await;
+    let session = session(&bursar, "0.50").await;
+    // A turn may cost a little more than a cent.
+    let agent = team(&session, &helper(answers()), "0.005");
+    let report = agent.run_as(session.run_context(), id(), "q").await.unwrap();
+    assert_eq!(report.answer(), Ok("the end"));
+    let said = result(&bursar).await.to_string();
+    assert!(said.contains("may cost") && said.contains("0.005"), "{said}");
+    assert_eq!(spent(&session).await, (1_200, 0));
+
+    let widened = session.helpers("scout", |mandate| Mandate { user: "mallory".into(), ..mandate });
+    let tools = ToolSet::new().with_dyn(helper(answers()).as_tool("ask_scout", "Looks.", widened)).unwrap();
+    let ask = ScriptedTurn::Calls(vec![("ask_scout".into(), json!({"task": "who pays?"}))]);
+    let model = Scripted::new().turn(ask).turn_with(|request| {
+        let said = serde_json::to_string(request.messages.last().unwrap()).unwrap();
+        assert!(said.contains("user: it must be the one of the mandate"), "{said}");
+        ScriptedTurn::Text("the end".into())
+    });
+    let agent = Agent::builder(Arc::new(model)).tools(tools).build().unwrap();
+    assert_eq!(agent.run(session.run_context(), "q").await.unwrap().answer(), Ok("the end"));
+    sound(&bursar).await;
+    bursar.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_fit_into_the_budget_is_not_asked_and_the_run_stands_still() {
+    let data = tempfile::tempdir().unwrap();
+    let bursar = open(data.path()).await;
+    let session = session(&bursar, "0.005").await;
+    let never = Arc::new(Scripted::new().turn_with(|_| panic!("it was asked")));
+    let report = helper(never).run_as(session.run_context(), id(), "q").await.unwrap();
+    let RunOutcome::Stopped { cause: StopCause::ModelWithheld { reasons } } = &report.outcome else {
+        panic!("{report:?}")
+    };
+    assert_eq!((reasons[0].code.as_ref(), report.can_go_on()), ("MODEL_OVER_BUDGET", true));
+    assert_eq!((spent(&session).await, told(&bursar).await), ((0, 0), Vec::new()));
+    sound(&bursar).await;
+    bursar.close().await.unwrap();
+}
+
+/// A model that says that it was asked, and never answers.
+#[derive(Debug)]
+struct Silent(ModelDescriptor, Arc<tokio::sync::Notify>);
+
+#[async_trait]
+impl Model for Silent {
+    fn descriptor(&self) -> &ModelDescriptor {
+        &self.0
+    }
+    async fn stream(&self, _: ModelRequest) -> Result<ModelStream, ModelError> {
+        self.1.notify_one();
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_helper_whose_process_died_goes_on_in_its_session_and_the_lost_turn_counts_whole() {
+    let data = tempfile::tempdir().unwrap();
+    let bursar = open(data.path()).await;
+    let first = session(&bursar, "0.50").await;
+    let asked = Arc::new(tokio::sync::Notify::new());
+    // The same model by name, so that the run goes on with the one that answers.
+    let silent = Silent(ModelDescriptor::new("builtin", "scripted"), asked.clone());
+    let agent = team(&first, &helper(Arc::new(silent)), "0.10");
+    let context = first.run_context();
+    let dying = tokio::spawn(async move { agent.run_as(context, id(), "q").await });
+    asked.notified().await;
+    dying.abort();
+    let _ = dying.await;
+    let (spent_before, held) = spent(&first).await;
+    assert_eq!(spent_before, 600);
+    assert!(held > 10_000, "the lost turn stays set aside: {held}");
+    let session_id: SessionId = first.id();
+    bursar.close().await.unwrap();
+    drop((first, bursar));
+
+    let bursar = open(data.path()).await;
+    let later = bursar.resume(session_id, Approve::Rule).await.unwrap();
+    assert_eq!(spent(&later).await, (600, held), "also for whoever opens it again");
+    let agent = team(&later, &helper(answers()), "0.10");
+    let report = agent.resume(later.run_context(), id()).await.unwrap();
+    assert_eq!(report.answer(), Ok("the end"));
+    assert_eq!(spent(&later).await, (600 + held + 600 + 600, 0));
+    let rows = told(&bursar).await;
+    assert_eq!((rows.len(), rows.iter().map(|row| row.unreported).sum::<u64>()), (2, 1), "{rows:?}");
+    assert_eq!(report::sessions(bursar.ledger()).await.unwrap().len(), 2, "the helper has one session");
+    sound(&bursar).await;
+    bursar.close().await.unwrap();
+}
