@@ -2,6 +2,7 @@
 
 pub use bursar_tools::{Brief, BriefCitation, BriefUse, ChildEnvironment};
 pub use bursar_tools::{Budget, Fetch, Finish, GetQuotes, ProposePlan, Recall, ResearchError, SearchMarket};
+pub use bursar_tools::{prompt, prompt_names};
 
 use crate::session::Session;
 use bursar_agent_core::ToolSet;

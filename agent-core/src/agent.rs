@@ -6,6 +6,7 @@ use crate::form::{Form, Typed};
 use crate::model::Model;
 use crate::person::PersonAnswer;
 use crate::prices::Prices;
+use crate::prompt::{Prompt, PromptMark};
 use crate::report::{RunError, RunReport};
 use crate::sorted::sorted_text;
 use crate::sub_agent::{Delegate, SubAgent};
@@ -43,6 +44,10 @@ pub struct Limits {
     /// hard caps are the ledger's; this one ends the run before its next turn.
     #[serde(default)]
     pub model_cost: Option<Amount>,
+    /// Tokens that one turn may read and write before the conversation is made shorter, as the provider reports them; a quarter of the
+    /// bytes where it does not. Without it, that happens once the provider says that the conversation does not fit.
+    #[serde(default)]
+    pub context_tokens: Option<u64>,
     /// Tries of one turn, the first included.
     pub model_tries: u32,
     /// Turns in a row of which nothing can be used: cut off, garbled, calls of tools that are not there or with arguments that do not
@@ -73,6 +78,7 @@ impl Default for Limits {
             call_ms: Some(20 * 60 * 1_000),
             spend: None,
             model_cost: None,
+            context_tokens: None,
             model_tries: 4,
             repairs: repairs(),
             repeats: Some(3),
@@ -122,6 +128,7 @@ pub struct Agent {
     pub(crate) cheaper: Option<(Arc<dyn Model>, Prices)>,
     pub(crate) tools: ToolSet,
     pub(crate) instructions: String,
+    pub(crate) prompt: Option<PromptMark>,
     pub(crate) limits: Limits,
     pub(crate) name: String,
     pub(crate) settings: Digest,
@@ -136,6 +143,7 @@ impl Agent {
             cheaper: None,
             tools: ToolSet::new(),
             instructions: String::new(),
+            prompt: None,
             limits: Limits::default(),
             name: "agent".to_owned(),
             no_purse: false,
@@ -358,6 +366,7 @@ pub struct AgentBuilder {
     cheaper: Option<(Arc<dyn Model>, Prices)>,
     tools: ToolSet,
     instructions: String,
+    prompt: Option<PromptMark>,
     limits: Limits,
     name: String,
     no_purse: bool,
@@ -373,6 +382,14 @@ impl AgentBuilder {
     /// What the model is told at the start of every turn.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.instructions = instructions.into();
+        self.prompt = None;
+        self
+    }
+
+    /// The same from a file with a name and a version, which the run's first record names.
+    pub fn prompt(mut self, prompt: &Prompt) -> Self {
+        self.instructions = prompt.text().to_owned();
+        self.prompt = Some(prompt.mark().clone());
         self
     }
 
@@ -425,6 +442,7 @@ impl AgentBuilder {
             call_ms,
             spend: _,
             model_cost,
+            context_tokens,
             model_tries,
             repairs: _,
             repeats: _,
@@ -437,6 +455,7 @@ impl AgentBuilder {
             ("time of a turn", *model_turn_ms == Some(0)),
             ("time of a call", *call_ms == Some(0)),
             ("model cost", model_cost.as_ref().is_some_and(Amount::is_zero)),
+            ("context tokens", *context_tokens == Some(0)),
             ("model tries", *model_tries == 0),
         ];
         if let Some((limit, _)) = zeros.into_iter().find(|(_, zero)| *zero) {
@@ -453,8 +472,8 @@ impl AgentBuilder {
             .map(Arc::as_ref)
             .collect();
         let settings = settings_digest(&models, &self.instructions, &self.tools);
-        let Self { model, prices, cheaper, tools, instructions, limits, name, no_purse: _ } = self;
-        Ok(Agent { model, prices, cheaper, tools, instructions, limits, name, settings })
+        let Self { model, prices, cheaper, tools, instructions, prompt, limits, name, no_purse: _ } = self;
+        Ok(Agent { model, prices, cheaper, tools, instructions, prompt, limits, name, settings })
     }
 }
 

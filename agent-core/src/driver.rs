@@ -11,6 +11,7 @@ use crate::agent::Agent;
 use crate::context::RunContext;
 use crate::event::RunEvent;
 use crate::form::Form;
+use crate::model::Usage;
 use crate::person::PersonAnswer;
 use crate::record::{Answer, Record, RecordEntry};
 use crate::report::{RunError, RunOutcome, RunReport, read_run};
@@ -49,6 +50,7 @@ pub(crate) async fn start(
         media: task.media,
         output: form.as_ref().map(|form| form.schema.clone()),
         settings: agent.settings,
+        prompt: agent.prompt.clone(),
         limits: agent.limits.clone(),
         tools: agent.tools.specs().map(|spec| (spec.name.clone(), spec.effect)).collect(),
         polls: agent.tools.polling().map(str::to_owned).collect(),
@@ -159,6 +161,13 @@ impl Driver<'_> {
                 Command::CallModel { turn, attempt, wait_ms, cheaper } => {
                     self.chat(turn, attempt, wait_ms, cheaper).await?;
                 }
+                Command::Compact { how, messages } => {
+                    let record = Record::Compacted { how, messages, usage: Usage::default(), cost: None };
+                    self.append(vec![record]).await?;
+                }
+                Command::SumUp { turn, attempt, wait_ms, cut, cheaper } => {
+                    self.sum_up(turn, attempt, wait_ms, cut, cheaper).await?;
+                }
                 Command::SettleTry { open } => self.settle_lost(&open).await?,
                 Command::Decide { call } => {
                     if !self.decide(call).await? {
@@ -238,7 +247,7 @@ impl Driver<'_> {
             return Some(StopCause::Deadline { at });
         }
         let spends = |command: &Command| match command {
-            Command::CallModel { .. } => true,
+            Command::CallModel { .. } | Command::SumUp { .. } => true,
             Command::CallTool { call, .. } => {
                 self.run.call(*call).is_some_and(|call| call.effect == Some(Effect::Spend))
             }

@@ -11,6 +11,7 @@
 
 mod agent;
 mod cancel;
+mod compact;
 mod context;
 mod driver;
 mod event;
@@ -20,6 +21,7 @@ mod model;
 pub mod models;
 mod person;
 mod prices;
+mod prompt;
 mod record;
 mod report;
 mod run;
@@ -33,6 +35,7 @@ mod warning;
 
 pub use agent::{Agent, AgentBuilder, BuildError, Limits};
 pub use cancel::Cancel;
+pub use compact::Compaction;
 pub use context::{AfterRun, OnQuestion, Progress, RunContext, ToolContext, Under};
 pub use event::{Delta, EventSender, EventStream, RunEvent, events};
 pub use form::Typed;
@@ -44,6 +47,7 @@ pub use model::{
 };
 pub use person::{PersonAnswer, PersonVerdict};
 pub use prices::Prices;
+pub use prompt::{Prompt, PromptError, PromptMark};
 pub use record::{Answer, CallResult, Record, RecordEntry, RecordError};
 pub use report::{NoAnswer, RunError, RunOutcome, RunReport, read_run};
 pub use run::{ApplyError, CallState, CallView, Command, OpenTry, Run, UsageTotal};

@@ -1,10 +1,12 @@
 //! What a run leaves in the journal.
 
 use crate::agent::Limits;
+use crate::compact::Compaction;
 use crate::context::Under;
-use crate::message::Media;
-use crate::model::{ModelErrorKind, ModelTurn, OutputSchema, Retry};
+use crate::message::{Media, Message};
+use crate::model::{ModelErrorKind, ModelTurn, OutputSchema, Retry, Usage};
 use crate::person::PersonVerdict;
+use crate::prompt::PromptMark;
 use crate::stop::StopCause;
 use crate::tool::{Executed, ToolError, ToolOutput, Waits};
 use crate::warning::Problem;
@@ -24,6 +26,7 @@ const FORM: u32 = 1;
 /// One thing that happened in a run. The state is the fold of these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "the large one is written once in a run")]
 pub enum Record {
     /// The run began.
     Started {
@@ -41,6 +44,9 @@ pub enum Record {
         output: Option<OutputSchema>,
         /// Digest of model name, instructions and tools; a run goes on only under the same.
         settings: Digest,
+        /// Which instructions it was begun under, if they are from a file with a version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompt: Option<PromptMark>,
         /// Its limits.
         limits: Limits,
         /// Its tools and what they do to the world.
@@ -82,6 +88,21 @@ pub enum Record {
         /// The most that it may cost, in micro-USD; `None` if it has no price.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         most: Option<Amount>,
+        /// Whether it is asked to sum up what was done so far, and not for its turn.
+        #[serde(default, skip_serializing_if = "is_no")]
+        summary: bool,
+    },
+    /// The conversation was made shorter. What is gone of it stands in the records before this one.
+    Compacted {
+        /// How.
+        how: Compaction,
+        /// The whole conversation as it is from here on.
+        messages: Vec<Message>,
+        /// Tokens that it took.
+        usage: Usage,
+        /// What it cost, in micro-USD, if a model with a price was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<Amount>,
     },
     /// The model was not called: its most does not fit into a budget, or nothing may be spent.
     ModelWithheld {
@@ -203,6 +224,7 @@ impl Record {
             Self::Started { .. } => "run_started",
             Self::Resumed { .. } => "run_resumed",
             Self::ModelRequested { .. } => "model_requested",
+            Self::Compacted { .. } => "run_compacted",
             Self::ModelWithheld { .. } => "model_withheld",
             Self::ModelCharged { .. } => "model_charged",
             Self::ModelReplied { .. } => "model_replied",

@@ -11,6 +11,7 @@ pub(crate) use calls::ARGUMENTS;
 pub use next::Command;
 
 use crate::agent::Limits;
+use crate::compact::Compaction;
 use crate::context::Under;
 use crate::message::{Media, Message};
 use crate::model::{Arguments, ModelErrorKind, OutputSchema, Retry, StopReason, Usage};
@@ -34,6 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 ///     session: SessionId::derived(&[b"s"]),
 ///     question: "Who may pay the gas?".into(),
 ///     settings: Digest::of(b""),
+///     prompt: None,
 ///     limits: Limits::default(),
 ///     media: Vec::new(),
 ///     output: None,
@@ -67,6 +69,12 @@ pub struct Run {
     calls_made: u32,
     usage: UsageTotal,
     model_cost: u128,
+    /// What the last turn read and wrote, if its provider said so.
+    context: Option<u64>,
+    /// What was done to the conversation since the last turn that the model took.
+    squeezed: Option<Compaction>,
+    /// How often the conversation was made shorter.
+    compactions: u32,
     /// Turns in a row of which nothing could be used.
     sent_back: u32,
     seen: repeat::Seen,
@@ -112,6 +120,11 @@ struct Thinking {
     open: Option<OpenTry>,
     /// Whether only the cheaper model may be asked.
     cheaper: bool,
+    /// Whether the conversation does not fit.
+    full: bool,
+    /// Whether the try under way is to sum up what was done, and how many such tries failed.
+    summing_up: bool,
+    summaries: u32,
     /// Why no model may be asked.
     withheld: Option<Vec<Reason>>,
 }
@@ -281,6 +294,12 @@ impl Run {
         self.usage
     }
 
+    /// How often the conversation was made shorter. What the session's state says is told anew each turn from then on.
+    #[must_use]
+    pub const fn compactions(&self) -> u32 {
+        self.compactions
+    }
+
     /// What the model cost so far, in micro-USD.
     #[must_use]
     pub fn model_cost(&self) -> Amount {
@@ -298,6 +317,12 @@ impl Run {
             Step::Act { calls, .. } => calls,
             _ => &[],
         }
+    }
+
+    /// What a tool does to the world; `None` if there is no such tool.
+    #[must_use]
+    pub fn effect(&self, tool: &str) -> Option<Effect> {
+        self.tools.get(tool).copied()
     }
 
     /// The call of that id, if it is one of the current turn.

@@ -44,7 +44,7 @@ impl fmt::Display for Problem {
 }
 
 /// Marks what the driver says in the user's place: the model must not take it for the user's word.
-const FROM: &str = "[From the program that runs you, not from the user]";
+pub(crate) const FROM: &str = "[From the program that runs you, not from the user]";
 
 /// What the model is told of a text that cannot be used.
 pub(crate) fn of_text(problem: Problem) -> String {

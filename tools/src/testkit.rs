@@ -68,7 +68,12 @@ pub(crate) fn standing(budgets: &[(&str, u128, u128)]) -> Standing {
         resource: DOC.into(),
         left: 1,
     };
-    Standing { phase: Phase::Acquire, budgets: budgets.collect(), open_items: vec![item] }
+    Standing {
+        phase: Phase::Acquire,
+        budgets: budgets.collect(),
+        open_items: vec![item],
+        waiting: Vec::new(),
+    }
 }
 
 /// What a URL answers when it is asked for a price.

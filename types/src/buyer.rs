@@ -5,7 +5,7 @@ use crate::cause::Cause;
 use crate::clock::Timestamp;
 use crate::decision::{Decision, Reason};
 use crate::digest::Digest;
-use crate::id::{ArtifactId, PaymentId, PlanId, PlanItemId, SessionId};
+use crate::id::{ApprovalId, ArtifactId, PaymentId, PlanId, PlanItemId, SessionId};
 use crate::level::GateLevel;
 use crate::phase::Phase;
 use crate::plan::{ApprovalTicket, PlanOutcome, PlanProposal};
@@ -281,6 +281,17 @@ pub struct OpenItem {
     pub left: u64,
 }
 
+/// A question that waits for an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingQuestion {
+    /// The question.
+    pub approval: ApprovalId,
+    /// What it is about, in words.
+    pub about: String,
+    /// After this moment no answer counts.
+    pub until: Timestamp,
+}
+
 /// Where the session stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
@@ -290,6 +301,9 @@ pub struct Standing {
     pub budgets: Vec<BudgetStanding>,
     /// What can still be bought.
     pub open_items: Vec<OpenItem>,
+    /// What a person was asked and has not answered.
+    #[serde(default)]
+    pub waiting: Vec<WaitingQuestion>,
 }
 
 impl Standing {

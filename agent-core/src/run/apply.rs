@@ -38,6 +38,7 @@ impl Run {
             has_cheaper,
             under,
             at,
+            prompt: _,
             trace: _,
         } = record
         else {
@@ -62,6 +63,9 @@ impl Run {
             calls_made: 0,
             usage: UsageTotal::default(),
             model_cost: 0,
+            context: None,
+            squeezed: None,
+            compactions: 0,
             sent_back: 0,
             seen: Seen::default(),
             step: Step::think(),
@@ -75,8 +79,11 @@ impl Run {
     pub fn apply(&mut self, record: &Record) -> Result<(), ApplyError> {
         let problem = match record {
             Record::Started { .. } => Err("the run has started already"),
-            Record::ModelRequested { turn, attempt, cheaper, most } => {
-                self.model_requested(*turn, *attempt, *cheaper, most.as_ref())
+            Record::ModelRequested { turn, attempt, cheaper, most, summary } => {
+                self.model_requested(*turn, *attempt, *cheaper, most.as_ref(), *summary)
+            }
+            Record::Compacted { how, messages, usage, cost } => {
+                self.compacted(*how, messages, *usage, cost.as_ref())
             }
             Record::ModelWithheld { turn, reasons } => self.model_withheld(*turn, reasons),
             Record::ModelCharged { turn, cost } => self.model_charged(*turn, cost),

@@ -83,7 +83,7 @@ impl Run {
             return;
         };
         if stop == StopReason::ContextFull {
-            self.step = Step::Over { cause: StopCause::ContextFull };
+            self.step = self.too_full();
             return;
         }
         if unfit >= calls.len() {

@@ -1,7 +1,9 @@
 //! What is outstanding: a pure function of the state.
 
 use super::{CallState, CallView, OpenTry, Run, Step, Thinking};
-use crate::model::{Arguments, Retry, StopReason};
+use crate::compact::{self, Compaction};
+use crate::message::Message;
+use crate::model::{Arguments, ModelErrorKind, Retry, StopReason};
 use crate::record::{Answer, CallResult};
 use crate::stop::StopCause;
 use crate::tool::{Executed, Waits};
@@ -14,6 +16,9 @@ const BACKOFF_MS: u64 = 500;
 /// The longest such pause.
 const BACKOFF_MAX_MS: u64 = 30_000;
 
+/// How often a model is asked to sum up before it is done without.
+const SUMMARY_TRIES: u32 = 3;
+
 /// Something the driver has to do. Doing it appends records, and they change what is outstanding.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -25,6 +30,26 @@ pub enum Command {
         attempt: u32,
         /// Milliseconds to wait before.
         wait_ms: u64,
+        /// Whether only the cheaper model may be called.
+        cheaper: bool,
+    },
+    /// Replace the conversation by this shorter one.
+    Compact {
+        /// How it was made.
+        how: Compaction,
+        /// The whole conversation as it is from then on.
+        messages: Vec<Message>,
+    },
+    /// Ask the model to sum up what was done, and replace the conversation by that.
+    SumUp {
+        /// The turn that waits for it.
+        turn: u32,
+        /// The try, from 0.
+        attempt: u32,
+        /// Milliseconds to wait before.
+        wait_ms: u64,
+        /// How many halves of it are left out, the oldest first, because it was too long for that too.
+        cut: u32,
         /// Whether only the cheaper model may be called.
         cheaper: bool,
     },
@@ -107,7 +132,7 @@ impl Run {
     }
 
     fn next_turn(&self, thinking: &Thinking) -> Command {
-        let Thinking { requested, failures, last, open, cheaper, withheld } = thinking;
+        let Thinking { requested, failures, last, open, cheaper, withheld, .. } = thinking;
         let (requested, failures) = (*requested, *failures);
         if let Some(open) = open {
             return Command::SettleTry { open: open.clone() };
@@ -118,11 +143,17 @@ impl Run {
         if let Some(cause) = self.used_up() {
             return Command::Stop { cause };
         }
+        if let Some(command) = self.squeeze(thinking) {
+            return command;
+        }
         let wait_ms = match last {
             None => 0,
             Some(failure) => match failure.retry {
                 Retry::After { ms } if failures < self.limits.model_tries => ms,
                 Retry::Backoff if failures < self.limits.model_tries => self.backoff_ms(failures),
+                _ if failure.kind == ModelErrorKind::TooLong => {
+                    return Command::Stop { cause: StopCause::ContextFull };
+                }
                 Retry::After { .. } | Retry::Backoff | Retry::Never => {
                     let (kind, message) = (failure.kind, failure.message.clone());
                     return Command::Stop { cause: StopCause::Model { kind, message } };
@@ -130,6 +161,42 @@ impl Run {
             },
         };
         Command::CallModel { turn: self.turns, attempt: requested, wait_ms, cheaper: *cheaper }
+    }
+
+    /// What makes a conversation shorter that does not fit, or is longer than it may be. Each time it does not suffice something
+    /// harder follows, and after the hardest the run ends: so this ends too.
+    fn squeeze(&self, thinking: &Thinking) -> Option<Command> {
+        let pressed = self.limits.context_tokens.is_some_and(|limit| self.context_tokens() > limit);
+        if !(thinking.full || (pressed && self.squeezed.is_none())) {
+            return None;
+        }
+        let plain = |how, messages| Some(Command::Compact { how, messages });
+        if self.squeezed.is_none()
+            && let Some(messages) = compact::shortened(&self.messages)
+        {
+            return plain(Compaction::Shortened, messages);
+        }
+        let may_sum_up = self.squeezed != Some(Compaction::SummedUp) && thinking.summaries < SUMMARY_TRIES;
+        if may_sum_up && compact::has_middle(&self.messages) {
+            let wait_ms = if thinking.summaries == 0 { 0 } else { self.backoff_ms(thinking.summaries) };
+            let (attempt, cut) = (thinking.requested, thinking.summaries);
+            return Some(Command::SumUp {
+                turn: self.turns,
+                attempt,
+                wait_ms,
+                cut,
+                cheaper: thinking.cheaper,
+            });
+        }
+        if thinking.full {
+            return plain(Compaction::LeftOut, compact::left_out(&self.messages, |tool| self.effect(tool)));
+        }
+        None
+    }
+
+    /// About how many tokens the conversation has.
+    fn context_tokens(&self) -> u64 {
+        self.context.unwrap_or_else(|| compact::bytes(&self.messages) / 4)
     }
 
     /// Doubles with each failure from half a second to half a minute, less up to a quarter that follows from run, turn and

@@ -1,8 +1,9 @@
 //! Folding a turn of the model.
 
-use super::{CallState, CallView, Failure, OpenTry, Run, Step};
+use super::{CallState, CallView, Failure, OpenTry, Run, Step, Thinking};
+use crate::compact::Compaction;
 use crate::message::{Message, Part, Role};
-use crate::model::{Arguments, ModelTurn, ProposedCall, StopReason};
+use crate::model::{Arguments, ModelErrorKind, ModelTurn, ProposedCall, StopReason, Usage};
 use crate::record::Answer;
 use crate::stop::StopCause;
 use crate::warning::{Problem, of_text};
@@ -17,17 +18,64 @@ impl Run {
         cost: Option<&Amount>,
     ) -> Result<(), &'static str> {
         self.asked(turn)?;
+        if matches!(&self.step, Step::Think(thinking) if thinking.summing_up) {
+            return Err("the model was asked for a summary");
+        }
         self.costs(cost)?;
         let calls: Vec<CallView> =
             (0_u32..).zip(&reply.calls).map(|(index, call)| self.view(turn, index, call)).collect();
         let parts = parts(reply, &calls);
-        if !parts.is_empty() {
+        let is_full = reply.stop == StopReason::ContextFull;
+        // Half a turn that ended because nothing more fitted only takes room.
+        let is_lost = is_full && calls.is_empty();
+        if !(parts.is_empty() || is_lost) {
             self.messages.push(Message { role: Role::Assistant, parts });
         }
         self.turns = self.turns.saturating_add(1);
         self.usage.add(reply.usage);
+        self.context =
+            reply.usage.input_tokens.and_then(|input| input.checked_add(reply.usage.output_tokens?));
+        if !is_full {
+            self.squeezed = None;
+        }
         self.step = self.after(reply, calls);
         Ok(())
+    }
+
+    /// The conversation was replaced by a shorter one.
+    pub(super) fn compacted(
+        &mut self,
+        how: Compaction,
+        messages: &[Message],
+        usage: Usage,
+        cost: Option<&Amount>,
+    ) -> Result<(), &'static str> {
+        match &self.step {
+            Step::Think(thinking) if thinking.summing_up == (how == Compaction::SummedUp) => {}
+            _ => return Err("the model does not have the next word"),
+        }
+        if messages.is_empty() {
+            return Err("nothing is left of the conversation");
+        }
+        self.costs(cost)?;
+        if how == Compaction::SummedUp {
+            self.usage.add(usage);
+        }
+        if let Step::Think(thinking) = &mut self.step {
+            (thinking.full, thinking.summing_up, thinking.summaries) = (false, false, 0);
+        }
+        self.messages = messages.to_vec();
+        (self.context, self.squeezed) = (None, Some(how));
+        self.compactions = self.compactions.saturating_add(1);
+        Ok(())
+    }
+
+    /// What comes after a conversation that does not fit.
+    pub(super) fn too_full(&self) -> Step {
+        if self.squeezed == Some(Compaction::LeftOut) {
+            return Step::Over { cause: StopCause::ContextFull };
+        }
+        Step::Think(Thinking { full: true, ..Thinking::default() })
     }
 
     pub(super) fn model_requested(
@@ -36,6 +84,7 @@ impl Run {
         attempt: u32,
         cheaper: bool,
         most: Option<&Amount>,
+        summary: bool,
     ) -> Result<(), &'static str> {
         if turn != self.turns || (cheaper && !self.has_cheaper) {
             return Err("it is another turn's, or another model's");
@@ -46,6 +95,7 @@ impl Run {
         }
         thinking.requested = thinking.requested.saturating_add(1);
         thinking.open = most.map(|most| OpenTry { turn, attempt, cheaper, most: most.clone() });
+        thinking.summing_up = summary;
         Ok(())
     }
 
@@ -57,7 +107,13 @@ impl Run {
     ) -> Result<(), &'static str> {
         self.asked(turn)?;
         self.costs(cost)?;
-        if let Step::Think(thinking) = &mut self.step {
+        let can_squeeze = self.squeezed != Some(Compaction::LeftOut);
+        let Step::Think(thinking) = &mut self.step else { return Ok(()) };
+        if std::mem::take(&mut thinking.summing_up) {
+            thinking.summaries = thinking.summaries.saturating_add(1);
+        } else if failure.kind == ModelErrorKind::TooLong && can_squeeze {
+            thinking.full = true;
+        } else {
             thinking.failures = thinking.failures.saturating_add(1);
             thinking.last = Some(failure);
         }
@@ -121,7 +177,7 @@ impl Run {
             return Step::Act { calls, stop, unfit: 0 };
         }
         if stop == StopReason::ContextFull {
-            return Step::Over { cause: StopCause::ContextFull };
+            return self.too_full();
         }
         if !stop.calls_are_whole() {
             let problem = Problem::of(stop);

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod bedrock;
 #[cfg(test)]
+mod compact;
+#[cfg(test)]
 mod cost;
 #[cfg(test)]
 mod extractive;

@@ -212,6 +212,7 @@ async fn spending_is_compared_with_every_budget_of_the_same_asset() {
             gate: bursar_types::GateLevel::None,
         }],
         open_items: Vec::new(),
+        waiting: Vec::new(),
     };
     for (buyer, stops) in [
         (EmptyBuyer(Ok(standing(40, 59))), None),

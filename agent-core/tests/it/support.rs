@@ -169,8 +169,12 @@ impl Buyer for EmptyBuyer {
 }
 
 pub(crate) fn purse() -> Purse {
-    let standing =
-        Standing { phase: bursar_types::Phase::Explore, budgets: Vec::new(), open_items: Vec::new() };
+    let standing = Standing {
+        phase: bursar_types::Phase::Explore,
+        budgets: Vec::new(),
+        open_items: Vec::new(),
+        waiting: Vec::new(),
+    };
     Purse::new(Arc::new(EmptyBuyer(Ok(standing))))
 }
 

@@ -136,6 +136,22 @@ impl TextScreen {
             Record::ModelFailed { message, .. } => {
                 put(&format!("{BAD}model{BAD:#}     {}", line(message, 300)));
             }
+            Record::ModelWithheld { reasons, .. } => {
+                let why = reasons.first().map_or("a budget says no", |reason| reason.message.as_str());
+                put(&format!("{BAD}model{BAD:#}     {}", line(why, 300)));
+            }
+            Record::ModelRequested { cheaper: true, .. } => {
+                put(&format!("{DIM}model     the cheaper one is asked: little is left of a budget{DIM:#}"));
+            }
+            Record::Compacted { .. } => {
+                put(&format!("{DIM}model     the conversation was made shorter{DIM:#}"));
+            }
+            Record::Steered { by, text } => {
+                put(&format!("{}      {}", line(by, 40), line(text, 400)));
+            }
+            Record::Warned { problem, .. } => {
+                put(&format!("{DIM}model     is told: {problem}{DIM:#}"));
+            }
             Record::CallFinished { result, .. } => {
                 if result.is_error {
                     let message = result.content.as_str().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Tool calls under the same rules as payments: decided, put to a person, and allowed once.
 
 use super::approvals::Asked as Put;
+use super::clock::still;
 use super::decide::{TRIES, denied};
 use super::open::add_session_event;
 use super::{DecisionRecord, SessionPurse, unavailable};
@@ -54,7 +55,11 @@ impl SessionPurse {
         }));
         for _ in 0..TRIES {
             let lineage = self.lineage().await?;
-            if let Some(reason) = lineage.stopped(self.shared.clock.now()) {
+            let moment = match self.time().await? {
+                Ok(moment) => moment,
+                Err(reason) => return self.refused(action, denied(reason)).await,
+            };
+            if let Some(reason) = lineage.stopped(moment) {
                 return self.refused(action, denied(reason)).await;
             }
             let state = lineage.own();
@@ -75,7 +80,7 @@ impl SessionPurse {
                 Verdict::Deny => return self.refused(action, now.decision).await,
                 Verdict::Escalate => {}
             }
-            if state.about(&terms, substance, self.shared.clock.now()).is_none() {
+            if state.about(&terms, substance, moment).is_none() {
                 self.record_decision(&recorded(action, &facts, now.clone())).await?;
             }
             match self.ask_for(terms.clone(), Vec::new(), &now.decision, Vec::new()).await? {
@@ -108,7 +113,10 @@ impl SessionPurse {
         let question = &given.waiting.question;
         let lineage = self.lineage().await?;
         let state: &SessionState = lineage.own();
-        let now = self.shared.clock.now();
+        let now = match self.time().await? {
+            Ok(now) => now,
+            Err(reason) => return self.refused(action, denied(reason)).await.map(Some),
+        };
         if !state.given.contains_key(&question.id) {
             return Ok(None);
         }
@@ -133,12 +141,13 @@ impl SessionPurse {
         let stream = StreamId::of("session", self.session);
         let mut transaction = Transaction { require: lineage.unmoved().collect(), ..Transaction::default() };
         transaction.require.push(Require::StreamAt { stream: stream.clone(), length: state.length });
+        transaction.require.push(still(now));
         let event = SessionEvent::ApprovalUsed { approval: question.id, cause: cause_of(action) };
         add_session_event(&mut transaction, &self.shared, &stream, &event).map_err(unavailable)?;
         self.add_decision(&mut transaction, &record).map_err(unavailable)?;
         match self.shared.ledger.commit(transaction).await {
             Ok(_) => Ok(Some(Asked::Allowed(decision))),
-            Err(CommitError::Refused(Refusal::StreamMoved { .. })) => Ok(None),
+            Err(CommitError::Refused(Refusal::StreamMoved { .. } | Refusal::ClockBehind { .. })) => Ok(None),
             Err(error) => Err(unavailable(error)),
         }
     }

@@ -6,6 +6,7 @@
 //! one for each settlement in the stream `model/<session>`, in the transaction that moves the money.
 
 use super::budgets::Part;
+use super::clock::still;
 use super::decide::denied;
 use super::lineage::Lineage;
 use super::uses::BudgetUse;
@@ -92,7 +93,10 @@ impl SessionPurse {
             return Ok(Tried::Held);
         }
         let lineage = self.lineage().await?;
-        let now = self.shared.clock.now();
+        let now = match self.time().await? {
+            Ok(now) => now,
+            Err(reason) => return Ok(Tried::Refused(denied(reason))),
+        };
         if let Some(reason) = lineage.stopped(now) {
             return Ok(Tried::Refused(denied(reason)));
         }
@@ -106,6 +110,7 @@ impl SessionPurse {
         }
         let lines: Vec<Line> = budgets.iter().map(|used| used.touched.line(&charge.most)).collect();
         let mut transaction = Transaction { require: lineage.unmoved().collect(), ..Transaction::default() };
+        transaction.require.push(still(now));
         let expires_at = now.plus_ms(HOLD_MS);
         transaction.accounts = vec![AccountOp::Hold { id, lines, expires_at }, AccountOp::Pin { id }];
         self.add_model_entry(&mut transaction, MODEL_HELD, charge, id, &charge.most, true);
@@ -116,7 +121,10 @@ impl SessionPurse {
                 Ok(Tried::Held)
             }
             Err(CommitError::Refused(
-                Refusal::StreamMoved { .. } | Refusal::LinkMoved { .. } | Refusal::DifferentParameters { .. },
+                Refusal::StreamMoved { .. }
+                | Refusal::LinkMoved { .. }
+                | Refusal::ClockBehind { .. }
+                | Refusal::DifferentParameters { .. },
             )) => Ok(Tried::Moved),
             Err(CommitError::Refused(Refusal::OverLimit { name, limit, spent, held, asked, .. })) => {
                 let used = spent.atomic().saturating_add(held.atomic());

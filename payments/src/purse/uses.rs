@@ -8,12 +8,16 @@ use crate::plan::ItemTerms;
 use crate::reasons;
 use crate::session::{SessionState, phase};
 use bursar_ledger::{AccountOp, Budget, BudgetState, Line, Require, Transaction};
-use bursar_types::{Amount, BudgetStanding, FetchError, OpenItem, Phase, PlanItemId, Standing, Timestamp};
+use bursar_types::{
+    Amount, BudgetStanding, FetchError, OpenItem, Phase, PlanItemId, Standing, Timestamp, WaitingQuestion,
+};
 use std::collections::BTreeMap;
 
 /// The counts that decisions see are rounded up to this many basis points, so that a hold elsewhere forces a new decision
 /// only where it could change one.
 const STEP_BASIS_POINTS: u128 = 500;
+/// A question that waits is told in so many characters.
+const ABOUT_CHARS_MAX: usize = 600;
 
 /// What a purchase sets aside.
 pub(super) fn hold_lines(budgets: &[BudgetUse], item: PlanItemId, cost: &Amount) -> Vec<Line> {
@@ -168,7 +172,14 @@ impl SessionPurse {
             })
             .filter(|item| item.left > 0)
             .collect();
-        Ok(Standing { phase: phase(state, &counts.bought, now), budgets, open_items })
+        let waiting = state.pending.values().map(|waiting| &waiting.question);
+        let waiting = waiting.filter(|question| question.expires_at > now).map(|question| WaitingQuestion {
+            approval: question.id,
+            about: question.shown(&self.shared.registry, &[]).chars().take(ABOUT_CHARS_MAX).collect(),
+            until: question.expires_at,
+        });
+        let waiting = waiting.collect();
+        Ok(Standing { phase: phase(state, &counts.bought, now), budgets, open_items, waiting })
     }
 }
 

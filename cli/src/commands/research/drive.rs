@@ -55,7 +55,16 @@ pub(crate) fn screen(json: bool, bursar: &Bursar) -> Box<dyn Screen> {
 /// The research agent: the same for a session whenever it is put together.
 pub(crate) async fn agent(model: &ModelArgs, session: &Session) -> Result<Agent, CliError> {
     let model = model::model(model).await?;
-    Ok(Agent::builder(model).tools(tools::research(session)?).build()?)
+    // The models that come with Bursar read no instructions.
+    let reads = model.descriptor().provider != "builtin";
+    let builder = Agent::builder(model).tools(tools::research(session)?);
+    let prompt = tools::prompt("research").filter(|_| reads).transpose();
+    let prompt = prompt.map_err(|error| CliError::Model { problem: error.to_string() })?;
+    let builder = match &prompt {
+        Some(prompt) => builder.prompt(prompt),
+        None => builder,
+    };
+    Ok(builder.build()?)
 }
 
 /// Drives a run to its end, closes everything, and tells what came of it.
