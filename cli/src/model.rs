@@ -60,7 +60,8 @@ async fn bedrock(id: &str, args: &ModelArgs) -> Result<Arc<dyn Model>, CliError>
     use bursar::models::{AwsSource, Bedrock, bedrock_from};
 
     let builder = Bedrock::builder(id).streaming(!args.no_stream);
-    let built = bedrock_from(builder, AwsSource::default()).await;
+    let source = AwsSource { region: args.region.clone(), profile: args.profile.clone() };
+    let built = bedrock_from(builder, source).await;
     built.map_err(|error| CliError::Model { problem: error.to_string() })
 }
 

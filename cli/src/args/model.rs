@@ -18,6 +18,12 @@ pub(crate) struct ModelArgs {
     /// With `openai:`: the API to speak [default: `responses` at OpenAI, `chat` elsewhere].
     #[arg(long, value_enum)]
     pub(crate) model_api: Option<ModelApiArg>,
+    /// With `bedrock:`: the AWS region [default: AWS_REGION, or the profile's].
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// With `bedrock:`: the profile of AWS's shared files [default: AWS_PROFILE, or `default`].
+    #[arg(long)]
+    pub(crate) profile: Option<String>,
     /// With `openai:` or `bedrock:`: asks for whole answers instead of streams.
     #[arg(long)]
     pub(crate) no_stream: bool,

@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 mod aimock;
+#[cfg(feature = "bedrock")]
+#[cfg(test)]
+mod bedrock;
 #[cfg(test)]
 mod openai;
 #[cfg(test)]

@@ -16,6 +16,9 @@ use std::error::Error;
 /// The service's own words, as many as are passed on.
 const WORDS_MAX: usize = 400;
 
+/// The longest pause that the service may ask for.
+const AFTER_S_MAX: u64 = 300;
+
 /// What an operation may fail with.
 pub(super) trait Fault: ProvideErrorMetadata + Error + Send + Sync + 'static {
     /// The status that the model itself answered with.
@@ -58,11 +61,15 @@ pub(super) fn of_request<E: Fault>(
         SdkError::DispatchFailure(ref failure) if failure.is_timeout() => {
             network("Bedrock could not be reached in time").with_source(error)
         }
-        _ => network("Bedrock could not be reached, or hung up").with_source(error),
+        _ => {
+            let why = causes(&error);
+            network(&format!("Bedrock could not be reached, or hung up: {why}")).with_source(error)
+        }
     }
 }
 
-fn not_signed<E: Fault>(error: SdkError<E, HttpResponse>, access: &Access) -> ModelError {
+/// An error with what caused it; the SDK's own say little without.
+fn causes(error: &dyn Error) -> String {
     let mut causes = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -70,7 +77,11 @@ fn not_signed<E: Fault>(error: SdkError<E, HttpResponse>, access: &Access) -> Mo
         cause = inner.source();
     }
     causes.dedup();
-    let why = visible(&causes.join(": "), WORDS_MAX);
+    visible(&causes.join(": "), WORDS_MAX)
+}
+
+fn not_signed<E: Fault>(error: SdkError<E, HttpResponse>, access: &Access) -> ModelError {
+    let why = causes(&error);
     let message = format!("no request to Bedrock could be made with {access}: {why}; {}", access.next_step());
     ModelError::new(ModelErrorKind::Authentication, message).with_source(error)
 }
@@ -88,7 +99,9 @@ fn of_service<E: Fault>(error: SdkError<E, HttpResponse>, access: &Access) -> Mo
     let original = error.as_service_error().and_then(Fault::original_status);
     let (kind, retry) = judge(&code, status, original, &words);
     let retry = match (retry, after) {
-        (Retry::Backoff, Some(seconds)) => Retry::After { ms: seconds.saturating_mul(1_000) },
+        (Retry::Backoff, Some(seconds)) => {
+            Retry::After { ms: seconds.min(AFTER_S_MAX).saturating_mul(1_000) }
+        }
         (retry, _) => retry,
     };
     let hint = hint(&code, kind, &words, access);

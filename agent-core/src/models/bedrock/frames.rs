@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+/// Longer than any frame of the service, with what may come together with one.
+const FRAME_BYTES_MAX: usize = 32 << 20;
+
 /// Takes block starts that name no kind out of a stream.
 ///
 /// Servers that speak the service's protocol begin texts with `"start": {}`. It says nothing, since a text begins with its first
@@ -87,6 +90,9 @@ impl Body for Filtered {
             // Nothing but data comes in a stream of events.
             let Ok(data) = frame?.into_data() else { continue };
             this.held.extend_from_slice(&data);
+            if this.held.len() > FRAME_BYTES_MAX {
+                return Poll::Ready(Some(Err("a frame is too long".into())));
+            }
             let frames = this.whole_frames();
             if !frames.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(frames))));

@@ -11,6 +11,11 @@ use aws_sdk_bedrockruntime::types::{
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// No turn is longer: a server that never ends is left.
+const BYTES_MAX: usize = 32 << 20;
+/// What a block costs besides its content.
+const BLOCK_BYTES: usize = 64;
+
 /// What has been said so far. A tool call is passed on when its block is closed, never before.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -19,6 +24,7 @@ pub(super) struct Turn {
     /// By the service's number.
     blocks: BTreeMap<i32, Held>,
     calls: u32,
+    bytes: usize,
     stop: Option<StopReason>,
     trace: Option<GuardrailTraceAssessment>,
     counted: bool,
@@ -57,6 +63,7 @@ impl Turn {
             model: model.to_owned(),
             blocks: BTreeMap::new(),
             calls: 0,
+            bytes: 0,
             stop: None,
             trace: None,
             counted: false,
@@ -96,7 +103,16 @@ impl Turn {
         Ok(Vec::new())
     }
 
+    fn has_room_for(&mut self, bytes: usize) -> Result<(), ModelError> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > BYTES_MAX {
+            return Err(garbled("it is too long").retry(Retry::Never));
+        }
+        Ok(())
+    }
+
     fn start(&mut self, index: i32, start: ContentBlockStart) -> Result<(), ModelError> {
+        self.has_room_for(BLOCK_BYTES)?;
         let piece = match start {
             ContentBlockStart::ToolUse(ToolUseBlockStart {
                 r#type: Some(ToolUseType::ServerToolUse),
@@ -119,6 +135,7 @@ impl Turn {
         if delta.is_unknown() {
             return Ok(Vec::new());
         }
+        self.has_room_for(BLOCK_BYTES.saturating_add(length(&delta)))?;
         let Held::Open(piece) = self.blocks.entry(index).or_insert_with(|| Held::Open(first_piece(&delta)))
         else {
             return Err(garbled("a block went on after its end"));
@@ -243,6 +260,21 @@ impl Turn {
     pub(super) fn finish(&self) -> Option<ModelEvent> {
         let stop = self.stop.as_ref()?;
         Some(ModelEvent::Finished { reason: reason(stop, self.trace.as_ref()) })
+    }
+}
+
+fn length(delta: &ContentBlockDelta) -> usize {
+    match delta {
+        ContentBlockDelta::Text(text) => text.len(),
+        ContentBlockDelta::ToolUse(fragment) => fragment.input.len(),
+        ContentBlockDelta::ReasoningContent(delta) => match delta {
+            ReasoningContentBlockDelta::Text(text) | ReasoningContentBlockDelta::Signature(text) => {
+                text.len()
+            }
+            ReasoningContentBlockDelta::RedactedContent(bytes) => bytes.as_ref().len(),
+            _ => 0,
+        },
+        _ => 0,
     }
 }
 

@@ -74,7 +74,12 @@ async fn a_model_that_refused_the_request_is_not_asked_again() {
 #[tokio::test]
 async fn the_time_that_the_service_names_is_kept() {
     let body = json!({"message": "m"});
-    for (after, retry) in [("7", Retry::After { ms: 7_000 }), ("soon", Retry::Backoff)] {
+    let cases = [
+        ("7", Retry::After { ms: 7_000 }),
+        ("99999", Retry::After { ms: 300_000 }),
+        ("soon", Retry::Backoff),
+    ];
+    for (after, retry) in cases {
         let says = Says::Json(429, Some("ThrottlingException"), vec![("retry-after", after)], body.clone());
         assert_eq!(check(says).await.retry, retry, "{after}");
     }

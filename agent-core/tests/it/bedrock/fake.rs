@@ -123,7 +123,8 @@ async fn stream_out(stream: &mut TcpStream, number: usize, bytes: &[u8], end: &[
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\ntransfer-encoding: chunked\r\n";
     let mut out = format!("{head}x-amzn-requestid: req-{number}\r\n\r\n").into_bytes();
     // Chunks that have nothing to do with frames, as on the way through a proxy.
-    for chunk in bytes.chunks(97) {
+    let size = if bytes.len() > 100_000 { 64_007 } else { 97 };
+    for chunk in bytes.chunks(size) {
         out.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
         out.extend(chunk);
         out.extend(b"\r\n");

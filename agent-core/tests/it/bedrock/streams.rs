@@ -260,6 +260,14 @@ async fn a_hundred_calls_side_by_side_keep_their_order() {
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_end_is_left() {
+    let mebibyte = "x".repeat(1 << 20);
+    let frames: Vec<Vec<u8>> = (0..33).map(|_| text(0, &mebibyte)).collect();
+    let error = check(&frames).await.unwrap_err();
+    assert_eq!((error.kind, error.retry), (ModelErrorKind::Protocol, Retry::Never), "{error}");
+}
+
+#[tokio::test]
 async fn events_that_make_no_turn_are_refused() {
     let cases: [&[Vec<u8>]; 6] = [
         &[input(0, "{}")],
