@@ -30,3 +30,19 @@ fn what_the_readme_adds_to_a_configuration_is_valid() {
         toml::from_str(&format!("data = \".bursar\"\n{}", shown[1].replace("ed25519:…", &key))).unwrap();
     assert_eq!((config.issuers.len(), config.mandate_file.is_some()), (1, true));
 }
+
+/// The README shows the example for OpenAI as it is: that one is compiled, and run against a stand-in.
+#[test]
+fn the_quick_start_in_the_readme_is_the_example() {
+    let example = include_str!("../../examples/openai.rs");
+    let (_, body) = example.split_once("-> Result<(), Box<dyn Error>> {\n").unwrap();
+    let body: String = body
+        .lines()
+        .take_while(|line| *line != "}")
+        .map(|line| line.trim_start().to_owned() + "\n")
+        .collect();
+    assert!(body.lines().count() <= 20);
+    let readme: String =
+        include_str!("../../README.md").lines().map(|line| line.trim_start().to_owned() + "\n").collect();
+    assert!(readme.contains(&body), "{body}");
+}

@@ -29,6 +29,23 @@ pub(crate) struct ModelArgs {
     pub(crate) no_stream: bool,
 }
 
+impl ModelArgs {
+    /// What was given on the command line, with its values.
+    pub(crate) fn given(&self) -> Vec<(&'static str, Option<String>)> {
+        let api = self.model_api.and_then(|api| api.to_possible_value()).map(|api| api.get_name().to_owned());
+        let model = (self.model != ModelName::Extractive).then(|| self.model.to_string());
+        let valued = [
+            ("--model", model),
+            ("--base-url", self.base_url.clone()),
+            ("--model-api", api),
+            ("--region", self.region.clone()),
+            ("--profile", self.profile.clone()),
+        ];
+        let valued = valued.into_iter().filter(|(_, value)| value.is_some());
+        valued.chain(self.no_stream.then_some(("--no-stream", None))).collect()
+    }
+}
+
 /// A model by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ModelName {

@@ -39,6 +39,7 @@ pub(crate) async fn run(args: ResearchArgs) -> Result<Exit, CliError> {
         Some(config) => with_config(config).await?,
         None => in_a_box(args.data.as_deref(), args.sources.as_deref()).await?,
     };
+    let open = open.asking(&args.model);
     note_unfinished(&open, &args.question).await?;
     let (approve, asked) = asking(args.approve);
     let mut builder = open.bursar.session(&args.question).approve(approve);

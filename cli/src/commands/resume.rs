@@ -52,6 +52,7 @@ pub(crate) async fn run(args: ResumeArgs) -> Result<Exit, CliError> {
             })?
         }
     };
+    let open = open.asking(&args.model);
     if chosen.others > 0 {
         Notes.say(
             "note: another run of this session is not finished; the same command goes on with it afterwards",

@@ -6,6 +6,8 @@ mod aimock;
 #[cfg(test)]
 mod bedrock;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod openai;
 #[cfg(test)]
 #[expect(dead_code, reason = "the tests beside these use the rest")]

@@ -75,3 +75,14 @@ fn a_missing_key_is_told_before_anything_begins() {
     assert!(ran.stderr.contains("OPENAI_API_KEY"), "{}", ran.stderr);
     assert!(home.payments().is_empty());
 }
+
+#[test]
+fn a_key_that_is_refused_stops_the_run_which_goes_on_with_the_same_model() {
+    let (aimock, home) = (Aimock::start(), Home::new());
+    let stopped = research(&aimock, &home, "locked", &["--model-api", "chat"]);
+    assert_eq!(stopped.code, 1, "{}", stopped.stderr);
+    let flags = format!("--model openai:locked --base-url {}/v1 --model-api chat", aimock.url());
+    let told = format!("{}{}", stopped.stdout, stopped.stderr).replace('\'', "");
+    assert!(told.contains("bursar resume ") && told.contains(&flags), "{told}");
+    assert!(home.payments().is_empty());
+}

@@ -85,6 +85,8 @@ const FAULTS = [
   ["busy", { error: { message: "slow down", type: "rate_limit_error", code: "rate_limit_exceeded" }, status: 429, retryAfter: 0 }, {}],
   // Every request first fails.
   ["failing", { error: { message: "oops", type: "server_error" }, status: 503 }, {}],
+  // The key is refused.
+  ["locked", { error: { message: "no such key", code: "invalid_api_key" }, status: 401 }, { when: () => true }],
   // Every stream first breaks off.
   ["cut", research, { truncateAfterChunks: 5 }],
   // Calls of a tool that is not there, and of one with arguments that are not JSON, come before everything else.

@@ -1,6 +1,6 @@
 //! Opening what a run needs: the data folder, with the market in a box or with a configuration.
 
-use crate::args::DEFAULT_DATA;
+use crate::args::{DEFAULT_DATA, ModelArgs};
 use crate::data;
 use crate::exit::CliError;
 use crate::market_box::{self, MarketBox};
@@ -26,6 +26,17 @@ pub(crate) struct Open {
 }
 
 impl Open {
+    /// The same for a run of this model, which the commands that go on with it name too.
+    pub(crate) fn asking(mut self, model: &ModelArgs) -> Self {
+        for (flag, value) in model.given() {
+            self.flags.push_str(&format!(" {flag}"));
+            if let Some(value) = value {
+                self.flags.push_str(&format!(" {}", word(Path::new(&value))));
+            }
+        }
+        self
+    }
+
     /// The command that goes on with a session.
     pub(crate) fn go_on(&self, session: SessionId) -> String {
         format!("bursar resume {session}{}", self.flags)
