@@ -49,8 +49,8 @@ pub use report::{
 };
 pub use run::{Options, run_scenario, run_suite};
 pub use scenario::{
-    Alerts, Approver, Expect, GoodsSpec, Item, Kind, LoadError, ModelSpec, OfferSpec, Pay, Point, Scenario,
-    SellerSpec, Step, Suite, Then, Turn, Usd, VendorExpect,
+    Alerts, Approver, Expect, GoodsSpec, Item, Kind, LoadError, LogSpec, ModelSpec, OfferSpec, Pay, Point,
+    Scenario, SellerSpec, Step, Suite, Then, Turn, Usd, VendorExpect,
 };
 pub use stage::{Stage, StageError};
 pub use weaken::{Removed, WeakenOptions, WeakenReport, run_weakened};

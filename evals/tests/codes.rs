@@ -3,11 +3,15 @@
 use bursar_evals::Suite;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a step ends with where nothing could be opened at all: configuration, not a refusal of a purse.
-const OF_THE_STAGE: [&str; 7] = [
+/// What a step ends with where nothing could be opened at all, or where what is published is doubted: no refusal of a purse.
+const OF_THE_STAGE: [&str; 11] = [
     "CONFIG_INVALID",
     "DELEGATION_WIDENED",
     "LEDGER_ROLLED_BACK",
+    "LOG_BROKEN",
+    "LOG_CONTRADICTED",
+    "LOG_FORK",
+    "LOG_NOT_COSIGNED",
     "NOT_DELEGATED",
     "NOT_OPENED",
     "POLICY_INVALID",

@@ -77,9 +77,11 @@ pub fn mutant(suite: &Suite, seed: u64) -> Option<Mutant> {
     None
 }
 
-/// Cases that are about evaluations, or that are not run, are left alone.
+/// Cases that are about evaluations, or that are not run, are left alone, and so are those with a second data folder: what is
+/// spent from a copy is in no budget of the first.
 fn mutable(case: &Scenario) -> bool {
-    case.not_run.is_none() && case.model != ModelSpec::Own && case.expect.suite.is_none()
+    let forked = case.steps.iter().any(|step| matches!(step, Step::Fork { .. }));
+    case.not_run.is_none() && case.model != ModelSpec::Own && case.expect.suite.is_none() && !forked
 }
 
 fn hostile_mutant(base: &Scenario, seed: u64, dice: &mut Dice) -> Option<Mutant> {

@@ -2,6 +2,7 @@
 
 mod buy;
 mod line;
+mod log;
 mod other;
 mod saga;
 mod tally;

@@ -1,6 +1,6 @@
 //! What sellers, the operator, the clock and bad luck do.
 
-use super::{Memory, Tally};
+use super::{Memory, Tally, log};
 use crate::scenario::{Step, Usd};
 use crate::stage::{Stage, StageError};
 use bursar::BursarError;
@@ -56,6 +56,9 @@ pub(super) async fn step(
             stage.copy(process, true).await?;
             stage.bursar(process).await?;
         }
+        Step::Fork { process, into } => stage.fork(process, into).await?,
+        Step::Publish { process } => return log::publish(stage, process, tally).await,
+        Step::Show { process, to } => return log::show(stage, process, to, tally),
         Step::Refund { seller, amount } => {
             if !refund(stage, seller, *amount)? {
                 tally.ended("nothing_paid");

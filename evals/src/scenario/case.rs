@@ -38,6 +38,19 @@ pub enum Alerts {
     Lost,
 }
 
+/// Who can check the journal from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum LogSpec {
+    /// Nobody: it is not published, which is faster.
+    #[default]
+    Unpublished,
+    /// Whoever reads the log that is published in the data folder.
+    Published,
+    /// The same, and a witness cosigns it.
+    Witnessed,
+}
+
 /// Who plays the steps `do = "agent"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
@@ -139,6 +152,9 @@ pub struct Scenario {
     /// Whether anybody takes alerts.
     #[serde(default)]
     pub alerts: Alerts,
+    /// Who can check the journal from outside.
+    #[serde(default)]
+    pub log: LogSpec,
     /// The sellers.
     #[serde(default, rename = "seller")]
     pub sellers: Vec<SellerSpec>,

@@ -1,6 +1,6 @@
 //! Suites as files.
 
-use super::{Scenario, SellerSpec, Step};
+use super::{LogSpec, Scenario, SellerSpec, Step};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -176,6 +176,10 @@ fn problem(case: &Scenario) -> Option<String> {
     }
     if !copies_before(&case.steps) {
         return Some("`put_back` needs a `copy` before it".to_owned());
+    }
+    if case.log == LogSpec::Unpublished && case.steps.iter().any(Step::needs_log) {
+        let problem = "`publish` and `show` need a log: `log = \"published\"` or `log = \"witnessed\"`";
+        return Some(problem.to_owned());
     }
     let mut hosts = BTreeSet::new();
     let mut named = BTreeSet::new();

@@ -7,7 +7,7 @@ mod market;
 mod money;
 mod step;
 
-pub use case::{Alerts, Approver, Kind, ModelSpec, Scenario, Turn};
+pub use case::{Alerts, Approver, Kind, LogSpec, ModelSpec, Scenario, Turn};
 pub use expect::{Expect, VendorExpect};
 pub(crate) use file::copies_before;
 pub use file::{LoadError, Suite};

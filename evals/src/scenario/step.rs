@@ -302,6 +302,29 @@ pub enum Step {
         #[serde(default = "main")]
         process: String,
     },
+    /// Somebody keeps a second data folder, with all that is in the first: from now on a process has it for its own, and the two
+    /// go on apart. The process whose folder is copied is closed for it.
+    Fork {
+        /// Whose folder is copied.
+        #[serde(default = "main")]
+        process: String,
+        /// The process that goes on in the copy.
+        into: String,
+    },
+    /// A process publishes its journal, and has it cosigned where the scenario has a witness.
+    Publish {
+        /// Which process.
+        #[serde(default = "main")]
+        process: String,
+    },
+    /// Somebody outside is shown what a process has published, and compares it with what they were shown before.
+    Show {
+        /// Whose log.
+        #[serde(default = "main")]
+        process: String,
+        /// Who reads it.
+        to: String,
+    },
     /// What is open is looked after once.
     Recover {
         /// By which process.
@@ -360,6 +383,15 @@ fn get() -> String {
 }
 
 impl Step {
+    /// Whether it needs a log that is published.
+    pub(super) fn needs_log(&self) -> bool {
+        match self {
+            Self::Publish { .. } | Self::Show { .. } => true,
+            Self::Repeat { steps, .. } => steps.iter().any(Self::needs_log),
+            _ => false,
+        }
+    }
+
     /// The sellers that it names.
     pub(super) fn sellers(&self) -> Vec<&str> {
         match self {

@@ -1,6 +1,8 @@
 //! The stage: a market on loopback, a data file in a temporary folder, and the buyer's processes over it.
 
+mod copies;
 mod crash;
+mod log;
 mod market;
 mod process;
 mod set;

@@ -10,6 +10,7 @@ use bursar::payments::{ApprovalAnswer, ApproveWith, HttpTransport, Policy, Polic
 use bursar::types::{Limits, SeededEntropy};
 use bursar::{Approve, Bursar, BursarError, Session};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError};
 
 /// How long a vendor may take: real time, since the line is real.
@@ -29,8 +30,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Opens the data file. `number` is different for each life, and with the seed gives its randomness.
-    pub(crate) async fn open(stage: &Stage, number: u64) -> Result<Self, StageError> {
+    /// Opens the data file in a folder. `number` is different for each life, and with the seed gives its randomness.
+    pub(crate) async fn open(stage: &Stage, folder: PathBuf, number: u64) -> Result<Self, StageError> {
         let life = Arc::new(Life::default());
         let http = HttpTransport::without_tls().map_err(|error| StageError::Market(error.to_string()))?;
         let walk = Walk { street: stage.street.clone(), http };
@@ -39,7 +40,7 @@ impl Process {
             MortalWallet { inner: stage.wallet.clone(), life: of_wallet, signed: stage.signed.clone() };
         // Two readers, since above a limit the word of one is not enough.
         let readers = vec!["http://rpc.test".to_owned(), "http://rpc-2.test".to_owned()];
-        let mut builder = Bursar::builder(stage.data.path().join("data"))
+        let mut builder = Bursar::builder(folder)
             .wallet(Arc::new(wallet))
             .network(stage.market.network(), readers.clone(), true)
             .discovery("https://discovery.test/discovery/search")
@@ -49,9 +50,12 @@ impl Process {
             .around_ledger(move |inner| Ledger::new(Arc::new(MortalLedger { inner, life: of_ledger })))
             .observer(stage.seen.clone())
             .limits(LIMITS)
-            .watch_every(None)
-            // Nothing reads it here, and thousands of data files are opened.
-            .unpublished();
+            .watch_every(None);
+        builder = match &stage.log {
+            Some(log) => builder.audit(log.options()),
+            // Nobody reads it, and thousands of data files are opened.
+            None => builder.unpublished(),
+        };
         for asset in market::assets(&stage.scenario) {
             builder = builder.asset(asset);
         }

@@ -1,6 +1,7 @@
 //! What stands on the stage.
 
 use super::crash::{Life, Signed};
+use super::log::Log;
 use super::market;
 use super::process::{Process, approve};
 use super::street::Street;
@@ -11,6 +12,7 @@ use bursar::types::{AssetRegistry, Clock, ManualClock, SessionId, Timestamp};
 use bursar::{Bursar, BursarError, Session};
 use bursar_market::{ManualClock as MarketClock, Market};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 use thiserror::Error;
@@ -129,6 +131,10 @@ pub struct Stage {
     pub(crate) signed: Arc<Signed>,
     pub(crate) seen: Arc<Seen>,
     pub(crate) data: TempDir,
+    /// What the outside sees of the journal.
+    pub(crate) log: Option<Log>,
+    /// Data folders of processes that have one of their own.
+    pub(super) forks: Mutex<BTreeMap<String, PathBuf>>,
     processes: tokio::sync::Mutex<BTreeMap<String, Process>>,
     /// The file of rules, as it is now.
     pub(crate) rules: Mutex<Option<String>>,
@@ -157,6 +163,8 @@ impl Stage {
             street.build(host, market.rpc_url());
         }
         street.build("discovery.test", market.facilitator_url());
+        let data = folder()?;
+        let log = Log::begin(&scenario, seed, data.path(), &clock, &mut street).await?;
         Ok(Self {
             clock,
             own_agent,
@@ -171,7 +179,9 @@ impl Stage {
             wallet: Arc::new(wallet),
             signed: Arc::default(),
             seen: Arc::default(),
-            data: folder()?,
+            data,
+            log,
+            forks: Mutex::default(),
             processes: tokio::sync::Mutex::default(),
             lives: Mutex::default(),
             ids: Mutex::default(),
@@ -310,7 +320,7 @@ impl Stage {
                 *lives = lives.saturating_add(1);
                 *lives
             };
-            processes.insert(name.to_owned(), Process::open(self, number).await?);
+            processes.insert(name.to_owned(), Process::open(self, self.folder_of(name), number).await?);
         }
         processes.get_mut(name).ok_or_else(|| StageError::Scenario(format!("no process `{name}`")))
     }
@@ -331,34 +341,6 @@ impl Stage {
                 tracing::warn!(%error, "a process could not be closed");
             }
         }
-    }
-
-    /// Keeps or puts back a copy of the data file.
-    pub(crate) async fn copy(&self, process: &str, back: bool) -> Result<(), StageError> {
-        if !back {
-            // There may be nothing to keep yet.
-            self.bursar(process).await?;
-        }
-        self.close(process).await;
-        let (data, copy) = (self.data.path().join("data"), self.data.path().join("copy"));
-        let (from, to) = if back { (copy, data) } else { (data, copy) };
-        if !from.exists() {
-            let problem = "there is no copy of the data file to put back";
-            return Err(StageError::Scenario(problem.to_owned()));
-        }
-        std::fs::create_dir_all(&to)?;
-        for entry in std::fs::read_dir(&from)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                match std::fs::copy(entry.path(), to.join(entry.file_name())) {
-                    Ok(_) => {}
-                    // A log that the last reader took away when it left.
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Waits for what runs on its own in every process.
