@@ -60,7 +60,7 @@ pub(super) fn told(prices: Option<&Prices>, replied: &Result<ModelTurn, ModelErr
             prices.and_then(|prices| prices.cost(&turn.usage)).map_or(ModelCost::Unknown, ModelCost::Known)
         }
         // The provider did no work for a request that it turned away. Anything else may have been worked on.
-        Err(ModelError { status: Some(400..=499), .. }) => ModelCost::Nothing,
+        Err(error) if error.was_turned_away() => ModelCost::Nothing,
         Err(_) => ModelCost::Unknown,
     }
 }

@@ -104,10 +104,37 @@ impl ModelError {
         self
     }
 
+    /// Whether the provider turned the request away before a model worked on it, so that it cost nothing. After 408 and 424 a model
+    /// may have worked for nothing, and so it may without an answer.
+    #[must_use]
+    pub const fn was_turned_away(&self) -> bool {
+        matches!(self.kind, ModelErrorKind::Authentication)
+            || matches!(self.status, Some(400..=407 | 409..=423 | 425..=499))
+    }
+
     /// The same with its cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_turned_away_cost_nothing() {
+        let error = ModelError::new(ModelErrorKind::Provider, "x");
+        assert!(!error.was_turned_away(), "without an answer nobody knows");
+        let unsigned = ModelError::new(ModelErrorKind::Authentication, "x");
+        assert!(unsigned.was_turned_away(), "nobody works for whoever has no key");
+        for (status, turned_away) in
+            [(400, true), (403, true), (429, true), (408, false), (424, false), (500, false)]
+        {
+            let error = ModelError::new(ModelErrorKind::Provider, "x").status(status);
+            assert_eq!(error.was_turned_away(), turned_away, "{status}");
+        }
     }
 }

@@ -76,7 +76,7 @@ impl Model for Fallback {
             match begin(model.as_ref(), request.clone()).await {
                 Ok(begun) => return Ok(begun.stream(model.descriptor().clone(), may_have_cost)),
                 Err(error) if left.is_empty() || !passes_on(error.kind) => return Err(error),
-                Err(error) => may_have_cost |= !matches!(error.status, Some(400..=499)),
+                Err(error) => may_have_cost |= !error.was_turned_away(),
             }
         }
     }

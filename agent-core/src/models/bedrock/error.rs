@@ -184,39 +184,31 @@ pub(super) fn in_stream(error: SdkError<ConverseStreamOutputError, RawMessage>) 
     match &error {
         SdkError::ServiceError(service) => {
             let fault = service.err();
-            let (code, status, original) = named(fault);
+            let (code, original) = named(fault);
             let words = visible(fault.message().unwrap_or("no message"), WORDS_MAX);
-            let (kind, retry) = judge(&code, status.unwrap_or(200), original, &words);
-            let told = ModelError::new(kind, format!("Bedrock broke its answer off with {code}: {words}"));
-            let told = match status {
-                Some(status) => told.status(status),
-                None => told,
-            };
-            told.retry(retry).with_source(error)
+            // The answer's status was 200: what was written until then may have its price.
+            let (kind, retry) = judge(&code, 200, original, &words);
+            let message = format!("Bedrock broke its answer off with {code}: {words}");
+            ModelError::new(kind, message).retry(retry).with_source(error)
         }
         SdkError::ResponseError(_) => garbled("a frame is damaged or cut").with_source(error),
         _ => network("the connection to Bedrock broke in the middle of an answer").with_source(error),
     }
 }
 
-/// The code of an exception in a stream, and the status that it would have had as an answer.
-fn named(fault: &ConverseStreamOutputError) -> (String, Option<u16>, Option<i32>) {
-    let (code, status, original) = match fault {
-        ConverseStreamOutputError::InternalServerException(_) => ("InternalServerException", 500, None),
+/// The code of an exception in a stream, and the status that the model itself answered with.
+fn named(fault: &ConverseStreamOutputError) -> (String, Option<i32>) {
+    let code = match fault {
+        ConverseStreamOutputError::InternalServerException(_) => "InternalServerException",
         ConverseStreamOutputError::ModelStreamErrorException(error) => {
-            ("ModelStreamErrorException", 424, error.original_status_code())
+            return ("ModelStreamErrorException".to_owned(), error.original_status_code());
         }
-        ConverseStreamOutputError::ValidationException(_) => ("ValidationException", 400, None),
-        ConverseStreamOutputError::ThrottlingException(_) => ("ThrottlingException", 429, None),
-        ConverseStreamOutputError::ServiceUnavailableException(_) => {
-            ("ServiceUnavailableException", 503, None)
-        }
-        other => {
-            let code = other.code().unwrap_or("an exception without a name");
-            return (visible(code, 80), None, None);
-        }
+        ConverseStreamOutputError::ValidationException(_) => "ValidationException",
+        ConverseStreamOutputError::ThrottlingException(_) => "ThrottlingException",
+        ConverseStreamOutputError::ServiceUnavailableException(_) => "ServiceUnavailableException",
+        other => other.code().unwrap_or("an exception without a name"),
     };
-    (code.to_owned(), Some(status), original)
+    (visible(code, 80), None)
 }
 
 fn network(message: &str) -> ModelError {
