@@ -39,7 +39,8 @@
 //! `payee`, `method`, `resource`, `description`, `receipt`, `artifact`, `rules`, `item`, `uses`, and as books see it: `whose` (`agent`, `user`, `project`,
 //! `client`, `role`, `task`; null once erased), `category`, `rail`, `network`, `payer`, `moved` (`no`, `held`, `unknown`, `presumed`, `claimed`,
 //! `observed`), `paid_at`, `refunded`, `goods`, `used`, `owed`, `written_off`. With `--by` a line is a group and an asset: `by` (a value for each key:
-//! text, null, or `{"erased":true}`), `asset`, and the columns of docs/BOOKS.md as text in atomic units.
+//! text, null, or `{"erased":true}`), `asset`, and the columns of docs/BOOKS.md as text in atomic units. Last comes what models cost, a session a
+//! line: `model` (`session`, `tries`, `spent`, `unreported`, `held`).
 //!
 //! `bursar obligations --json` prints what is listed, a line each: `"desk": "obligation"` (`payment`, `session`, `evidence`,
 //! `obligation`, `since`, `description`, `overdue`, `came_back`), `"stray"` (`event`, `transfer`, `why`) or `"unknown"` (as

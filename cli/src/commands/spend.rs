@@ -40,11 +40,11 @@ pub(crate) async fn run(args: SpendArgs) -> Result<Exit, CliError> {
     purchases.retain(|purchase| filter.means(purchase));
     adopted.retain(|adopted| filter.means_adopted(adopted));
     let text = match (args.by.as_slice(), args.json, args.csv) {
-        ([], true, _) => list::json(&purchases, &adopted),
-        ([], false, true) => list::csv(&purchases, &adopted),
+        ([], true, _) => list::json(&purchases, &adopted) + &list::models_json(&models),
+        ([], false, true) => list::csv(&purchases, &adopted, &models),
         ([], false, false) => list::people(&purchases, &adopted) + &list::models(&models),
-        (keys, true, _) => sums::json(&purchases, &adopted, keys),
-        (keys, false, true) => sums::csv(&purchases, &adopted, keys),
+        (keys, true, _) => sums::json(&purchases, &adopted, keys) + &list::models_json(&models),
+        (keys, false, true) => sums::csv(&purchases, &adopted, &models, keys),
         (keys, false, false) => sums::people(&purchases, &adopted, keys) + &list::models(&models),
     };
     let _ = write!(anstream::stdout().lock(), "{text}");

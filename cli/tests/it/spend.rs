@@ -2,7 +2,12 @@
 
 use crate::interrupt::{Outside, WALLET};
 use crate::support::{Home, Ran, ran, steady};
+use bursar::agent::models::Scripted;
+use bursar::agent::{Prices, Usage};
+use bursar::types::SessionId;
+use bursar::{Agent, Amount, Approve, Asset, AssetRegistry, Bursar, Mandate};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Two customers' research: what the first bought was used; what the second paid for never came.
 pub(crate) fn two_clients() -> Outside {
@@ -122,4 +127,58 @@ fn a_name_that_a_spreadsheet_would_run_stays_text() {
     assert!(list.stdout.contains(",\"'=cmd(),\"\"x\"\"\","), "{}", list.stdout);
     let columns = list.stdout.split("\r\n").next().unwrap().split(',').count();
     assert_eq!(columns, 31);
+}
+
+/// A run whose model cost 0.0006 dollars, in a data folder; answers its session.
+async fn a_models_bill(data: &std::path::Path) -> SessionId {
+    let bursar = Bursar::builder(data).play_wallet().unwrap().watch_every(None).open().await.unwrap();
+    let asset = AssetRegistry::pinned()
+        .iter()
+        .find(|one| one.symbol() == "USDC" && !one.live())
+        .unwrap()
+        .id()
+        .clone();
+    let cap = Amount::parse_decimal(&Asset::micro_usd(), "0.50").unwrap();
+    let mandate = Mandate::new("research", "ada").session_budget(cap).asset(asset);
+    let session = bursar.session("find out").mandate(mandate).approve(Approve::Rule).start().await.unwrap();
+    let usage = Usage { input_tokens: Some(500), output_tokens: Some(10), ..Usage::default() };
+    let model = Arc::new(Scripted::new().usage(usage).text("the submitter"));
+    let agent = Agent::builder(model).prices(Prices::new(1_000_000, 10_000_000, 1_000)).build().unwrap();
+    agent.run(session.run_context(), "who pays the gas?").await.unwrap();
+    let id = session.id();
+    drop(session);
+    bursar.close().await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn what_models_cost_is_told_in_every_form() {
+    let home = Home::new();
+    let session = a_models_bill(&home.file("bill")).await.to_string();
+    let told = |args: &[&str]| {
+        let ran = home.run(["spend", "--data", "bill"].into_iter().chain(args.iter().copied()));
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{args:?}");
+        ran
+    };
+    assert!(told(&[]).stdout.ends_with("model: 0.0006 USD in 1 calls\n"), "{}", told(&[]).stdout);
+    for by in [&[][..], &["--by", "day"]] {
+        let lines = told(&[by, &["--json"]].concat()).json();
+        let [line] = lines.as_slice() else { panic!("{lines:?}") };
+        let bill = &line["model"];
+        assert_eq!((&bill["session"], &bill["tries"]), (&session.as_str().into(), &1.into()));
+        assert_eq!((&bill["spent"]["atomic"], &bill["held"]["atomic"]), (&"600".into(), &"0".into()));
+    }
+    let cell = |csv: &str, row: usize, column: &str| {
+        let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+        assert_eq!(rows.len(), 2, "{csv}");
+        let at = rows[0].iter().position(|name| name.trim_matches('"') == column).unwrap();
+        rows[row][at].trim_matches('"').to_owned()
+    };
+    let list = told(&["--csv"]).stdout;
+    let cells = ["session", "micro_usd", "state", "payment"].map(|column| cell(&list, 1, column));
+    assert_eq!(cells, [session.as_str(), "600", "model", ""]);
+    let by = told(&["--by", "session,project", "--csv"]).stdout;
+    let cells =
+        ["session", "project", "unit", "payments", "paid", "model"].map(|column| cell(&by, 1, column));
+    assert_eq!(cells, [session.as_str(), "(model)", "USD", "0", "0", "0.0006"]);
 }

@@ -109,6 +109,11 @@ pub(super) fn json(purchases: &[Purchase], adopted: &[AdoptedOutflow]) -> String
     lines.map(|line| line + "\n").collect()
 }
 
+/// What models cost, for programs: one object a session.
+pub(super) fn models_json(models: &[ModelSpend]) -> String {
+    models.iter().map(|one| serde_json::json!({"model": one}).to_string() + "\n").collect()
+}
+
 const COLUMNS: [&str; 31] = [
     "time",
     "payment",
@@ -144,7 +149,7 @@ const COLUMNS: [&str; 31] = [
 ];
 
 /// For spreadsheets.
-pub(super) fn csv(purchases: &[Purchase], adopted: &[AdoptedOutflow]) -> String {
+pub(super) fn csv(purchases: &[Purchase], adopted: &[AdoptedOutflow], models: &[ModelSpend]) -> String {
     let mut text = csv::line(COLUMNS);
     for purchase in purchases {
         text.push_str(&csv::line(fields(purchase)));
@@ -152,7 +157,24 @@ pub(super) fn csv(purchases: &[Purchase], adopted: &[AdoptedOutflow]) -> String 
     for one in adopted {
         text.push_str(&csv::line(COLUMNS.map(|column| adopted_field(column, one))));
     }
+    for one in models {
+        let spent = (one.tries > 0).then_some(("model", &one.spent));
+        let held = (one.held.atomic() > 0).then_some(("model held", &one.held));
+        for (state, amount) in spent.into_iter().chain(held) {
+            text.push_str(&csv::line(COLUMNS.map(|column| model_field(column, one, state, amount))));
+        }
+    }
     text
+}
+
+fn model_field(column: &str, one: &ModelSpend, state: &str, amount: &Amount) -> String {
+    match column {
+        "session" => one.session.to_string(),
+        "amount_atomic" | "micro_usd" => amount.atomic().to_string(),
+        "asset" => amount.asset().to_string(),
+        "state" | "moved" => state.to_owned(),
+        _ => String::new(),
+    }
 }
 
 fn adopted_field(column: &str, adopted: &AdoptedOutflow) -> String {

@@ -1,8 +1,10 @@
 //! Spending summed up by group and asset.
 
 use crate::screen::{Amounts, csv, line, short, table_of};
-use bursar::report::{AdoptedOutflow, GroupValue, Purchase, SpendKey, SpendRow, Sums, spend_with};
-use bursar::types::{Amount, AssetId};
+use bursar::report::{
+    AdoptedOutflow, GroupValue, ModelSpend, Purchase, SpendKey, SpendRow, Sums, spend_with,
+};
+use bursar::types::{Amount, Asset, AssetId, SessionId};
 
 /// A column: its name, and what stands in it.
 type Column = (&'static str, fn(&Sums) -> u128);
@@ -68,12 +70,19 @@ pub(super) fn json(purchases: &[Purchase], adopted: &[AdoptedOutflow], keys: &[S
 }
 
 /// For spreadsheets: exact decimals in whole units of the asset; in atomic units where its decimals are not known.
-pub(super) fn csv(purchases: &[Purchase], adopted: &[AdoptedOutflow], keys: &[SpendKey]) -> String {
+///
+/// What models cost has rows of its own: one a session where that is asked for, else one.
+pub(super) fn csv(
+    purchases: &[Purchase],
+    adopted: &[AdoptedOutflow],
+    models: &[ModelSpend],
+    keys: &[SpendKey],
+) -> String {
     let amounts = Amounts::pinned();
     let columns = || SHOWN.iter().chain(&FINE);
     let head = keys.iter().map(ToString::to_string).chain(["asset", "unit", "payments"].map(str::to_owned));
     let head = head.chain(columns().map(|(name, _)| (*name).to_owned()));
-    let mut text = csv::line(head.chain(["obligations", "uncounted"].map(str::to_owned)));
+    let mut text = csv::line(head.chain(["obligations", "uncounted", "model"].map(str::to_owned)));
     for row in spend_with(purchases, adopted, keys) {
         let group = row.by.iter().map(|(_, value)| value.to_string());
         let id = row.asset.as_ref().map_or_else(String::new, ToString::to_string);
@@ -81,10 +90,38 @@ pub(super) fn csv(purchases: &[Purchase], adopted: &[AdoptedOutflow], keys: &[Sp
         let unit = known.map_or("atomic", |asset| asset.symbol()).to_owned();
         let own = [id, unit, row.sums.payments.to_string()];
         let sums = columns().map(|(_, of)| units(&row, of(&row.sums), &amounts));
-        let last = [row.sums.obligations.to_string(), row.sums.uncounted.to_string()];
+        let last = [row.sums.obligations.to_string(), row.sums.uncounted.to_string(), "0".to_owned()];
         text.push_str(&csv::line(group.chain(own).chain(sums).chain(last)));
     }
+    for (session, sums, spent) in of_models(models, keys.contains(&SpendKey::Session)) {
+        let group = keys.iter().map(|key| match session {
+            Some(session) if *key == SpendKey::Session => session.to_string(),
+            _ => "(model)".to_owned(),
+        });
+        let usd = Asset::micro_usd();
+        let row = SpendRow { by: Vec::new(), asset: Some(usd.id().clone()), sums };
+        let own = [usd.id().to_string(), usd.symbol().to_owned(), "0".to_owned()];
+        let cells = columns().map(|(_, of)| units(&row, of(&row.sums), &amounts));
+        let last = ["0".to_owned(), "0".to_owned(), units(&row, spent, &amounts)];
+        text.push_str(&csv::line(group.chain(own).chain(cells).chain(last)));
+    }
     text
+}
+
+/// What is set aside for models and what they cost, by session or as one; nothing where there are none.
+fn of_models(models: &[ModelSpend], by_session: bool) -> Vec<(Option<SessionId>, Sums, u128)> {
+    let mut rows: Vec<(Option<SessionId>, Sums, u128)> = Vec::new();
+    for one in models {
+        let session = by_session.then_some(one.session);
+        if rows.last().is_none_or(|(last, ..)| *last != session) {
+            rows.push((session, Sums::default(), 0));
+        }
+        if let Some((_, sums, spent)) = rows.last_mut() {
+            sums.held = sums.held.saturating_add(one.held.atomic());
+            *spent = spent.saturating_add(one.spent.atomic());
+        }
+    }
+    rows
 }
 
 fn units(row: &SpendRow, atomic: u128, amounts: &Amounts) -> String {
