@@ -89,8 +89,11 @@ impl ModelMeter for SessionPurse {
 impl SessionPurse {
     async fn try_to_hold(&self, charge: &ModelCharge) -> Result<Tried, FetchError> {
         let (id, ledger) = (hold_of(charge), &self.shared.ledger);
-        if ledger.hold(id).await.map_err(unavailable)?.is_some() {
-            return Ok(Tried::Held);
+        match ledger.hold(id).await.map_err(unavailable)?.map(|hold| hold.phase) {
+            None => {}
+            Some(HoldPhase::Pending { .. }) => return Ok(Tried::Held),
+            // What was settled is over: another try has another name.
+            Some(_) => return Ok(Tried::Refused(denied(reasons::in_flight()))),
         }
         let lineage = self.lineage().await?;
         let now = match self.time().await? {

@@ -53,6 +53,11 @@ async fn a_turn_is_held_at_its_most_and_captured_at_what_it_cost() {
     assert_eq!((booked, world.books(&handle).await), (micro(1_234), (1_234, 0)));
     let again = purse.settle(&charge(0, 0, 40_000), &ModelCost::Unknown).await.unwrap();
     assert_eq!((again, world.books(&handle).await), (micro(1_234), (1_234, 0)), "what was settled stands");
+    assert_eq!(
+        code(&purse, &charge(0, 0, 40_000)).await,
+        "IN_FLIGHT",
+        "a try that was settled is not made again"
+    );
     let expected = [("model.held", "40000"), ("model.settled", "1234")];
     assert_eq!(
         entries(&world, &purse).await,
