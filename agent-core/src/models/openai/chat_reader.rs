@@ -249,15 +249,16 @@ fn number(at: usize) -> u32 {
 }
 
 fn stop_reason(reason: &str) -> Result<StopReason, ModelError> {
-    Ok(match reason {
+    // Some write them in capitals.
+    Ok(match reason.to_ascii_lowercase().as_str() {
         "stop" | "eos" | "end_turn" => StopReason::EndTurn,
         "tool_calls" | "function_call" | "tool_use" => StopReason::ToolCalls,
         "stop_sequence" => StopReason::StopSequence,
         "length" | "max_tokens" | "max_output_tokens" => StopReason::Length,
         "model_context_window_exceeded" => StopReason::ContextFull,
         "refusal" => StopReason::Refused,
-        "content_filter" | "safety" | "SAFETY" => StopReason::Filtered,
-        "malformed_function_call" | "MALFORMED_FUNCTION_CALL" => StopReason::MalformedCall,
+        "content_filter" | "safety" => StopReason::Filtered,
+        "malformed_function_call" => StopReason::MalformedCall,
         "error" | "insufficient_system_resource" | "abort" => {
             return Err(ModelError::new(
                 ModelErrorKind::Provider,
