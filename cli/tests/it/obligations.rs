@@ -113,7 +113,7 @@ fn money_that_nobody_knows_is_listed_until_a_person_says_where_it_belongs() {
         },
         from: format!("0x{}", "cd".repeat(20)),
         amount: Amount::from_atomic(asset.clone(), atomic),
-        at: Timestamp::from_unix_ms(1_800_000_000_000),
+        at: Timestamp::from_unix_ms(1_700_000_000_000),
     };
     let (back, filled) = (came_in("ab", price), came_in("ef", 1_000_000));
     let links = [&back, &filled].map(|transfer| {
