@@ -1,6 +1,7 @@
 //! The main job, with a model that speaks as Amazon Bedrock does.
 
 use crate::aimock::Aimock;
+use crate::examples::example;
 use crate::support::{Home, Ran, line, ran};
 use std::process::Command;
 
@@ -120,4 +121,16 @@ fn missing_credentials_are_told_with_where_they_were_looked_for() {
         assert!(ran.stdout.contains(told), "{told}\n{}\n{}", ran.stdout, ran.stderr);
     }
     assert!(aimock.asked().is_empty() && home.payments().is_empty());
+}
+
+#[test]
+fn the_example_for_bedrock_answers_from_what_it_bought() {
+    let aimock = Aimock::start();
+    let environment = [
+        ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", aimock.url()),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_BEARER_TOKEN_BEDROCK", SECRET),
+    ];
+    let told = example("bedrock", &environment);
+    assert!(told.contains("pays the gas. [1]"), "{told}");
 }
