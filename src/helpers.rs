@@ -28,6 +28,12 @@ impl fmt::Debug for Helpers {
 impl Helpers {
     /// The session of a call: its name follows from the call, so it is taken up again and never opened twice.
     async fn session(&self, call: &ToolContext) -> Result<Arc<SessionPurse>, ToolError> {
+        if call.session() != self.parent.session() {
+            // Its mandate is cut from that session's, which may be more than the caller's own allows.
+            return Err(ToolError::not_executed(
+                "this sub-agent belongs to another session than the one that calls it; it cannot work here",
+            ));
+        }
         let id = SessionId::derived(&[b"sub-agent", call.call().as_bytes()]);
         let failed = |what: &str, error: &dyn fmt::Display| {
             ToolError::not_executed(format!("the sub-agent's session cannot be {what}: {error}"))
@@ -35,7 +41,11 @@ impl Helpers {
         match self.bursar.0.payments.resume_session(id, self.hooks.clone()).await {
             Ok(purse) => return Ok(purse),
             Err(OpenError::NoSession(_)) => {}
-            Err(error) => return Err(failed("taken up", &error)),
+            // It may have been at work before.
+            Err(error) => {
+                let message = format!("the sub-agent's session cannot be taken up: {error}");
+                return Err(ToolError::unknown(message));
+            }
         }
         let mandate = self.parent.mandate().await.map_err(|error| failed("opened", &error))?;
         let mandate = Mandate { session: Some(id), ..(self.cut)(mandate.child(&self.agent)) };

@@ -117,7 +117,7 @@ fn told(report: RunReport) -> Result<ToolOutput, ToolError> {
 
 fn failed(error: &RunError) -> ToolError {
     match error {
-        RunError::SpendWithoutPurse { .. } | RunError::Task(_) | RunError::OtherSettings { .. } => {
+        RunError::SpendWithoutPurse { .. } | RunError::Task(_) => {
             ToolError::not_executed(format!("the sub-agent cannot work: {error}"))
         }
         other => ToolError::unknown(format!("the sub-agent could not be driven to its end: {other}")),
@@ -134,12 +134,16 @@ impl DynTool for SubAgent {
         asked(arguments).map(drop)
     }
 
+    fn goes_on(&self) -> bool {
+        true
+    }
+
     async fn call(&self, context: &ToolContext, arguments: Value) -> Result<ToolOutput, ToolError> {
         let task = asked(&arguments)?.task;
         let (given, run) = (self.context(context).await?, Self::run_of(context));
         let known = given.journal.read(run, 0).await;
         let known =
-            known.map_err(|error| ToolError::not_executed(format!("the journal cannot be read: {error}")))?;
+            known.map_err(|error| ToolError::unknown(format!("the journal cannot be read: {error}")))?;
         let report = match known.is_empty() {
             true => self.agent.run_as(given, run, task).await,
             false => self.agent.resume(given, run).await,

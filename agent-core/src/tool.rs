@@ -141,6 +141,12 @@ pub trait DynTool: Send + Sync + fmt::Debug {
     /// [`ToolError`].
     async fn call(&self, context: &ToolContext, arguments: Value) -> Result<ToolOutput, ToolError>;
 
+    /// Whether a call that did not come to its end may have done a part, and the same call goes on with it: its
+    /// [`Reconciled::NotDone`] then says that it may be made again, and not that nothing happened.
+    fn goes_on(&self) -> bool {
+        false
+    }
+
     /// Says what came of an earlier `call` of a `Write` that has no result, as [`Tool::reconcile`] does.
     async fn reconcile(&self, context: &ToolContext, arguments: Value) -> Reconciled {
         let _ = (context, arguments);

@@ -60,7 +60,7 @@ pub(crate) fn of_text(problem: Problem) -> String {
 
 /// What the model is told of an answer without the form that was asked for.
 pub(crate) fn of_form(problem: &str) -> String {
-    let problem: String = problem.chars().take(2_000).collect();
+    let problem = bursar_types::visible(problem, 2_000);
     format!(
         "{FROM} Your answer does not have the form that was asked for: {problem}. Answer again with one JSON value that fits the \
          schema, and nothing else: no words around it, no code fence."

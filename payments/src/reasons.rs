@@ -276,6 +276,14 @@ pub(crate) fn too_many_questions(most: usize) -> Reason {
     )
 }
 
+pub(crate) fn call_too_long() -> Reason {
+    Reason::new(
+        "CALL_TOO_LONG",
+        "a person is asked about this call, and its arguments are too long to be shown whole",
+        "call again with less than 2,000 characters of arguments, or put what is long into a file",
+    )
+}
+
 pub(crate) fn approval_expired() -> Reason {
     Reason::new("APPROVAL_EXPIRED", "the answer came too late", "propose the plan again")
 }

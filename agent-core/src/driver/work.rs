@@ -124,8 +124,10 @@ impl Driver<'_> {
             Over::Call => match self.ask_tool(running.call, &running.tool, running.arguments.clone()).await {
                 None => Ended::Interrupted,
                 Some(Reconciled::Done(output)) => Ended::With(CallResult::from(Ok(output))),
-                Some(Reconciled::NotDone) => Ended::With(self.too_long("it was not done")),
-                Some(Reconciled::Unknown) => Ended::Unknown,
+                Some(Reconciled::NotDone) if !running.tool.goes_on() => {
+                    Ended::With(self.too_long("it was not done"))
+                }
+                Some(Reconciled::NotDone | Reconciled::Unknown) => Ended::Unknown,
             },
         }
     }

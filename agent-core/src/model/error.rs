@@ -64,6 +64,8 @@ pub struct ModelError {
     pub status: Option<u16>,
     /// The provider's id of the request, for its support.
     pub request_id: Option<String>,
+    /// Whether something before this failure may have a price, whatever the failure itself says.
+    pub may_have_cost: bool,
     /// The cause.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -79,6 +81,7 @@ impl ModelError {
             message: message.into(),
             status: None,
             request_id: None,
+            may_have_cost: false,
             source: None,
         }
     }
@@ -108,8 +111,16 @@ impl ModelError {
     /// may have worked for nothing, and so it may without an answer.
     #[must_use]
     pub const fn was_turned_away(&self) -> bool {
-        matches!(self.kind, ModelErrorKind::Authentication)
-            || matches!(self.status, Some(400..=407 | 409..=423 | 425..=499))
+        !self.may_have_cost
+            && (matches!(self.kind, ModelErrorKind::Authentication)
+                || matches!(self.status, Some(400..=407 | 409..=423 | 425..=499)))
+    }
+
+    /// The same after something that may have a price: an earlier model's try, or words that came before it failed.
+    #[must_use]
+    pub const fn after_work(mut self) -> Self {
+        self.may_have_cost = true;
+        self
     }
 
     /// The same with its cause.

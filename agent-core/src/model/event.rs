@@ -105,7 +105,7 @@ pub enum StopReason {
     Masked,
     /// It wrote a tool call that the provider could not read.
     MalformedCall,
-    /// Something else.
+    /// Something else: nobody knows whether it was whole.
     Other,
 }
 
@@ -114,8 +114,13 @@ impl StopReason {
     #[must_use]
     pub const fn calls_are_whole(self) -> bool {
         match self {
-            Self::EndTurn | Self::ToolCalls | Self::StopSequence | Self::Masked | Self::Other => true,
-            Self::Length | Self::ContextFull | Self::Refused | Self::Filtered | Self::MalformedCall => false,
+            Self::EndTurn | Self::ToolCalls | Self::StopSequence | Self::Masked => true,
+            Self::Length
+            | Self::ContextFull
+            | Self::Refused
+            | Self::Filtered
+            | Self::MalformedCall
+            | Self::Other => false,
         }
     }
 }

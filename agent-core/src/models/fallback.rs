@@ -75,7 +75,9 @@ impl Model for Fallback {
             };
             match begin(model.as_ref(), request.clone()).await {
                 Ok(begun) => return Ok(begun.stream(model.descriptor().clone(), may_have_cost)),
-                Err(error) if left.is_empty() || !passes_on(error.kind) => return Err(error),
+                Err(error) if left.is_empty() || !passes_on(error.kind) => {
+                    return Err(if may_have_cost { error.after_work() } else { error });
+                }
                 Err(error) => may_have_cost |= !error.was_turned_away(),
             }
         }

@@ -97,8 +97,9 @@ impl Run {
             return;
         }
         let tools = || {
-            let tools: BTreeSet<&str> = calls.iter().map(|call| call.tool.as_str()).collect();
-            tools.into_iter().collect::<Vec<_>>().join(", ")
+            let tools: BTreeSet<String> =
+                calls.iter().map(|call| bursar_types::visible(&call.tool, 64)).collect();
+            tools.into_iter().take(16).collect::<Vec<_>>().join(", ")
         };
         match self.seen.turn(&calls, times) {
             Circle::No => {}

@@ -47,6 +47,10 @@ impl SessionPurse {
     /// Puts a call to whoever may answer. Rules and mandate are asked again each time: a yes may be days old, and lifts only what
     /// had asked.
     async fn ask_about_call(&self, action: &Action, shown: &str) -> Result<Asked, FetchError> {
+        if shown.chars().count() > CALL_CHARS_MAX {
+            // Nobody says yes to what was not shown.
+            return self.refused(action, denied(reasons::call_too_long())).await;
+        }
         let terms = ApprovalAction::Call(Box::new(CallTerms {
             tool: action.tool.clone(),
             effect: action.effect,

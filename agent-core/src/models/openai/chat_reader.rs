@@ -254,7 +254,7 @@ fn stop_reason(reason: &str) -> Result<StopReason, ModelError> {
         "stop" | "eos" | "end_turn" => StopReason::EndTurn,
         "tool_calls" | "function_call" | "tool_use" => StopReason::ToolCalls,
         "stop_sequence" => StopReason::StopSequence,
-        "length" | "max_tokens" | "max_output_tokens" => StopReason::Length,
+        "length" | "max_tokens" | "max_output_tokens" | "model_length" => StopReason::Length,
         "model_context_window_exceeded" => StopReason::ContextFull,
         "refusal" => StopReason::Refused,
         "content_filter" | "safety" => StopReason::Filtered,

@@ -99,7 +99,7 @@ pub(super) fn in_turn(body: &Value) -> ModelError {
     } else {
         format!("provider reported an error in the middle of the turn ({words})")
     };
-    ModelError::new(kind, what).retry(if may_retry { Retry::Backoff } else { Retry::Never })
+    ModelError::new(kind, what).retry(if may_retry { Retry::Backoff } else { Retry::Never }).after_work()
 }
 
 fn classify(status: u16, said: &Said) -> (ModelErrorKind, bool) {
