@@ -128,7 +128,7 @@ struct Shared {
 #[derive(Debug, Clone)]
 pub struct Payments(Arc<Shared>);
 
-/// One session's purse. It is a [`Buyer`] for agents and a [`Gate`] for their tool calls.
+/// One session's purse. It is a [`Buyer`] for agents and a [`Gate`](bursar_types::Gate) for their tool calls.
 #[derive(Debug)]
 pub struct SessionPurse {
     shared: Arc<Shared>,
