@@ -102,6 +102,20 @@ async fn what_a_helpers_model_costs_counts_in_its_own_session_and_in_the_one_abo
 }
 
 #[tokio::test]
+async fn a_helper_works_only_for_the_session_that_it_was_cut_from() {
+    let data = tempfile::tempdir().unwrap();
+    let bursar = open(data.path()).await;
+    let (rich, poor) = (session(&bursar, "0.50").await, session(&bursar, "0.02").await);
+    let agent = team(&rich, &helper(answers()), "0.10");
+    agent.run_as(poor.run_context(), id(), "q").await.unwrap();
+    let told = result(&bursar).await.to_string();
+    assert!(told.contains("another session"), "{told}");
+    assert_eq!(spent(&rich).await, (0, 0), "nothing of the richer session was used");
+    sound(&bursar).await;
+    bursar.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_helper_spends_no_more_than_it_was_given_and_is_given_no_more_than_there_is() {
     let data = tempfile::tempdir().unwrap();
     let bursar = open(data.path()).await;

@@ -126,6 +126,17 @@ async fn when_all_fail_the_last_failure_is_told_and_one_that_answers_says_who_it
     assert_eq!(turn.model.as_ref(), Some(hello().descriptor()), "the inner one knows better");
 }
 
+#[tokio::test]
+async fn a_failure_after_a_model_that_may_have_worked_may_have_a_price() {
+    let failed = || Failing::with(ModelErrorKind::Provider, Some(500), vec![]);
+    let turned_away = || Failing::with(ModelErrorKind::RateLimited, Some(429), vec![]);
+    for (first, free) in [(failed(), false), (turned_away(), true)] {
+        let model = Fallback::new(first).or(turned_away());
+        let error = ask(&model, request("r", 0)).await.unwrap_err();
+        assert_eq!((error.status, error.was_turned_away()), (Some(429), free));
+    }
+}
+
 /// Says a word every second, and then nothing for an hour.
 #[derive(Debug)]
 struct Slow(ModelDescriptor);
