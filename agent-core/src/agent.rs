@@ -130,6 +130,7 @@ pub struct Agent {
     pub(crate) instructions: String,
     pub(crate) prompt: Option<PromptMark>,
     pub(crate) limits: Limits,
+    pub(crate) max_output_tokens: Option<u32>,
     pub(crate) name: String,
     pub(crate) settings: Digest,
 }
@@ -145,6 +146,7 @@ impl Agent {
             instructions: String::new(),
             prompt: None,
             limits: Limits::default(),
+            max_output_tokens: None,
             name: "agent".to_owned(),
             no_purse: false,
         }
@@ -368,6 +370,7 @@ pub struct AgentBuilder {
     instructions: String,
     prompt: Option<PromptMark>,
     limits: Limits,
+    max_output_tokens: Option<u32>,
     name: String,
     no_purse: bool,
 }
@@ -410,6 +413,13 @@ impl AgentBuilder {
     /// The limits.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The most tokens that the model may write in one turn, those of reasoning included. A turn that needs more is cut off, and the
+    /// model is told to say it shorter. Less is then set aside for each turn.
+    pub const fn max_output_tokens(mut self, tokens: u32) -> Self {
+        self.max_output_tokens = Some(tokens);
         self
     }
 
@@ -457,6 +467,7 @@ impl AgentBuilder {
             ("model cost", model_cost.as_ref().is_some_and(Amount::is_zero)),
             ("context tokens", *context_tokens == Some(0)),
             ("model tries", *model_tries == 0),
+            ("output tokens", self.max_output_tokens == Some(0)),
         ];
         if let Some((limit, _)) = zeros.into_iter().find(|(_, zero)| *zero) {
             return Err(BuildError::ZeroLimit { limit });
@@ -472,8 +483,30 @@ impl AgentBuilder {
             .map(Arc::as_ref)
             .collect();
         let settings = settings_digest(&models, &self.instructions, &self.tools);
-        let Self { model, prices, cheaper, tools, instructions, prompt, limits, name, no_purse: _ } = self;
-        Ok(Agent { model, prices, cheaper, tools, instructions, prompt, limits, name, settings })
+        let Self {
+            model,
+            prices,
+            cheaper,
+            tools,
+            instructions,
+            prompt,
+            limits,
+            max_output_tokens,
+            name,
+            no_purse: _,
+        } = self;
+        Ok(Agent {
+            model,
+            prices,
+            cheaper,
+            tools,
+            instructions,
+            prompt,
+            limits,
+            max_output_tokens,
+            name,
+            settings,
+        })
     }
 }
 

@@ -28,6 +28,13 @@ pub trait Model: Send + Sync + fmt::Debug {
     /// What it is.
     fn descriptor(&self) -> &ModelDescriptor;
 
+    /// How many requests that may have a price one call of [`stream`](Self::stream) makes at most: so many times the most that a
+    /// request can cost is set aside before it. One, for a model that keeps to "one call is one try"; a model that asks others says
+    /// the sum of theirs, and one around another says what that one says.
+    fn attempts_max(&self) -> u32 {
+        1
+    }
+
     /// Begins a turn.
     ///
     /// # Errors
@@ -75,6 +82,10 @@ pub struct ModelRequest {
     /// The form that its final text must have, if one is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputSchema>,
+    /// The most tokens that it may write in this turn, those of reasoning included. A backend hands it on under the provider's name for
+    /// it; where it was itself set to less, less it is. What is set aside for the turn follows from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u32>,
 }
 
 /// Whether a model may call tools.

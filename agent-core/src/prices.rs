@@ -1,5 +1,6 @@
 //! What a model costs.
 
+use crate::message::{Media, Part};
 use crate::model::{ModelRequest, Usage};
 use bursar_types::{Amount, AssetId};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,10 @@ use std::io;
 const MILLION: u128 = 1_000_000;
 /// Tokens that a provider may add around what is sent.
 const AROUND: u128 = 1_024;
+/// Tokens of a picture, where nobody said how many: more than any provider is known to count (48,169, in 2025).
+const PICTURE_TOKENS_MAX: u64 = 65_536;
+/// Tokens of a document, where nobody said how many: as much as the widest models read in all.
+const DOCUMENT_TOKENS_MAX: u64 = 2_097_152;
 
 /// What a model costs: micro-USD for a million tokens of each class.
 ///
@@ -44,6 +49,23 @@ pub struct Prices {
     reasoning: u64,
     /// The most tokens that a turn can write.
     output_tokens_max: u64,
+    /// The most tokens that a picture counts as.
+    #[serde(default = "picture_tokens_max")]
+    picture_tokens_max: u64,
+    /// The most tokens that a document counts as.
+    #[serde(default = "document_tokens_max")]
+    document_tokens_max: u64,
+    /// The most tokens that a turn can read, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    context_tokens_max: Option<u64>,
+}
+
+const fn picture_tokens_max() -> u64 {
+    PICTURE_TOKENS_MAX
+}
+
+const fn document_tokens_max() -> u64 {
+    DOCUMENT_TOKENS_MAX
 }
 
 impl Prices {
@@ -51,7 +73,41 @@ impl Prices {
     /// is set to, or else the model's own limit. What is set aside before a turn follows from it.
     #[must_use]
     pub const fn new(input: u64, output: u64, output_tokens_max: u64) -> Self {
-        Self { input, cached: input, cache_write: input, output, reasoning: output, output_tokens_max }
+        Self {
+            input,
+            cached: input,
+            cache_write: input,
+            output,
+            reasoning: output,
+            output_tokens_max,
+            picture_tokens_max: PICTURE_TOKENS_MAX,
+            document_tokens_max: DOCUMENT_TOKENS_MAX,
+            context_tokens_max: None,
+        }
+    }
+
+    /// The same with the most tokens that the model reads in a turn, which is its context window: no more is ever set aside for what is
+    /// sent. Say it where documents are: without it each counts as a whole window of the widest models.
+    #[must_use]
+    pub const fn context_tokens_max(mut self, tokens: u64) -> Self {
+        self.context_tokens_max = Some(tokens);
+        self
+    }
+
+    /// The same with the most tokens that the provider counts for one picture; 65,536 where nobody says so. Its bytes say nothing of
+    /// that: a small file may hold a large picture.
+    #[must_use]
+    pub const fn picture_tokens_max(mut self, tokens: u64) -> Self {
+        self.picture_tokens_max = tokens;
+        self
+    }
+
+    /// The same with the most tokens that the provider counts for one document that is no plain text; 2,097,152 where nobody says so.
+    /// Its bytes say nothing of that: documents are compressed, and their pages may count as pictures.
+    #[must_use]
+    pub const fn document_tokens_max(mut self, tokens: u64) -> Self {
+        self.document_tokens_max = tokens;
+        self
     }
 
     /// The same with a price of tokens that come from the provider's cache.
@@ -104,19 +160,46 @@ impl Prices {
         ])
     }
 
-    /// The most that a turn can cost, in micro-USD. A token is a byte at least, so what is sent has at most as many tokens as bytes.
+    /// The most that a turn can cost, in micro-USD, if it is asked for so many times ([`Model::attempts_max`](crate::Model::attempts_max)).
+    ///
+    /// A token is a byte at least, so what is sent as text has at most as many tokens as bytes; what is no text counts as much as it can.
     #[must_use]
-    pub fn most(&self, request: &ModelRequest) -> Amount {
+    pub fn most(&self, request: &ModelRequest, attempts: u32) -> Amount {
+        let read = self.tokens_read_max(request);
+        let input = u128::from(self.input.max(self.cached).max(self.cache_write));
+        let written = request
+            .max_output_tokens
+            .map_or(self.output_tokens_max, |most| self.output_tokens_max.min(most.into()));
+        let output = u128::from(self.output.max(self.reasoning));
+        let once = read.saturating_mul(input).saturating_add(u128::from(written).saturating_mul(output));
+        let total = once.saturating_mul(attempts.max(1).into());
+        Amount::from_atomic(AssetId::micro_usd(), total.div_ceil(MILLION))
+    }
+
+    fn tokens_read_max(&self, request: &ModelRequest) -> u128 {
         let mut bytes = Counter(AROUND);
         // What cannot be written cannot be sent either.
         let _ = serde_json::to_writer(&mut bytes, request);
-        let input = u128::from(self.input.max(self.cached).max(self.cache_write));
-        let output = u128::from(self.output.max(self.reasoning));
-        let total = bytes
-            .0
-            .saturating_mul(input)
-            .saturating_add(u128::from(self.output_tokens_max).saturating_mul(output));
-        Amount::from_atomic(AssetId::micro_usd(), total.div_ceil(MILLION))
+        let files =
+            request.messages.iter().flat_map(|message| &message.parts).filter_map(|part| match part {
+                Part::Media(media) => Some(media),
+                _ => None,
+            });
+        let tokens = files.fold(bytes.0, |tokens, media| {
+            let sent = u128::try_from(media.data.len()).unwrap_or(0);
+            tokens.saturating_sub(sent).saturating_add(self.tokens_of(media))
+        });
+        tokens.min(self.context_tokens_max.map_or(u128::MAX, u128::from))
+    }
+
+    fn tokens_of(&self, media: &Media) -> u128 {
+        if media.is_image() {
+            self.picture_tokens_max.into()
+        } else if media.media_type.starts_with("text/") {
+            u128::try_from(media.data.len()).unwrap_or(u128::MAX)
+        } else {
+            self.document_tokens_max.into()
+        }
     }
 }
 
@@ -144,6 +227,7 @@ impl io::Write for Counter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{Message, Role};
 
     fn usage(input: u64, output: u64) -> Usage {
         Usage { input_tokens: Some(input), output_tokens: Some(output), ..Usage::default() }
@@ -156,6 +240,65 @@ mod tests {
             [(0, 0, 0), (1, 0, 1), (0, 1, 1), (1_000_000, 1, 2), (1_000_000, 1_000_000, 4)]
         {
             assert_eq!(prices.cost(&usage(input, output)).unwrap().atomic(), expected, "{input} {output}");
+        }
+    }
+
+    fn asks(parts: Vec<Part>) -> ModelRequest {
+        ModelRequest {
+            system: String::new(),
+            messages: vec![Message { role: Role::User, parts }],
+            tools: Vec::new(),
+            run: bursar_types::RunId::derived(&[b"run"]),
+            turn: 0,
+            seed: 0,
+            tool_choice: crate::ToolChoice::Auto,
+            output: None,
+            max_output_tokens: None,
+        }
+    }
+
+    fn file(media_type: &str, bytes: usize) -> Part {
+        Part::Media(Media { media_type: media_type.to_owned(), name: None, data: "A".repeat(bytes) })
+    }
+
+    #[test]
+    fn a_file_counts_as_what_it_can_count_as_and_not_as_its_bytes() {
+        // A dollar for a million tokens: a token is a micro-dollar.
+        let prices = Prices::new(1_000_000, 0, 0);
+        let told = prices.picture_tokens_max(2_000).document_tokens_max(30_000);
+        let cases = [
+            (prices, "image/png", 100, 65_536),
+            (prices, "image/png", 1_000_000, 65_536),
+            (prices, "application/pdf", 100, 2_097_152),
+            (prices, "text/csv", 100_000, 100_000),
+            (told, "image/png", 100, 2_000),
+            (told, "application/pdf", 1_000_000, 30_000),
+            (told, "audio/wav", 10, 30_000),
+        ];
+        for (prices, media_type, bytes, tokens) in cases {
+            let most = prices.most(&asks(vec![file(media_type, bytes)]), 1).atomic();
+            // Beside it, what stands around it.
+            assert!((tokens..tokens + 2_048).contains(&most), "{media_type} of {bytes}: {most}");
+            assert_eq!(
+                prices.context_tokens_max(1_500).most(&asks(vec![file(media_type, bytes)]), 1).atomic(),
+                1_500
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_set_aside_follows_from_the_request_and_from_how_often_it_may_be_billed() {
+        let prices = Prices::new(0, 1_000_000, 8_000);
+        let mut request = asks(Vec::new());
+        for (asked, attempts, most) in [
+            (None, 1, 8_000),
+            (Some(500), 1, 500),
+            (Some(9_000), 1, 8_000),
+            (Some(500), 3, 1_500),
+            (None, 0, 8_000),
+        ] {
+            request.max_output_tokens = asked;
+            assert_eq!(prices.most(&request, attempts).atomic(), most, "{asked:?} {attempts}");
         }
     }
 

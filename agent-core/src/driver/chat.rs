@@ -85,6 +85,7 @@ impl Driver<'_> {
             seed: self.seed(turn),
             tool_choice: ToolChoice::None,
             output: None,
+            max_output_tokens: self.agent.max_output_tokens,
         };
         let wanted = Try { turn, attempt, cheaper: self.cheaper(cheaper, standing.as_ref()), summary: true };
         let Some((replied, cost)) = self.ask(wanted, request).await? else { return Ok(()) };
@@ -125,7 +126,7 @@ impl Driver<'_> {
         let Try { turn, attempt, cheaper, summary } = wanted;
         let (model, prices) = self.agent.asked(cheaper);
         let (model, prices) = (Arc::clone(model), prices.copied());
-        let most = prices.map(|prices| prices.most(&request));
+        let most = prices.map(|prices| prices.most(&request, model.attempts_max()));
         let open = most.clone().map(|most| OpenTry { turn, attempt, cheaper, most });
         self.append(vec![Record::ModelRequested { turn, attempt, cheaper, most, summary }]).await?;
         if let Some(reasons) = self.set_aside(open.as_ref()).await? {
@@ -171,6 +172,7 @@ impl Driver<'_> {
             seed: self.seed(turn),
             tool_choice: ToolChoice::Auto,
             output: self.run.output().cloned(),
+            max_output_tokens: self.agent.max_output_tokens,
         }
     }
 

@@ -30,7 +30,6 @@ pub(super) struct Running {
 }
 
 /// How waiting for a tool ended.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is matched at once")]
 pub(super) enum Ended {
     /// With a result.
     With(CallResult),

@@ -57,6 +57,7 @@ impl Default for ExtractiveSettings {
 ///     seed: 0,
 ///     tool_choice: Default::default(),
 ///     output: None,
+///     max_output_tokens: None,
 /// };
 /// let turn = fold_turn(Extractive::default().stream(request).await?).await?;
 /// assert!(turn.text.contains("Nothing was bought"), "there is no tool to search with");

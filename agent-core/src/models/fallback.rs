@@ -15,8 +15,9 @@ use std::sync::Arc;
 /// ([`ModelEvent::AnsweredBy`]). One call is still one try of each: retries belong to the driver, which tries all of them again.
 ///
 /// Items that one provider wrote are given back only to it: see [`ProviderItem`](crate::ProviderItem). The run knows one price for a
-/// try, so give the agent the highest prices of the models here. Where a model that failed may have done work, what the turn used is
-/// not known, and passed on as that.
+/// try, so give the agent the highest prices of the models here: what is set aside is the most that one of them can cost, as many
+/// times as there are [models to ask](Model::attempts_max). Where a model that failed may have done work, what the turn used is not
+/// known, and passed on as that.
 ///
 /// # Example
 /// ```
@@ -29,7 +30,7 @@ use std::sync::Arc;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let request = ModelRequest {
 /// #     system: String::new(), messages: vec![Message::text(Role::User, "hi")], tools: vec![], turn: 0, seed: 0,
-/// #     run: bursar_types::RunId::derived(&[b"r"]), tool_choice: ToolChoice::Auto, output: None,
+/// #     run: bursar_types::RunId::derived(&[b"r"]), tool_choice: ToolChoice::Auto, output: None, max_output_tokens: None,
 /// # };
 /// let busy = Arc::new(Scripted::new().turn(ScriptedTurn::Fail(ModelErrorKind::RateLimited)));
 /// let model = Fallback::new(busy).or(Arc::new(Scripted::new().text("Hello.")));
@@ -64,6 +65,11 @@ impl Fallback {
 impl Model for Fallback {
     fn descriptor(&self) -> &ModelDescriptor {
         self.first.descriptor()
+    }
+
+    fn attempts_max(&self) -> u32 {
+        let all = [&self.first].into_iter().chain(&self.others);
+        all.fold(0, |sum, model| sum.saturating_add(model.attempts_max()))
     }
 
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {

@@ -133,6 +133,10 @@ impl Model for RateLimited {
         self.model.descriptor()
     }
 
+    fn attempts_max(&self) -> u32 {
+        self.model.attempts_max()
+    }
+
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
         let guessed = length(&request) / BYTES_A_TOKEN;
         self.shared.admit(guessed).await;

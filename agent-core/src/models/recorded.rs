@@ -119,7 +119,7 @@ impl Cassette {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let asks = |run: &[u8]| ModelRequest {
 /// #     system: String::new(), messages: vec![Message::text(Role::User, "hi")], tools: vec![], turn: 0, seed: 0,
-/// #     run: bursar_types::RunId::derived(&[run]), tool_choice: ToolChoice::Auto, output: None,
+/// #     run: bursar_types::RunId::derived(&[run]), tool_choice: ToolChoice::Auto, output: None, max_output_tokens: None,
 /// # };
 /// let live = Recorded::recording(Arc::new(Scripted::new().text("Hello."))).hiding("my password");
 /// fold_turn(live.stream(asks(b"one run")).await?).await?;
@@ -236,6 +236,11 @@ impl Recorded {
 impl Model for Recorded {
     fn descriptor(&self) -> &ModelDescriptor {
         &self.descriptor
+    }
+
+    /// Of a replayed one too: a cassette does not say how many models answered it.
+    fn attempts_max(&self) -> u32 {
+        self.live.as_ref().map_or(1, |live| live.attempts_max())
     }
 
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {

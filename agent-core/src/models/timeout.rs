@@ -52,6 +52,10 @@ impl Model for Timeout {
         self.model.descriptor()
     }
 
+    fn attempts_max(&self) -> u32 {
+        self.model.attempts_max()
+    }
+
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
         let silence = self.silence;
         let begun = async {

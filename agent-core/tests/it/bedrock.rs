@@ -37,6 +37,7 @@ fn request(messages: Vec<Message>, tools: Vec<ToolSpec>) -> ModelRequest {
         seed: 0,
         tool_choice: ToolChoice::Auto,
         output: None,
+        max_output_tokens: None,
     }
 }
 

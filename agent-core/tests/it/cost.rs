@@ -2,7 +2,7 @@
 
 use crate::support::{EmptyBuyer, StrictJournal, World};
 use async_trait::async_trait;
-use bursar_agent_core::models::{Scripted, ScriptedTurn};
+use bursar_agent_core::models::{Fallback, RateLimited, Scripted, ScriptedTurn, Timeout};
 use bursar_agent_core::{
     Agent, BuildError, Limits, Model, ModelDescriptor, ModelError, ModelErrorKind, ModelRequest, ModelStream,
     Prices, Record, Retry, RunOutcome, RunReport, StopCause, Usage, read_run,
@@ -364,6 +364,35 @@ async fn a_limit_on_what_the_model_costs_ends_the_run() {
     let other = Amount::from_atomic(AssetId::count(), 1);
     let limits = Limits { model_cost: Some(other), ..Limits::default() };
     assert_eq!(bare().prices(PRICES).limits(limits).build().unwrap_err(), BuildError::NotMicroUsd);
+}
+
+#[tokio::test]
+async fn a_model_that_asks_several_is_set_aside_as_many_times_and_booked_at_what_was_reported() {
+    let failing = |fails| {
+        let descriptor = ModelDescriptor::new("test", "failing");
+        Arc::new(Failing { descriptor, fails: Mutex::new(fails) }) as Arc<dyn Model>
+    };
+    let agent = |model| Agent::builder(model).prices(PRICES).max_output_tokens(100).build().unwrap();
+    let run = async |model: Arc<dyn Model>| {
+        let till = Till::with(1_000_000);
+        let world = metered(StrictJournal::default(), &till);
+        let report = agent(model).run_as(world.context(), id(), "q").await.unwrap();
+        assert_eq!(report.model_cost.atomic(), till.booked());
+        (mosts(&world)[0], till.booked())
+    };
+    let (one, booked) = run(failing(Vec::new())).await;
+    assert_eq!(booked, 600);
+    assert!((1_000 + 1..10_000).contains(&one), "what may be written is the request's: {one}");
+    let turned_away = || failing(vec![(ModelErrorKind::RateLimited, Some(429))]);
+    let inner = Arc::new(Fallback::new(turned_away()).or(turned_away()));
+    let limited = RateLimited::new(Arc::new(Timeout::new(inner)));
+    let three = Arc::new(Fallback::new(Arc::new(limited)).or(failing(Vec::new())));
+    assert_eq!(run(three).await, (3 * one, 600), "two were turned away, and cost nothing");
+    // One that may have worked for nothing: all that was set aside, of which each has a part.
+    let worked = failing(vec![(ModelErrorKind::Provider, Some(500))]);
+    assert_eq!(run(Arc::new(Fallback::new(worked).or(failing(Vec::new())))).await, (2 * one, 2 * one));
+    let zero = Agent::builder(Arc::new(Scripted::new())).max_output_tokens(0).build();
+    assert_eq!(zero.unwrap_err(), BuildError::ZeroLimit { limit: "output tokens" });
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ pub(crate) fn question() -> ModelRequest {
         seed: 7,
         tool_choice: ToolChoice::Auto,
         output: None,
+        max_output_tokens: None,
     }
 }
 

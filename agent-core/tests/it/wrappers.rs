@@ -26,6 +26,7 @@ fn request(run: &str, turn: u32) -> ModelRequest {
         seed: 0,
         tool_choice: ToolChoice::Auto,
         output: None,
+        max_output_tokens: None,
     }
 }
 

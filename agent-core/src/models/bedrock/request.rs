@@ -9,10 +9,10 @@ use crate::message::{Message, Part, Role};
 use crate::model::{ModelError, ModelErrorKind, ModelRequest, OutputSchema, ToolChoice};
 use aws_sdk_bedrockruntime::error::BuildError;
 use aws_sdk_bedrockruntime::types::{
-    self as sdk, AnyToolChoice, ContentBlock, ConversationRole, JsonSchemaDefinition, OutputConfig,
-    OutputFormat, OutputFormatStructure, OutputFormatType, SystemContentBlock, Tool, ToolConfiguration,
-    ToolInputSchema, ToolResultBlock, ToolResultContentBlock, ToolResultStatus, ToolSpecification,
-    ToolUseBlock,
+    self as sdk, AnyToolChoice, ContentBlock, ConversationRole, InferenceConfiguration, JsonSchemaDefinition,
+    OutputConfig, OutputFormat, OutputFormatStructure, OutputFormatType, SystemContentBlock, Tool,
+    ToolConfiguration, ToolInputSchema, ToolResultBlock, ToolResultContentBlock, ToolResultStatus,
+    ToolSpecification, ToolUseBlock,
 };
 use bursar_types::CallId;
 use serde_json::{Value, json};
@@ -34,6 +34,7 @@ pub(super) struct Asked {
     pub(super) system: Option<Vec<SystemContentBlock>>,
     pub(super) tools: Option<ToolConfiguration>,
     pub(super) output: Option<OutputConfig>,
+    pub(super) inference: Option<InferenceConfiguration>,
     pub(super) names: Names,
 }
 
@@ -46,7 +47,18 @@ pub(super) fn ask(request: &ModelRequest, settings: &Settings, model: &str) -> R
     let tools = writer.tools(request)?;
     let system = writer.system(request, tools.is_some())?;
     let output = writer.output(request.output.as_ref())?;
-    Ok(Asked { messages, system, tools, output, names })
+    let inference = inference(request, settings);
+    Ok(Asked { messages, system, tools, output, inference, names })
+}
+
+/// What is set, with the lesser of two words on how much may be written.
+fn inference(request: &ModelRequest, settings: &Settings) -> Option<InferenceConfiguration> {
+    let Some(most) = request.max_output_tokens else { return settings.inference.clone() };
+    let mut inference =
+        settings.inference.clone().unwrap_or_else(|| InferenceConfiguration::builder().build());
+    let most = i32::try_from(most).unwrap_or(i32::MAX);
+    inference.max_tokens = Some(inference.max_tokens.map_or(most, |set| set.min(most)));
+    Some(inference)
 }
 
 /// A required field that is missing is a mistake of ours: the service is not asked.

@@ -48,8 +48,8 @@ pub(super) fn body(settings: &OpenAiSettings, request: &ModelRequest) -> Value {
             }}),
         );
     }
-    if let Some(most) = settings.output_tokens_max {
-        let name = if settings.at_openai { "max_completion_tokens" } else { "max_tokens" };
+    if let Some(most) = settings.output_tokens_max(request) {
+        let name = if settings.says_completion { "max_completion_tokens" } else { "max_tokens" };
         body.insert(name.into(), most.into());
     }
     if let Some(effort) = &settings.reasoning_effort {

@@ -60,7 +60,7 @@ pub(super) fn body(settings: &OpenAiSettings, request: &ModelRequest) -> Value {
             }}),
         );
     }
-    if let Some(most) = settings.output_tokens_max {
+    if let Some(most) = settings.output_tokens_max(request) {
         body.insert("max_output_tokens".into(), most.into());
     }
     if let Some(effort) = &settings.reasoning_effort {

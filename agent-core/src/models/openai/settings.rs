@@ -24,13 +24,14 @@ const WITHOUT_REASONING: [&str; 3] = ["gpt-4", "gpt-3", "chatgpt-"];
 pub(super) struct OpenAiSettings {
     pub(super) model: String,
     pub(super) api: OpenAiApi,
-    pub(super) at_openai: bool,
+    /// Whether the most that it may write goes by its new name in the Chat Completions API; servers of others know the old one.
+    pub(super) says_completion: bool,
     pub(super) streaming: bool,
     pub(super) stream_usage: bool,
     pub(super) encrypted_reasoning: bool,
     pub(super) enforces_output: bool,
     pub(super) parallel_calls: Option<bool>,
-    pub(super) output_tokens_max: Option<u32>,
+    output_tokens_max: Option<u32>,
     pub(super) reasoning_effort: Option<String>,
     seeded: bool,
     fields: Map<String, Value>,
@@ -38,6 +39,11 @@ pub(super) struct OpenAiSettings {
 }
 
 impl OpenAiSettings {
+    /// The most that it may write: the lesser of what it is set to and what is asked for.
+    pub(super) fn output_tokens_max(&self, request: &ModelRequest) -> Option<u32> {
+        self.output_tokens_max.into_iter().chain(request.max_output_tokens).min()
+    }
+
     /// Adds what both protocols have, and last what was set by name.
     pub(super) fn finish(&self, body: &mut Map<String, Value>, request: &ModelRequest) {
         if self.seeded && self.api == OpenAiApi::Chat {
@@ -45,6 +51,15 @@ impl OpenAiSettings {
             body.insert("seed".into(), (request.seed & 0x7fff_ffff).into());
         }
         body.extend(self.fields.clone());
+        if let Some(most) = request.max_output_tokens {
+            // What was set by name stands only where it is less: so much is set aside for the turn.
+            let names = ["max_output_tokens", "max_completion_tokens", "max_tokens"];
+            for name in names {
+                if let Some(said) = body.get_mut(name) {
+                    *said = said.as_u64().map_or(most.into(), |said| said.min(most.into())).into();
+                }
+            }
+        }
     }
 
     /// Most bytes of one event: the last one of the Responses API holds the whole answer again.
@@ -285,7 +300,7 @@ impl OpenAiBuilder {
         let without = WITHOUT_REASONING.iter().any(|prefix| self.model.starts_with(prefix));
         let settings = OpenAiSettings {
             api: self.api.unwrap_or(if at_openai { OpenAiApi::Responses } else { OpenAiApi::Chat }),
-            at_openai,
+            says_completion: at_openai || self.azure,
             streaming: self.streaming,
             stream_usage: self.stream_usage,
             encrypted_reasoning: self.encrypted_reasoning.unwrap_or(!without),

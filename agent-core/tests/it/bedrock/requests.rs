@@ -228,6 +228,21 @@ async fn each_call_has_a_result_and_each_result_a_call() {
     }
 }
 
+#[tokio::test]
+async fn how_much_may_be_written_is_the_lesser_of_what_is_set_and_what_is_asked() {
+    for (set, most, said) in [
+        (None, Some(300), 300),
+        (Some(200), Some(300), 200),
+        (Some(400), Some(300), 300),
+        (Some(400), None, 400),
+    ] {
+        let asks = ModelRequest { max_output_tokens: most, ..question() };
+        let with =
+            |builder: BedrockBuilder| set.into_iter().fold(builder.top_p(0.5), BedrockBuilder::max_tokens);
+        assert_eq!(asked_with(asks, with).await["inferenceConfig"], json!({"maxTokens": said, "topP": 0.5}));
+    }
+}
+
 fn after_a_call(tools: &[&str]) -> ModelRequest {
     let messages = vec![
         Message::text(Role::User, "Go."),

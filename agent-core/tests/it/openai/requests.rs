@@ -37,6 +37,25 @@ async fn a_request_says_what_was_asked_and_stores_nothing() {
 }
 
 #[tokio::test]
+async fn how_much_may_be_written_is_the_lesser_of_what_is_set_and_what_is_asked() {
+    let asks = |most| ModelRequest { max_output_tokens: most, ..question() };
+    for (set, asked, said) in
+        [(None, Some(300), 300), (Some(200), Some(300), 200), (Some(400), Some(300), 300)]
+    {
+        let model = |model: OpenAiBuilder| set.into_iter().fold(model, OpenAiBuilder::output_tokens_max);
+        let (responses, chat) = sent(model, asks(asked)).await;
+        assert_eq!((&responses["max_output_tokens"], &chat["max_tokens"]), (&json!(said), &json!(said)));
+        let (_, azure) = sent(|it| model(it).azure(None), asks(asked)).await;
+        assert_eq!((&azure["max_completion_tokens"], azure.get("max_tokens")), (&json!(said), None));
+    }
+    for (by_name, said) in [(json!(1_000), 300), (json!(100), 100), (json!("many"), 300)] {
+        let named = |model: OpenAiBuilder| model.field("max_output_tokens", by_name.clone());
+        let (responses, _) = sent(named, asks(Some(300))).await;
+        assert_eq!(responses["max_output_tokens"], said, "so much is set aside, and no more is asked for");
+    }
+}
+
+#[tokio::test]
 async fn settings_and_demands_are_sent_under_each_api_s_names() {
     let schema = json!({"type": "object", "properties": {"payer": {"type": "string"}}, "required": ["payer"], "additionalProperties": false});
     let media = |media_type: &str, name: Option<&str>| {
