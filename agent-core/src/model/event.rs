@@ -60,6 +60,10 @@ pub enum ModelEvent {
 pub struct ProviderItem {
     /// Provider and protocol, such as `openai.responses`.
     pub provider: String,
+    /// Where it was made: the service's address, and the account as far as the backend knows it. What one account was given in
+    /// encrypted or signed form is no business of another's: a backend leaves out what was made elsewhere.
+    #[serde(default)]
+    pub endpoint: String,
     /// The piece.
     pub payload: Value,
 }

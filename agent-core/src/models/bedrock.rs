@@ -72,6 +72,13 @@ impl Bedrock {
         BedrockBuilder::new(model.into())
     }
 
+    /// Where it is, as its [items](crate::ProviderItem) are marked: the region, another address if one was given, and a few bits that
+    /// tell one source of credentials from another.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.settings.endpoint
+    }
+
     async fn streamed(&self, asked: Asked) -> Result<ModelStream, ModelError> {
         let settings = &self.settings;
         let call = self
@@ -92,7 +99,7 @@ impl Bedrock {
         let sent = call.customize().interceptor(signed.clone()).send().await;
         let begun = sent.map_err(|error| error::of_request(error, &self.access, &signed))?;
         let request_id = begun.request_id().map(str::to_owned);
-        let turn = Turn::new(asked.names, &self.descriptor.name);
+        let turn = Turn::new(asked.names, &self.descriptor.name, &settings.endpoint);
         Ok(ModelStream::new(Events::new(begun.stream, turn, request_id)))
     }
 
@@ -116,7 +123,7 @@ impl Bedrock {
         let sent = call.customize().interceptor(signed.clone()).send().await;
         let reply = sent.map_err(|error| error::of_request(error, &self.access, &signed))?;
         let request_id = reply.request_id().map(str::to_owned);
-        let turn = Turn::new(asked.names, &self.descriptor.name);
+        let turn = Turn::new(asked.names, &self.descriptor.name, &settings.endpoint);
         let events = reply::events(reply, turn).map_err(|error| error.request_id(request_id))?;
         Ok(ModelStream::ready(events))
     }

@@ -80,6 +80,13 @@ impl OpenAi {
         OpenAiBuilder::new(model.into())
     }
 
+    /// Where it is, as its [items](crate::ProviderItem) are marked: the address, and the organization and project of its headers, or
+    /// else a few bits that tell its key from another.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.settings.endpoint
+    }
+
     /// Which API it speaks.
     #[must_use]
     pub const fn api(&self) -> OpenAiApi {
@@ -98,11 +105,11 @@ impl Model for OpenAi {
         let (to, body, reader) = match self.settings.api {
             OpenAiApi::Responses => {
                 let body = responses_request::body(&self.settings, &request);
-                (Endpoint::Responses, body, Reader::Responses(ResponsesReader::new(names)))
+                (Endpoint::Responses, body, Reader::Responses(ResponsesReader::new(names, self.endpoint())))
             }
             OpenAiApi::Chat => {
                 let body = chat_request::body(&self.settings, &request);
-                (Endpoint::Chat, body, Reader::Chat(ChatReader::new(names)))
+                (Endpoint::Chat, body, Reader::Chat(ChatReader::new(names, self.endpoint())))
             }
         };
         drop(request);

@@ -45,6 +45,18 @@ fn question() -> ModelRequest {
     request(vec![Message::text(Role::User, "Who may pay the gas?")], vec![tool("fetch")])
 }
 
+/// The same with the items that have no place as if the model had made them.
+fn made_by(model: &Bedrock, mut request: ModelRequest) -> ModelRequest {
+    for part in request.messages.iter_mut().flat_map(|message| &mut message.parts) {
+        if let Part::ProviderItem(item) = part
+            && item.endpoint.is_empty()
+        {
+            item.endpoint = model.endpoint().to_owned();
+        }
+    }
+    request
+}
+
 fn tool(name: &str) -> ToolSpec {
     ToolSpec {
         name: name.into(),

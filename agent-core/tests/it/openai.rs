@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use server::Server;
 
 pub(crate) const KEY: &str = "sk-test-0123456789";
+/// Of another account at the same server.
+pub(crate) const OTHER_KEY: &str = "sk-test-0123456789-of-another";
 
 /// A model at a server.
 pub(crate) fn at(server: &Server, api: OpenAiApi) -> OpenAiBuilder {
@@ -70,6 +72,18 @@ pub(crate) fn answered(mut request: ModelRequest, turn: &ModelTurn) -> ModelRequ
         request.messages.push(Message { role: Role::Tool, parts: results });
     }
     request.turn += 1;
+    request
+}
+
+/// The same with the items that have no place as if the model had made them.
+pub(crate) fn made_by(model: &OpenAi, mut request: ModelRequest) -> ModelRequest {
+    for part in request.messages.iter_mut().flat_map(|message| &mut message.parts) {
+        if let Part::ProviderItem(item) = part
+            && item.endpoint.is_empty()
+        {
+            item.endpoint = model.endpoint().to_owned();
+        }
+    }
     request
 }
 

@@ -1,5 +1,6 @@
 //! With what the service is asked.
 
+use crate::models::key::account_of;
 use aws_sdk_bedrockruntime::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_bedrockruntime::config::{Builder, ConfigBag, Credentials, Intercept, RuntimeComponents, Token};
 use aws_sdk_bedrockruntime::error::BoxError;
@@ -29,6 +30,15 @@ impl Access {
                 .auth_scheme_preference(AuthSchemePreference::from([HTTP_BEARER_AUTH_SCHEME_ID])),
             Self::Keys(credentials) => config.credentials_provider(credentials.clone()),
             Self::Configured(_) => config,
+        }
+    }
+
+    /// Tells one account from another, as far as that is known: keys that are renewed count as another's.
+    pub(super) fn account(&self) -> String {
+        match self {
+            Self::ApiKey(token) => account_of(token.token()),
+            Self::Keys(keys) => account_of(keys.access_key_id()),
+            Self::Configured(source) => account_of(source),
         }
     }
 

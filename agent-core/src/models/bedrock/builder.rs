@@ -238,7 +238,7 @@ impl BedrockBuilder {
     pub fn build(self) -> Result<Bedrock, BedrockBuildError> {
         let Some(access) = self.access.clone() else { return Err(BedrockBuildError::NoCredentials) };
         let config = Builder::new().behavior_version(BehaviorVersion::latest());
-        self.finish(config, None, access)
+        self.finish(config, None, None, access)
     }
 
     /// The model, with region, credentials and endpoint of an AWS configuration where nothing was handed in.
@@ -251,13 +251,14 @@ impl BedrockBuilder {
         let source = self.source.clone().unwrap_or_else(|| CHAIN.to_owned());
         let access = self.access.clone().unwrap_or(Access::Configured(source));
         let region = sdk.region().map(|region| region.as_ref().to_owned());
-        self.finish(Builder::from(sdk), region, access)
+        self.finish(Builder::from(sdk), region, sdk.endpoint_url().map(str::to_owned), access)
     }
 
     fn finish(
         mut self,
         config: Builder,
         configured: Option<String>,
+        address: Option<String>,
         access: Access,
     ) -> Result<Bedrock, BedrockBuildError> {
         if self.model.trim().is_empty() {
@@ -278,6 +279,8 @@ impl BedrockBuilder {
         }
         let unset = InferenceConfiguration::builder().build();
         self.settings.inference = Some(self.inference).filter(|inference| *inference != unset);
+        let place = self.endpoint.as_ref().or(address.as_ref()).map(|url| format!(" {url}"));
+        self.settings.endpoint = format!("{region}{} {}", place.unwrap_or_default(), access.account());
         let mut config = access
             .put_into(config)
             .region(Region::new(region))

@@ -51,22 +51,24 @@ impl Block {
 }
 
 /// Items for the blocks of a turn; none, if no block of it is lost without them. Only signed reasoning is.
-pub(super) fn keep(blocks: Vec<Block>, model: &str) -> Vec<ProviderItem> {
+pub(super) fn keep(blocks: Vec<Block>, model: &str, endpoint: &str) -> Vec<ProviderItem> {
     if !blocks.iter().any(Block::is_reasoning) {
         return Vec::new();
     }
     let item = |block| {
         let payload = serde_json::to_value(Payload { model: model.to_owned(), block }).ok()?;
-        Some(ProviderItem { provider: PROVIDER.to_owned(), payload })
+        Some(ProviderItem { provider: PROVIDER.to_owned(), endpoint: endpoint.to_owned(), payload })
     };
     // All or none.
     blocks.into_iter().map(item).collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
-/// The blocks of an assistant's message from its items; `None`, if it has none of ours, or they do not fit the model or the calls.
+/// The blocks of an assistant's message from its items; `None`, if it has none of ours, or they do not fit the model, the place or
+/// the calls.
 pub(super) fn replay(
     parts: &[Part],
     model: &str,
+    endpoint: &str,
     names: &Names,
     ids: &Ids,
 ) -> Result<Option<Vec<ContentBlock>>, ModelError> {
@@ -76,7 +78,7 @@ pub(super) fn replay(
     });
     let read = |item: &ProviderItem| {
         let payload = Payload::deserialize(&item.payload).ok()?;
-        (payload.model == model).then_some(payload.block)
+        (payload.model == model && item.endpoint == endpoint).then_some(payload.block)
     };
     let Some(blocks) = ours.map(read).collect::<Option<Vec<Block>>>() else { return Ok(None) };
     let uses = blocks.iter().filter_map(|block| match block {

@@ -168,7 +168,7 @@ impl Writer<'_> {
 
     fn assistant(&self, parts: &[Part]) -> Result<Vec<ContentBlock>, ModelError> {
         if self.settings.replay_reasoning
-            && let Some(blocks) = replay(parts, self.model, self.names, self.ids)?
+            && let Some(blocks) = replay(parts, self.model, &self.settings.endpoint, self.names, self.ids)?
         {
             return Ok(blocks);
         }

@@ -138,6 +138,8 @@ impl From<ServiceTier> for sdk::ServiceTierType {
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) streaming: bool,
+    /// How what is made there is marked.
+    pub(super) endpoint: String,
     pub(super) inference: Option<InferenceConfiguration>,
     pub(super) additional: Option<Document>,
     pub(super) metadata: Option<HashMap<String, String>>,
@@ -158,6 +160,7 @@ impl Settings {
         let reads_status = ["anthropic.", "amazon.nova", "arn:"].iter().any(|family| model.contains(family));
         Self {
             streaming: true,
+            endpoint: String::new(),
             inference: None,
             additional: None,
             metadata: None,

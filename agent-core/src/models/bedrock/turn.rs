@@ -21,6 +21,7 @@ const BLOCK_BYTES: usize = 64;
 pub(super) struct Turn {
     names: Names,
     model: String,
+    endpoint: String,
     /// By the service's number.
     blocks: BTreeMap<i32, Held>,
     calls: u32,
@@ -57,10 +58,11 @@ pub(super) enum Piece {
 }
 
 impl Turn {
-    pub(super) fn new(names: Names, model: &str) -> Self {
+    pub(super) fn new(names: Names, model: &str, endpoint: &str) -> Self {
         Self {
             names,
             model: model.to_owned(),
+            endpoint: endpoint.to_owned(),
             blocks: BTreeMap::new(),
             calls: 0,
             bytes: 0,
@@ -238,7 +240,8 @@ impl Turn {
             Held::Closed(block) => block,
             Held::Open(_) => None,
         });
-        let items = if cut_reasoning { Vec::new() } else { keep(blocks.collect(), &self.model) };
+        let items =
+            if cut_reasoning { Vec::new() } else { keep(blocks.collect(), &self.model, &self.endpoint) };
         let mut events: Vec<ModelEvent> = items.into_iter().map(ModelEvent::ProviderItem).collect();
         if self.counted {
             events.extend(self.finish());

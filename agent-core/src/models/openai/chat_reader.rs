@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(super) struct ChatReader {
     names: Names,
+    endpoint: String,
     calls: Vec<Call>,
     text: String,
     /// What some servers want back beside the text: their reasoning in a form of their own.
@@ -33,9 +34,10 @@ struct Call {
 }
 
 impl ChatReader {
-    pub(super) const fn new(names: Names) -> Self {
+    pub(super) fn new(names: Names, endpoint: &str) -> Self {
         Self {
             names,
+            endpoint: endpoint.to_owned(),
             calls: Vec::new(),
             text: String::new(),
             details: Vec::new(),
@@ -90,7 +92,8 @@ impl ChatReader {
         if reason.calls_are_whole()
             && let Some(payload) = self.item()
         {
-            out.push_back(ModelEvent::ProviderItem(ProviderItem { provider: ITEMS.to_owned(), payload }));
+            let (provider, endpoint) = (ITEMS.to_owned(), self.endpoint.clone());
+            out.push_back(ModelEvent::ProviderItem(ProviderItem { provider, endpoint, payload }));
         }
         out.extend(self.usage.take().map(ModelEvent::Usage));
         out.push_back(ModelEvent::Finished { reason });

@@ -75,7 +75,7 @@ fn messages(settings: &OpenAiSettings, request: &ModelRequest) -> Vec<Value> {
         match message.role {
             Role::User => messages.push(json!({"role": "user", "content": user(message)})),
             Role::Assistant => {
-                messages.extend(assistant(message, &ids));
+                messages.extend(assistant(settings, message, &ids));
                 for id in ids.unanswered(message) {
                     messages.push(json!({"role": "tool", "tool_call_id": id, "content": NO_RESULT}));
                 }
@@ -116,8 +116,8 @@ fn media(file: &Media) -> Value {
     }
 }
 
-fn assistant(message: &Message, ids: &Ids) -> Option<Value> {
-    if let Some(items) = ids.items(message, ITEMS, ids_in)
+fn assistant(settings: &OpenAiSettings, message: &Message, ids: &Ids) -> Option<Value> {
+    if let Some(items) = ids.items(message, ITEMS, &settings.endpoint, ids_in)
         && let [item] = items.as_slice()
     {
         return Some((*item).clone());

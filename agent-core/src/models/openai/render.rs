@@ -55,19 +55,24 @@ impl Ids {
         calls.collect()
     }
 
-    /// The items of a message that this provider wrote, if they can be given back: their calls go by the ids that their results
+    /// The items of a message that this provider wrote at this endpoint, if they can be given back: their calls go by the ids that their results
     /// go by.
     pub(super) fn items<'a>(
         &self,
         message: &'a Message,
         provider: &str,
+        endpoint: &str,
         ids_in: impl Fn(&'a Value) -> Vec<&'a str>,
     ) -> Option<Vec<&'a Value>> {
         let items: Vec<&Value> = message
             .parts
             .iter()
             .filter_map(|part| match part {
-                Part::ProviderItem(ProviderItem { provider: of, payload }) if of == provider => Some(payload),
+                Part::ProviderItem(ProviderItem { provider: of, endpoint: at, payload })
+                    if of == provider && at == endpoint =>
+                {
+                    Some(payload)
+                }
                 _ => None,
             })
             .collect();

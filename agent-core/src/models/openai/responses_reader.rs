@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(super) struct ResponsesReader {
     names: Names,
+    endpoint: String,
     items: Vec<Item>,
     calls: u32,
     refused: bool,
@@ -37,8 +38,17 @@ struct Item {
 }
 
 impl ResponsesReader {
-    pub(super) const fn new(names: Names) -> Self {
-        Self { names, items: Vec::new(), calls: 0, refused: false, reasoned: false, finished: false }
+    pub(super) fn new(names: Names, endpoint: &str) -> Self {
+        let endpoint = endpoint.to_owned();
+        Self {
+            names,
+            endpoint,
+            items: Vec::new(),
+            calls: 0,
+            refused: false,
+            reasoned: false,
+            finished: false,
+        }
     }
 
     /// Whether the answer is complete.
@@ -127,7 +137,8 @@ impl ResponsesReader {
             self.items.sort_by_key(|item| item.index.unwrap_or(u64::MAX));
             let items = self.items.iter_mut().filter_map(|item| item.whole.take());
             out.extend(items.map(|payload| {
-                ModelEvent::ProviderItem(ProviderItem { provider: ITEMS.to_owned(), payload })
+                let (provider, endpoint) = (ITEMS.to_owned(), self.endpoint.clone());
+                ModelEvent::ProviderItem(ProviderItem { provider, endpoint, payload })
             }));
         }
         if let Some(found) = response.get("usage").filter(|usage| usage.is_object()) {

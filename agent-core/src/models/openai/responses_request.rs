@@ -13,7 +13,7 @@ pub(super) const ITEMS: &str = "openai.responses";
 pub(super) fn body(settings: &OpenAiSettings, request: &ModelRequest) -> Value {
     let mut body = Map::new();
     body.insert("model".into(), settings.model.as_str().into());
-    body.insert("input".into(), input(request).into());
+    body.insert("input".into(), input(settings, request).into());
     body.insert("store".into(), false.into());
     let words = if settings.enforces_output { None } else { output_in_words(request) };
     let system: Vec<&str> = [request.system.as_str()]
@@ -70,14 +70,14 @@ pub(super) fn body(settings: &OpenAiSettings, request: &ModelRequest) -> Value {
     Value::Object(body)
 }
 
-fn input(request: &ModelRequest) -> Vec<Value> {
+fn input(settings: &OpenAiSettings, request: &ModelRequest) -> Vec<Value> {
     let ids = Ids::of(&request.messages);
     let mut input = Vec::new();
     for message in &request.messages {
         match message.role {
             Role::User => input.push(json!({"type": "message", "role": "user", "content": user(message)})),
             Role::Assistant => {
-                match ids.items(message, ITEMS, ids_in) {
+                match ids.items(message, ITEMS, &settings.endpoint, ids_in) {
                     Some(items) => input.extend(items.into_iter().cloned()),
                     None => input.extend(assistant(message, &ids)),
                 }

@@ -4,6 +4,7 @@ use super::wire::{Bounds, Place, Wire};
 use super::{OpenAi, OpenAiApi};
 use crate::model::{ModelDescriptor, ModelRequest};
 use crate::models::ApiKey;
+use crate::models::key::account_of;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -24,6 +25,8 @@ const WITHOUT_REASONING: [&str; 3] = ["gpt-4", "gpt-3", "chatgpt-"];
 pub(super) struct OpenAiSettings {
     pub(super) model: String,
     pub(super) api: OpenAiApi,
+    /// How what is made there is marked.
+    pub(super) endpoint: String,
     /// Whether the most that it may write goes by its new name in the Chat Completions API; servers of others know the old one.
     pub(super) says_completion: bool,
     pub(super) streaming: bool,
@@ -297,9 +300,12 @@ impl OpenAiBuilder {
             return Err(OpenAiError::KeyInTheClear);
         }
         let headers = self.all_headers()?;
+        let base = url.as_str().trim_end_matches('/').to_owned();
+        let endpoint = [base.clone()].into_iter().chain(self.account()).collect::<Vec<_>>().join(" ");
         let without = WITHOUT_REASONING.iter().any(|prefix| self.model.starts_with(prefix));
         let settings = OpenAiSettings {
             api: self.api.unwrap_or(if at_openai { OpenAiApi::Responses } else { OpenAiApi::Chat }),
+            endpoint,
             says_completion: at_openai || self.azure,
             streaming: self.streaming,
             stream_usage: self.stream_usage,
@@ -313,12 +319,25 @@ impl OpenAiBuilder {
             answer_bytes_max: self.answer_bytes_max,
             model: self.model,
         };
-        let base = url.as_str().trim_end_matches('/').to_owned();
         let place = Place { base, headers, query: self.query, no_key: SecretString::from(String::new()) };
         let silence_max = Duration::from_millis(self.silence_ms_max);
         let bounds = Bounds { bytes_max: self.answer_bytes_max, silence_max };
         let wire = Wire::new(place, bounds).map_err(|error| OpenAiError::Http(error.into()))?;
         Ok(OpenAi { descriptor: ModelDescriptor::new("openai", settings.model.clone()), settings, wire })
+    }
+
+    /// Whose account it is, as far as that is known. At Azure the address says it.
+    fn account(&self) -> Vec<String> {
+        let named = |name: &str| {
+            let mut headers = self.headers.iter();
+            let value =
+                headers.find_map(|(header, value)| header.eq_ignore_ascii_case(name).then_some(value));
+            value.map(|value| format!("{}={}", name.to_ascii_lowercase(), value.reveal()))
+        };
+        let named: Vec<String> =
+            ["OpenAI-Organization", "OpenAI-Project"].into_iter().filter_map(named).collect();
+        let by_key = self.key.iter().filter(|_| named.is_empty() && !self.azure);
+        named.iter().cloned().chain(by_key.map(|key| account_of(key.reveal()))).collect()
     }
 
     fn all_headers(&self) -> Result<HeaderMap, OpenAiError> {

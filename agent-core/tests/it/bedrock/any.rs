@@ -2,7 +2,7 @@
 
 use super::fake::{Fake, stream};
 use super::frames::whole_turn;
-use super::{MODEL, builder, call_id, called, request, result, said, tool, turn_of};
+use super::{MODEL, builder, call_id, called, made_by, request, result, said, tool, turn_of};
 use bursar_agent_core::models::CachePoints;
 use bursar_agent_core::{Message, ModelRequest, Part, ProviderItem, Role, ToolChoice};
 use proptest::prelude::*;
@@ -46,7 +46,11 @@ fn item() -> impl Strategy<Value = Part> {
     let payload = (prop_oneof![Just(MODEL), Just("other")], block);
     payload.prop_map(|(model, block)| {
         let payload = json!({"model": model, "block": block});
-        Part::ProviderItem(ProviderItem { provider: "bedrock.converse".into(), payload })
+        Part::ProviderItem(ProviderItem {
+            provider: "bedrock.converse".into(),
+            endpoint: String::new(),
+            payload,
+        })
     })
 }
 
@@ -96,7 +100,7 @@ fn any_conversation_is_one_that_the_service_takes() {
     let mut runner = TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() });
     let run = runner.run(&any_request(), |request| {
         for model in [&plain, &cached] {
-            let turn = runtime.block_on(turn_of(model, request.clone()));
+            let turn = runtime.block_on(turn_of(model, made_by(model, request.clone())));
             prop_assert!(turn.is_ok(), "{}", turn.unwrap_err());
         }
         Ok(())

@@ -1,8 +1,10 @@
 //! What is asked of the service. The fake refuses what it would refuse.
 
 use super::fake::{Fake, Says, stream};
-use super::frames::{call, close, counts, input, start, stop, text, whole_turn};
-use super::{MODEL, SECRET, builder, call_id, called, question, request, result, said, tool, turn_of};
+use super::frames::{call, close, counts, input, reasoning, start, stop, text, whole_turn};
+use super::{
+    MODEL, SECRET, builder, call_id, called, made_by, question, request, result, said, tool, turn_of,
+};
 use bursar_agent_core::models::{
     Bedrock, BedrockBuildError, BedrockBuilder, CachePoints, Guardrail, ServiceTier, StructuredOutput,
 };
@@ -26,7 +28,8 @@ async fn asked_with(request: ModelRequest, with: impl Fn(BedrockBuilder) -> Bedr
     .await;
     for streaming in [true, false] {
         let model = with(builder(&fake)).streaming(streaming).build().unwrap();
-        let turn = turn_of(&model, request.clone()).await.unwrap_or_else(|error| panic!("{error}"));
+        let turn =
+            turn_of(&model, made_by(&model, request.clone())).await.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((turn.text.as_str(), turn.stop), ("Yes.", StopReason::EndTurn));
     }
     let seen = fake.seen();
@@ -313,7 +316,7 @@ async fn ids_of_other_providers_become_ids_that_the_service_takes() {
 
 fn item(model: &str, block: Value) -> Part {
     let payload = json!({"model": model, "block": block});
-    Part::ProviderItem(ProviderItem { provider: "bedrock.converse".into(), payload })
+    Part::ProviderItem(ProviderItem { provider: "bedrock.converse".into(), endpoint: String::new(), payload })
 }
 
 fn reasoned(model: &str) -> ModelRequest {
@@ -354,6 +357,47 @@ async fn reasoning_that_another_model_signed_is_left_out() {
     assert_eq!(other["messages"][1]["content"], plain);
     let spared = asked_with(reasoned(MODEL), |builder| builder.replay_reasoning(false)).await;
     assert_eq!(spared["messages"][1]["content"], plain);
+    let mut elsewhere = reasoned(MODEL);
+    for part in &mut elsewhere.messages[1].parts {
+        if let Part::ProviderItem(item) = part {
+            item.endpoint = "eu-west-1".into();
+        }
+    }
+    assert_eq!(asked(elsewhere).await["messages"][1]["content"], plain, "another account's");
+}
+
+#[tokio::test]
+async fn what_is_made_is_marked_with_region_address_and_account_and_with_no_key() {
+    let at = |region: &str, id: &str| {
+        Bedrock::builder(MODEL)
+            .region(region)
+            .access_keys(id, SECRET, None)
+            .build()
+            .unwrap()
+            .endpoint()
+            .to_owned()
+    };
+    let keyed = |key: &str| Bedrock::builder(MODEL).region("eu-west-1").api_key(key).build().unwrap();
+    let marks = [
+        at("eu-west-1", "AKIDEXAMPLE"),
+        at("eu-west-2", "AKIDEXAMPLE"),
+        at("eu-west-1", "AKIDOTHER"),
+        keyed(SECRET).endpoint().to_owned(),
+    ];
+    for (index, mark) in marks.iter().enumerate() {
+        assert!(!mark.contains("AKID") && !mark.contains(SECRET), "{mark}");
+        assert!(!marks[..index].contains(mark), "{mark}");
+    }
+    assert_eq!(marks[0], at("eu-west-1", "AKIDEXAMPLE"));
+    let signed =
+        [reasoning(0, &json!({"text": "Hm."})), reasoning(0, &json!({"signature": "c2ln"})), close(0)];
+    let frames =
+        [vec![start()], signed.to_vec(), vec![text(1, "x"), close(1), stop("end_turn"), counts()]].concat();
+    let fake = Fake::saying(vec![stream(&frames)]).await;
+    let model = builder(&fake).build().unwrap();
+    let turn = turn_of(&model, question()).await.unwrap();
+    assert!(model.endpoint().contains(&fake.url));
+    assert!(!turn.items.is_empty() && turn.items.iter().all(|item| item.endpoint == model.endpoint()));
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! What a model said is given back to it.
 
 use super::server::{End, Play, Server, event};
-use super::{answered, at, chat, question, responses, turn};
+use super::{KEY, OTHER_KEY, answered, at, chat, question, responses, turn};
 use bursar_agent_core::models::OpenAiApi::{Chat, Responses};
+use bursar_agent_core::models::OpenAiBuilder;
 use bursar_agent_core::{Executed, Message, Part, ProviderItem, Role};
 use bursar_types::CallId;
 use serde_json::{Value, json};
@@ -54,7 +55,12 @@ async fn items_of_others_and_items_that_do_not_fit_are_written_anew() {
             },
         ];
         parts.extend(items.iter().map(|(provider, payload)| {
-            Part::ProviderItem(ProviderItem { provider: (*provider).to_owned(), payload: payload.clone() })
+            let endpoint = OpenAiBuilder::build(at(&server, Responses)).unwrap().endpoint().to_owned();
+            Part::ProviderItem(ProviderItem {
+                provider: (*provider).to_owned(),
+                endpoint,
+                payload: payload.clone(),
+            })
         }));
         let result =
             Part::ToolResult { call, content: "found".into(), is_error: false, executed: Executed::Yes };
@@ -72,6 +78,44 @@ async fn items_of_others_and_items_that_do_not_fit_are_written_anew() {
         request.messages.extend(message(items));
         turn(at(&server, Responses), request).await.unwrap();
         assert_eq!(Value::from(last(&server)["input"].as_array().unwrap()[1..].to_vec()), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_one_account_was_given_does_not_go_to_another() {
+    let said = [responses::reasoning(), responses::message("I look."), responses::call(1, "{}")];
+    let done = || Play::events(&responses::events(&[responses::message("Yes.")]));
+    // How the second one differs, and whether it is given back what the first one was told.
+    type Set = fn(OpenAiBuilder) -> OpenAiBuilder;
+    let cases: [(Set, Set, bool); 6] = [
+        (|it| it, |it| it, true),
+        (|it| it, |it| it.key(OTHER_KEY), false),
+        (
+            |it| it.header("OpenAI-Organization", "org-a"),
+            |it| it.header("openai-organization", "org-a").key(OTHER_KEY),
+            true,
+        ),
+        (
+            |it| it.header("OpenAI-Organization", "org-a"),
+            |it| it.header("OpenAI-Organization", "org-b"),
+            false,
+        ),
+        (|it| it.header("OpenAI-Project", "a"), |it| it, false),
+        (|it| it.azure(None), |it| it.azure(None).key(OTHER_KEY), true),
+    ];
+    for (first, second, same) in cases {
+        let server = Server::playing(vec![Play::events(&responses::events(&said)), done()]).await;
+        let told = turn(first(at(&server, Responses)), question()).await.unwrap();
+        assert!(told.items.iter().all(|item| !item.endpoint.contains(KEY)), "{:?}", told.items);
+        turn(second(at(&server, Responses)), answered(question(), &told)).await.unwrap();
+        let kinds: Vec<Value> =
+            last(&server)["input"].as_array().unwrap().iter().map(|item| item["type"].clone()).collect();
+        assert_eq!(kinds.contains(&json!("reasoning")), same, "{kinds:?}");
+        assert!(kinds.contains(&json!("function_call")), "the call itself is told in any case");
+        let elsewhere = Server::playing(vec![done()]).await;
+        turn(first(at(&elsewhere, Responses)), answered(question(), &told)).await.unwrap();
+        let other = last(&elsewhere)["input"].to_string();
+        assert!(!other.contains("encrypted_content"), "another address: {other}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is sent.
 
 use super::server::{Play, Server};
-use super::{KEY, answered, at, chat, question, responses, turn};
+use super::{KEY, answered, at, chat, made_by, question, responses, turn};
 use bursar_agent_core::models::OpenAiApi::{Chat, Responses};
 use bursar_agent_core::models::{OpenAi, OpenAiBuilder};
 use bursar_agent_core::{Media, Message, ModelRequest, OutputSchema, Part, Role, ToolChoice};
@@ -17,6 +17,7 @@ fn done(path: &str) -> Play {
 
 async fn sent(set: impl Fn(OpenAiBuilder) -> OpenAiBuilder, request: ModelRequest) -> (Value, Value) {
     let server = Server::playing(vec![done("/responses"), done("/chat/completions")]).await;
+    let request = made_by(&set(at(&server, Responses)).build().unwrap(), request);
     turn(set(at(&server, Responses)), request.clone()).await.unwrap();
     turn(set(at(&server, Chat)), request).await.unwrap();
     let [responses, chat] = server.seen().try_into().unwrap();
@@ -99,8 +100,7 @@ async fn settings_and_demands_are_sent_under_each_api_s_names() {
 async fn a_conversation_goes_back_with_its_calls_results_and_items() {
     let output =
         [responses::reasoning(), responses::message("I look."), responses::call(1, "{\"query\":\"gas\"}")];
-    let first = Server::playing(vec![Play::events(&responses::events(&output))]).await;
-    let heard = turn(at(&first, Responses), question()).await.unwrap();
+    let heard = responses::heard(Play::events(&responses::events(&output))).await;
     let (responses, chat) = sent(|model| model, answered(question(), &heard)).await;
     snapshot("responses_conversation", &responses);
     snapshot("chat_conversation", &chat);

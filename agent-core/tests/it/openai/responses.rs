@@ -3,6 +3,7 @@
 use super::server::{Play, Server};
 use super::{at, question, turn};
 use bursar_agent_core::models::OpenAiApi::Responses;
+use bursar_agent_core::models::OpenAiBuilder;
 use bursar_agent_core::{Arguments, ModelErrorKind, ModelTurn, Retry, StopReason, Usage};
 use serde_json::{Value, json};
 
@@ -91,8 +92,19 @@ pub(crate) fn events(output: &[Value]) -> Vec<Value> {
 }
 
 pub(crate) async fn heard(play: Play) -> ModelTurn {
+    heard_by(play, |model| model).await
+}
+
+/// The same without the place, which is another each time.
+async fn heard_by(play: Play, set: impl Fn(OpenAiBuilder) -> OpenAiBuilder) -> ModelTurn {
     let server = Server::playing(vec![play]).await;
-    turn(at(&server, Responses), question()).await.unwrap()
+    let model = set(at(&server, Responses));
+    let endpoint = model.clone().build().unwrap().endpoint().to_owned();
+    let mut turn = turn(model, question()).await.unwrap();
+    for item in &mut turn.items {
+        assert_eq!(std::mem::take(&mut item.endpoint), endpoint);
+    }
+    turn
 }
 
 #[tokio::test]
@@ -100,8 +112,7 @@ async fn text_reasoning_and_parallel_calls_are_heard_in_pieces_and_whole_alike()
     let output =
         [reasoning(), message("I will look."), call(1, r#"{"query":"gas"}"#), call(2, r#"{"query":"π"}"#)];
     let streamed = heard(Play::events(&events(&output))).await;
-    let server = Server::playing(vec![Play::json(200, &response(&output))]).await;
-    let whole = turn(at(&server, Responses).streaming(false), question()).await.unwrap();
+    let whole = heard_by(Play::json(200, &response(&output)), |model| model.streaming(false)).await;
     assert_eq!(streamed, whole);
     assert_eq!(streamed.text, "I will look.");
     assert_eq!(streamed.reasoning, "Gas is paid by the relayer.");
