@@ -16,7 +16,7 @@ const URLS_MAX: usize = 16;
 /// Most addresses that one call may name; those above [`URLS_MAX`] come back as errors.
 const NAMED_MAX: usize = 100;
 /// Most alternatives shown of one address.
-const ALTERNATIVES_MAX: usize = 4;
+pub(crate) const ALTERNATIVES_MAX: usize = 4;
 
 /// Asks for prices through the purse, several at a time. Never pays.
 #[derive(Debug, Clone)]
@@ -29,25 +29,6 @@ impl GetQuotes {
     #[must_use]
     pub const fn new(assets: AssetRegistry) -> Self {
         Self { assets }
-    }
-
-    fn view(&self, url: &str, quote: &Quote) -> QuoteView {
-        let blocked = quote.blocked.as_ref();
-        let blocked = blocked.map(|reason| clean_line(&format!("{}: {}", reason.code, reason.message), 300));
-        let description =
-            quote.description.as_ref().map(|text| clean_line(text.as_received(), TITLE_CHARS_MAX));
-        QuoteView {
-            quote_id: quote.id.to_string(),
-            url: url.to_owned(),
-            host: clean_line(&quote.host, 260),
-            title: description.filter(|title| !title.is_empty()),
-            price: self.assets.display(&quote.price),
-            price_micro_usd: quote.cost_micro_usd.as_ref().and_then(integer),
-            network: clean_line(&quote.network, 80),
-            payable: blocked.is_none(),
-            blocked,
-            expires_at: quote.expires_at.to_string(),
-        }
     }
 }
 
@@ -84,6 +65,27 @@ pub struct QuoteView {
     pub blocked: Option<String>,
     /// When it must be asked again.
     pub expires_at: String,
+}
+
+impl QuoteView {
+    pub(crate) fn of(assets: &AssetRegistry, url: &str, quote: &Quote) -> Self {
+        let blocked = quote.blocked.as_ref();
+        let blocked = blocked.map(|reason| clean_line(&format!("{}: {}", reason.code, reason.message), 300));
+        let description =
+            quote.description.as_ref().map(|text| clean_line(text.as_received(), TITLE_CHARS_MAX));
+        Self {
+            quote_id: quote.id.to_string(),
+            url: url.to_owned(),
+            host: clean_line(&quote.host, 260),
+            title: description.filter(|title| !title.is_empty()),
+            price: assets.display(&quote.price),
+            price_micro_usd: quote.cost_micro_usd.as_ref().and_then(integer),
+            network: clean_line(&quote.network, 80),
+            payable: blocked.is_none(),
+            blocked,
+            expires_at: quote.expires_at.to_string(),
+        }
+    }
 }
 
 /// An address that gave no price.
@@ -144,7 +146,7 @@ impl Tool for GetQuotes {
             match answer {
                 Some(Answer::Quotes(quotes)) => {
                     let shown = quotes.iter().take(ALTERNATIVES_MAX);
-                    result.quotes.extend(shown.map(|quote| self.view(&url, quote)));
+                    result.quotes.extend(shown.map(|quote| QuoteView::of(&self.assets, &url, quote)));
                 }
                 Some(Answer::Free) => result.free.push(url),
                 Some(Answer::Problem(error)) => result.errors.push(QuoteProblem { url, error }),

@@ -10,6 +10,10 @@ mod child;
 mod fetch;
 mod finish;
 mod get_quotes;
+#[cfg(feature = "mcp")]
+pub mod mcp;
+#[cfg(feature = "mcp")]
+mod paid_call;
 mod prompts;
 mod propose_plan;
 mod recall;

@@ -51,5 +51,5 @@ pub use meter::{MeterError, ModelCharge, ModelCost, ModelHold, ModelMeter};
 pub use phase::Phase;
 pub use plan::{ApprovalTicket, PlanItem, PlanItemView, PlanOutcome, PlanProposal, PlanView};
 pub use quote::{Quote, QuoteOutcome};
-pub use transport::{BodyProblem, HttpRequest, HttpResponse, Limits, Transport, TransportError};
+pub use transport::{BodyProblem, HttpRequest, HttpResponse, Limits, MCP_TOOL, Transport, TransportError};
 pub use untrusted::{Provenance, Untrusted, is_hidden, visible};

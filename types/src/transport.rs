@@ -11,6 +11,12 @@ pub type HttpRequest = http::Request<Bytes>;
 /// A whole response, its body within the limits.
 pub type HttpResponse = http::Response<Bytes>;
 
+/// The query parameter that names a tool in the address of a paid MCP tool, such as `https://mcp.example/mcp?mcp-tool=search`.
+///
+/// A call of such a tool is asked for with `POST` and its arguments as the body. Whoever sends it makes an MCP call of it, so that
+/// the same rules, plans and payments hold for tools as for pages.
+pub const MCP_TOOL: &str = "mcp-tool";
+
 /// Bounds of one exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -25,6 +25,7 @@ impl Seller {
                     "search": "/search?q=&limit=",
                     "preview": "/preview/{id}",
                     "document": "/documents/{id}",
+                    "mcp": "/mcp",
                 },
             }),
         )

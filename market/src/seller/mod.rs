@@ -3,6 +3,7 @@
 mod catalogue;
 mod config;
 mod handle;
+mod mcp;
 mod offer;
 mod purchase;
 mod record;

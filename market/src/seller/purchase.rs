@@ -337,7 +337,7 @@ impl Seller {
     }
 }
 
-fn key(request: &Request) -> RequestKey {
+pub(super) fn key(request: &Request) -> RequestKey {
     RequestKey { method: request.method.clone(), target: request.target(), body: keccak(&request.body) }
 }
 

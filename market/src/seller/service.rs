@@ -2,6 +2,7 @@
 
 use super::{
     handle::Seller,
+    mcp,
     record::LogEntry,
     refund::{self, RefundRule},
 };
@@ -52,6 +53,12 @@ fn route(seller: &Seller, request: &Request, entry: &mut LogEntry) -> Answer {
         return match request.method.as_str() {
             "GET" | "POST" => seller.document(item, request, entry),
             _ => Answer::json(405, &json!({ "error": "documents are read with GET" })),
+        };
+    }
+    if request.path == mcp::PATH {
+        return match request.method.as_str() {
+            "POST" => seller.mcp(request, entry),
+            _ => Answer::json(405, &json!({ "error": "MCP is spoken with POST" })),
         };
     }
     if request.path == refund::PATH && seller.config().refunds != RefundRule::None {

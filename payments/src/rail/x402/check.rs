@@ -6,7 +6,7 @@ use super::text::shown;
 use super::wire::{Requirement, Version};
 use crate::reasons;
 use alloy::primitives::Address;
-use bursar_types::{Amount, AssetId, Eip712Name, Reason};
+use bursar_types::{Amount, AssetId, Eip712Name, MCP_TOOL, Reason};
 use serde_json::Value;
 use url::Url;
 
@@ -275,7 +275,7 @@ fn check_resource(asked: &Url, stated: Option<&Value>) -> Result<(), Reason> {
     let fits = stated
         .as_ref()
         .is_some_and(|url| web(url) && url.host() == asked.host() && url.port() == asked.port());
-    if fits {
+    if fits || stated.as_ref().is_some_and(|url| names_tool(asked, url)) {
         return Ok(());
     }
     let host = stated.as_ref().and_then(Url::host_str).unwrap_or("no host");
@@ -287,6 +287,17 @@ fn check_resource(asked: &Url, stated: Option<&Value>) -> Result<(), Reason> {
         ),
         "use another vendor",
     ))
+}
+
+/// Whether the tool that was asked is the one that the terms are for. A server of MCP tools names them `mcp://tool/NAME`, without a host.
+///
+/// # Source
+/// x402 specification v2, transport `mcp`.
+fn names_tool(asked: &Url, stated: &Url) -> bool {
+    let Some((_, tool)) = asked.query_pairs().find(|(name, _)| name == MCP_TOOL) else { return false };
+    let mut named = stated.clone();
+    let set = named.path_segments_mut().map(|mut path| drop(path.clear().push(&tool))).is_ok();
+    set && stated.scheme() == "mcp" && stated.host_str() == Some("tool") && named == *stated
 }
 
 fn text(value: Option<&Value>) -> Option<&str> {

@@ -1,0 +1,251 @@
+//! One connection to one server.
+
+use super::server::{McpServer, Reach};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientConfig, ErrorData, Implementation,
+    JsonObject, MetaObject, PaginatedRequestParams, RequestMetaObject, Tool,
+};
+use rmcp::service::{ClientCacheConfig, NotificationContext, Peer, RoleClient, RunningService, ServiceError};
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
+use rmcp::{ClientHandler, ServiceExt};
+use std::collections::HashMap;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// Most pages of a list of tools. A server that goes on is not asked further.
+const PAGES_MAX: usize = 64;
+/// Where a payment lies in the `_meta` of a call: x402 specification, transport `mcp`.
+const PAYMENT: &str = "x402/payment";
+
+/// Why a server could not be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum McpError {
+    /// No connection: nothing was asked of it.
+    #[error("the MCP server `{server}` cannot be reached: {problem}")]
+    Unreachable {
+        /// The server.
+        server: String,
+        /// Why.
+        problem: String,
+    },
+    /// It wants to know who asks.
+    #[error(
+        "the MCP server `{server}` wants to know who asks, and no credential of it was given, or it refuses the one that was"
+    )]
+    Unauthorized {
+        /// The server.
+        server: String,
+    },
+    /// It was asked, and there is no answer: it may have done it.
+    #[error("the MCP server `{server}` did not answer: {problem}")]
+    NoAnswer {
+        /// The server.
+        server: String,
+        /// Why.
+        problem: String,
+    },
+    /// It answered with an error of the protocol.
+    #[error("the MCP server `{server}` answered with error {code}: {message}")]
+    Refused {
+        /// The server.
+        server: String,
+        /// Its code (JSON-RPC).
+        code: i32,
+        /// Its words, made visible.
+        message: String,
+        /// What it said besides.
+        data: Option<serde_json::Value>,
+    },
+    /// It wants something of the user before it goes on; it is not given.
+    #[error("the MCP server `{server}` asks for input before it answers, and none is given")]
+    AsksForInput {
+        /// The server.
+        server: String,
+    },
+    /// It would answer later, which nobody asked it to.
+    #[error("the MCP server `{server}` does not answer at once, but would later")]
+    Later {
+        /// The server.
+        server: String,
+    },
+    /// What was accepted earlier cannot be read.
+    #[error(transparent)]
+    Pins(#[from] super::PinError),
+}
+
+/// What this side is to a server: somebody who answers no questions.
+#[derive(Debug)]
+struct Quiet {
+    /// Goes up with each notice that the tools are others now.
+    changes: Arc<AtomicU64>,
+}
+
+/// No capability is declared: no sampling, no elicitation, no roots. Whoever asks all the same is declined by the default of each method.
+impl ClientHandler for Quiet {
+    fn get_info(&self) -> ClientConfig {
+        let mut info = ClientConfig::default();
+        info.client_info = Implementation::new("bursar", env!("CARGO_PKG_VERSION"));
+        info
+    }
+
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// One connection, made at first use and made anew after it broke.
+#[derive(Debug)]
+pub(super) struct McpClient {
+    server: McpServer,
+    changes: Arc<AtomicU64>,
+    /// Whoever connects holds it, so that one connection is made and not many.
+    running: Mutex<Option<RunningService<RoleClient, Quiet>>>,
+}
+
+impl McpClient {
+    pub(super) fn new(server: McpServer) -> Self {
+        Self { server, changes: Arc::default(), running: Mutex::new(None) }
+    }
+
+    pub(super) const fn server(&self) -> &McpServer {
+        &self.server
+    }
+
+    /// Goes up with each notice that the tools are others now.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    async fn peer(&self) -> Result<Peer<RoleClient>, McpError> {
+        let mut running = self.running.lock().await;
+        if let Some(service) = running.as_ref().filter(|service| !service.is_closed()) {
+            return Ok(service.peer().clone());
+        }
+        let limit = Duration::from_millis(self.server.bounds().connect_ms);
+        let connected = timeout(limit, self.connect()).await;
+        let service = connected.unwrap_or_else(|_| Err(self.unreachable("it took too long")))?;
+        // What was listed may be another server's by now.
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        let peer = service.peer().clone();
+        // A list is asked for because it may have changed; what a server says about how long it holds counts for nothing.
+        peer.set_response_cache_config(ClientCacheConfig::disabled()).await;
+        *running = Some(service);
+        Ok(peer)
+    }
+
+    async fn connect(&self) -> Result<RunningService<RoleClient, Quiet>, McpError> {
+        let quiet = Quiet { changes: self.changes.clone() };
+        let connected = match self.server.reach() {
+            Reach::Http { url, headers, bearer } => {
+                let client = reqwest::Client::builder()
+                    .no_proxy()
+                    .referer(false)
+                    .redirect(reqwest::redirect::Policy::none())
+                    .retry(reqwest::retry::never());
+                let client = client.build().map_err(|error| self.unreachable(&error.to_string()))?;
+                let mut custom: HashMap<_, _> = headers.iter().cloned().collect();
+                if let Some(bearer) = bearer {
+                    let mut value = http::HeaderValue::from_bytes(&[b"Bearer ", bearer.as_bytes()].concat())
+                        .map_err(|_| self.unreachable("its token cannot be sent"))?;
+                    value.set_sensitive(true);
+                    custom.insert(http::header::AUTHORIZATION, value);
+                }
+                let config =
+                    StreamableHttpClientTransportConfig::with_uri(url.as_str()).custom_headers(custom);
+                quiet.serve(StreamableHttpClientTransport::with_client(client, config)).await
+            }
+            Reach::Program { environment, program, arguments, variables, .. } => {
+                let mut command = environment.command(program);
+                command.args(arguments).envs(variables);
+                let command = tokio::process::Command::from(command);
+                let spawned = TokioChildProcess::builder(command).stderr(Stdio::null()).spawn();
+                let (child, _) = spawned.map_err(|error| self.unreachable(&format!("{program}: {error}")))?;
+                quiet.serve(child).await
+            }
+        };
+        connected.map_err(|error| match error.is_authorization_required() {
+            true => McpError::Unauthorized { server: self.server.name().to_owned() },
+            false => self.unreachable(&error.to_string()),
+        })
+    }
+
+    fn unreachable(&self, problem: &str) -> McpError {
+        McpError::Unreachable {
+            server: self.server.name().to_owned(),
+            problem: bursar_types::visible(problem, 300),
+        }
+    }
+
+    /// What the server lists, page by page, within the bounds.
+    pub(super) async fn list(&self) -> Result<Vec<Tool>, McpError> {
+        let peer = self.peer().await?;
+        let limit = Duration::from_millis(self.server.bounds().connect_ms);
+        let listing = async {
+            let (mut tools, mut cursor) = (Vec::new(), None);
+            for _ in 0..PAGES_MAX {
+                let asked = PaginatedRequestParams::default().with_cursor(cursor.clone());
+                let page = peer.list_tools(Some(asked)).await.map_err(|error| self.failed(error))?;
+                tools.extend(page.tools);
+                // One more than is used says that there are more.
+                let enough = tools.len() > self.server.bounds().tools_max;
+                if enough || page.next_cursor.is_none() || page.next_cursor == cursor {
+                    break;
+                }
+                cursor = page.next_cursor;
+            }
+            Ok(tools)
+        };
+        timeout(limit, listing)
+            .await
+            .unwrap_or_else(|_| Err(self.unreachable("listing its tools took too long")))
+    }
+
+    /// Makes one call, with a payment beside it where there is one.
+    pub(super) async fn call(
+        &self,
+        tool: &str,
+        arguments: JsonObject,
+        payment: Option<serde_json::Value>,
+    ) -> Result<CallToolResult, McpError> {
+        let peer = self.peer().await?;
+        let mut asked = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
+        if let Some(payment) = payment {
+            let mut meta = JsonObject::new();
+            meta.insert(PAYMENT.to_owned(), payment);
+            asked.meta = Some(RequestMetaObject(MetaObject(meta)));
+        }
+        let limit = Duration::from_millis(self.server.bounds().call_ms);
+        let server = || self.server.name().to_owned();
+        match timeout(limit, peer.call_tool_once(asked)).await {
+            Ok(Ok(CallToolResponse::Complete(result))) => Ok(result),
+            Ok(Ok(CallToolResponse::InputRequired(_))) => Err(McpError::AsksForInput { server: server() }),
+            // A task, or whatever the protocol comes to know: no answer is there.
+            Ok(Ok(_)) => Err(McpError::Later { server: server() }),
+            Ok(Err(error)) => Err(self.failed(error)),
+            Err(_) => {
+                let problem = format!("it took longer than {} ms", limit.as_millis());
+                Err(McpError::NoAnswer { server: server(), problem })
+            }
+        }
+    }
+
+    fn failed(&self, error: ServiceError) -> McpError {
+        let server = self.server.name().to_owned();
+        match error {
+            ServiceError::McpError(ErrorData { code, message, data, .. }) => McpError::Refused {
+                server,
+                code: code.0,
+                message: bursar_types::visible(&message, 300),
+                data,
+            },
+            error => McpError::NoAnswer { server, problem: bursar_types::visible(&error.to_string(), 300) },
+        }
+    }
+}
