@@ -7,7 +7,7 @@
 
 use crate::message::{Message, Part, Role};
 use crate::warning::FROM;
-use bursar_types::{Effect, Standing};
+use bursar_types::{Effect, Standing, UnsettledState, visible};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -46,6 +46,11 @@ const SUMMARY_BYTES: usize = 32 * 1_024;
 const TRANSCRIPT_BYTES: usize = 1 << 20;
 /// One part of a transcript is cut to this many bytes.
 const TRANSCRIPT_PART: usize = 8 * 1_024;
+
+/// What of others' words stands in the instructions is cut to so many characters.
+const RESOURCE_CHARS: usize = 300;
+/// So many payments that are not settled are told one by one.
+const UNSETTLED_MAX: usize = 20;
 
 /// Bytes of a conversation.
 pub(crate) fn bytes(messages: &[Message]) -> u64 {
@@ -137,7 +142,10 @@ pub(crate) fn stands(standing: &Standing) -> String {
         let _ = write!(
             text,
             "\nCan still be bought, {} times: {} (item {} of plan {}).",
-            item.left, item.resource, item.item, item.plan
+            item.left,
+            visible(&item.resource, RESOURCE_CHARS),
+            item.item,
+            item.plan
         );
     }
     for waiting in &standing.waiting {
@@ -147,6 +155,30 @@ pub(crate) fn stands(standing: &Standing) -> String {
             "\nWaits for a person until {}: {about} (question {}).",
             waiting.until, waiting.approval
         );
+    }
+    for unsettled in standing.unsettled.iter().take(UNSETTLED_MAX) {
+        let payment = &unsettled.payment;
+        let (resource, amount) = (visible(&payment.resource, RESOURCE_CHARS), &payment.amount);
+        let what = match &unsettled.state {
+            UnsettledState::InFlight => "is being made; the same call joins it".to_owned(),
+            UnsettledState::Unknown { problem } => {
+                format!(
+                    "nobody knows yet whether it moved ({}); do not buy it again",
+                    visible(problem, RESOURCE_CHARS)
+                )
+            }
+        };
+        let _ = write!(
+            text,
+            "\nNot settled: {} {} for {resource} (payment {}): {what}.",
+            amount.atomic(),
+            amount.asset(),
+            payment.id
+        );
+    }
+    let more = standing.unsettled.len().saturating_sub(UNSETTLED_MAX);
+    if more > 0 {
+        let _ = write!(text, "\nNot settled: {more} more payments.");
     }
     text
 }

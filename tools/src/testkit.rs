@@ -73,6 +73,7 @@ pub(crate) fn standing(budgets: &[(&str, u128, u128)]) -> Standing {
         budgets: budgets.collect(),
         open_items: vec![item],
         waiting: Vec::new(),
+        unsettled: Vec::new(),
     }
 }
 

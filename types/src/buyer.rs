@@ -292,6 +292,28 @@ pub struct WaitingQuestion {
     pub until: Timestamp,
 }
 
+/// A payment of which it is not settled yet whether its money moved. What was set aside for it stays so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnsettledPayment {
+    /// The payment.
+    pub payment: PaymentView,
+    /// What is known of it.
+    pub state: UnsettledState,
+}
+
+/// What is known of a payment that is not settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum UnsettledState {
+    /// It is being made.
+    InFlight,
+    /// It was presented, and nobody can say.
+    Unknown {
+        /// Why not.
+        problem: String,
+    },
+}
+
 /// Where the session stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
@@ -304,6 +326,9 @@ pub struct Standing {
     /// What a person was asked and has not answered.
     #[serde(default)]
     pub waiting: Vec<WaitingQuestion>,
+    /// Payments in flight, and those that nobody knows the end of.
+    #[serde(default)]
+    pub unsettled: Vec<UnsettledPayment>,
 }
 
 impl Standing {

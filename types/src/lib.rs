@@ -31,7 +31,7 @@ pub use asset::{Asset, AssetId, AssetRegistry, Eip712Name, ParseAssetIdError, Un
 pub use buyer::{
     ArtifactRecord, ArtifactRef, BudgetStanding, Buyer, Delivery, FetchError, Fetched, OpenItem, PaymentView,
     PurchaseKey, PurchaseKeyError, Purse, ReceiptView, Standing, Undelivered, UnknownOutcome,
-    WaitingQuestion,
+    UnsettledPayment, UnsettledState, WaitingQuestion,
 };
 pub use canonical::{CanonicalError, canonical_bytes, canonical_digest};
 pub use cause::Cause;

@@ -319,6 +319,7 @@ async fn a_cheaper_model_is_asked_where_the_other_does_not_fit_or_little_is_left
             budgets: vec![budget],
             open_items: Vec::new(),
             waiting: Vec::new(),
+            unsettled: Vec::new(),
         };
         let mut world = metered(StrictJournal::default(), &Till::with(1_000_000));
         world.purse = Some(Purse::new(Arc::new(EmptyBuyer(Ok(standing)))));

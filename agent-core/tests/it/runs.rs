@@ -213,6 +213,7 @@ async fn spending_is_compared_with_every_budget_of_the_same_asset() {
         }],
         open_items: Vec::new(),
         waiting: Vec::new(),
+        unsettled: Vec::new(),
     };
     for (buyer, stops) in [
         (EmptyBuyer(Ok(standing(40, 59))), None),

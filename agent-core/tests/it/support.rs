@@ -174,6 +174,7 @@ pub(crate) fn purse() -> Purse {
         budgets: Vec::new(),
         open_items: Vec::new(),
         waiting: Vec::new(),
+        unsettled: Vec::new(),
     };
     Purse::new(Arc::new(EmptyBuyer(Ok(standing))))
 }

@@ -2,14 +2,17 @@
 
 use super::budgets::{GatePoints, Part, Purchase, Touched, count_budget, item_lines, touched};
 use super::decide::denied;
+use super::join::{Loaded, linked_payments};
 use super::lineage::Lineage;
 use super::{SessionPurse, unavailable};
+use crate::payment::Payment;
 use crate::plan::ItemTerms;
 use crate::reasons;
 use crate::session::{SessionState, phase};
 use bursar_ledger::{AccountOp, Budget, BudgetState, Line, Require, Transaction};
 use bursar_types::{
-    Amount, BudgetStanding, FetchError, OpenItem, Phase, PlanItemId, Standing, Timestamp, WaitingQuestion,
+    Amount, BudgetStanding, FetchError, OpenItem, Phase, PlanItemId, Standing, Timestamp, UnsettledPayment,
+    UnsettledState, WaitingQuestion,
 };
 use std::collections::BTreeMap;
 
@@ -179,7 +182,29 @@ impl SessionPurse {
             until: question.expires_at,
         });
         let waiting = waiting.collect();
-        Ok(Standing { phase: phase(state, &counts.bought, now), budgets, open_items, waiting })
+        // What is open holds money of the session's, so mostly one look at the budgets is enough.
+        let unsettled = match budgets.iter().any(|budget| !budget.held.is_zero()) {
+            true => self.unsettled().await?,
+            false => Vec::new(),
+        };
+        Ok(Standing { phase: phase(state, &counts.bought, now), budgets, open_items, waiting, unsettled })
+    }
+
+    /// The session's payments that are in flight, or that nobody knows the end of.
+    async fn unsettled(&self) -> Result<Vec<UnsettledPayment>, FetchError> {
+        let mut unsettled = Vec::new();
+        for id in linked_payments(&self.shared.ledger, &["open/"]).await? {
+            let Some(payment) = Loaded::read(&self.shared.ledger, id).await?.payment else { continue };
+            let state = match &payment {
+                Payment::Held(_) | Payment::Signing(_) => UnsettledState::InFlight,
+                Payment::Unknown { problem, .. } => UnsettledState::Unknown { problem: problem.clone() },
+                Payment::Paid { .. } | Payment::NotPaid { .. } => continue,
+            };
+            if payment.ask().session == self.session() {
+                unsettled.extend(payment.view().map(|payment| UnsettledPayment { payment, state }));
+            }
+        }
+        Ok(unsettled)
     }
 }
 

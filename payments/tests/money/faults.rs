@@ -1,8 +1,10 @@
 //! Sellers, facilitators and chains that misbehave: money moves at most once, and the ledger says so.
 
+use crate::traps::{Step, Traps};
 use crate::world::{Setup, World, buy, get, key, plan};
 use bursar_market::{Fault, FaultRule};
-use bursar_types::{FetchError, Fetched};
+use bursar_payments::Payments;
+use bursar_types::{FetchError, Fetched, Purse, UnsettledPayment, UnsettledState};
 
 /// What a buyer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -297,4 +299,53 @@ async fn goods_lost_on_the_way_are_asked_for_again_with_the_same_bytes() {
         assert_eq!(world.books(&purse).await, (1_000, 0), "{name}");
         world.verify().await;
     }
+}
+
+async fn unsettled(purse: &Purse) -> Vec<UnsettledPayment> {
+    purse.standing().await.unwrap().unsettled
+}
+
+#[tokio::test]
+async fn what_is_not_settled_is_told_with_where_its_session_stands_until_it_is() {
+    let world = World::new().await;
+    let (purse, other) = (world.session().await.handle(), world.session().await.handle());
+    plan(&world, &purse, "alpha").await;
+    assert_eq!(unsettled(&purse).await, []);
+    let seller = world.market.seller(0).unwrap();
+    seller.faults().arm(FaultRule::from(Fault::DropBeforeSettle).times(1)).unwrap();
+    let Ok(Fetched::Unknown(unknown)) = purse.fetch(get(&world.url("alpha")), key("alpha")).await else {
+        panic!("it is known");
+    };
+    let told = unsettled(&purse).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(Some(&told[0].payment), unknown.payment.as_ref());
+    assert_eq!(
+        (told[0].payment.amount.atomic(), told[0].payment.resource.as_str()),
+        (1_000, world.url("alpha").as_str())
+    );
+    assert_eq!(told[0].state, UnsettledState::Unknown { problem: unknown.problem });
+    assert_eq!(unsettled(&other).await, [], "another session's is not told");
+    world.advance_s(1_800);
+    world.market.chain().mine();
+    world.payments.recover().await.unwrap();
+    assert_eq!(unsettled(&purse).await, [], "the chain said that it did not move");
+}
+
+#[tokio::test]
+async fn what_is_being_made_is_told_as_in_flight() {
+    let world = World::new().await;
+    let session = world.session().await;
+    plan(&world, &session.handle(), "alpha").await;
+    let (parts, traps) = Traps::around(world.parts(2));
+    let slow =
+        Payments::new(parts).resume_session(session.session(), Default::default()).await.unwrap().handle();
+    let pause = traps.pause(Step::Sign);
+    let request = get(&world.url("alpha"));
+    let making = tokio::spawn(async move { slow.fetch(request, key("alpha")).await });
+    pause.reached().await;
+    let told = unsettled(&session.handle()).await;
+    assert_eq!(told.iter().map(|told| &told.state).collect::<Vec<_>>(), [&UnsettledState::InFlight]);
+    pause.let_go();
+    assert!(matches!(making.await.unwrap(), Ok(Fetched::Delivered(_))));
+    assert_eq!(unsettled(&session.handle()).await, []);
 }
