@@ -35,7 +35,7 @@ const DOCUMENT_TOKENS_MAX: u64 = 2_097_152;
 /// assert_eq!(prices.cost(&Usage::default()), None, "what was not reported is not known");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Written")]
 pub struct Prices {
     /// Tokens read that are in no other class.
     input: u64,
@@ -50,22 +50,42 @@ pub struct Prices {
     /// The most tokens that a turn can write.
     output_tokens_max: u64,
     /// The most tokens that a picture counts as.
-    #[serde(default = "picture_tokens_max")]
     picture_tokens_max: u64,
     /// The most tokens that a document counts as.
-    #[serde(default = "document_tokens_max")]
     document_tokens_max: u64,
     /// The most tokens that a turn can read, if that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     context_tokens_max: Option<u64>,
 }
 
-const fn picture_tokens_max() -> u64 {
-    PICTURE_TOKENS_MAX
+/// Prices as they are written: classes without a price of their own may be left out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    input: u64,
+    cached: Option<u64>,
+    cache_write: Option<u64>,
+    output: u64,
+    reasoning: Option<u64>,
+    output_tokens_max: u64,
+    picture_tokens_max: Option<u64>,
+    document_tokens_max: Option<u64>,
+    context_tokens_max: Option<u64>,
 }
 
-const fn document_tokens_max() -> u64 {
-    DOCUMENT_TOKENS_MAX
+impl From<Written> for Prices {
+    fn from(written: Written) -> Self {
+        let usual = Self::new(written.input, written.output, written.output_tokens_max);
+        Self {
+            cached: written.cached.unwrap_or(usual.cached),
+            cache_write: written.cache_write.unwrap_or(usual.cache_write),
+            reasoning: written.reasoning.unwrap_or(usual.reasoning),
+            picture_tokens_max: written.picture_tokens_max.unwrap_or(usual.picture_tokens_max),
+            document_tokens_max: written.document_tokens_max.unwrap_or(usual.document_tokens_max),
+            context_tokens_max: written.context_tokens_max,
+            ..usual
+        }
+    }
 }
 
 impl Prices {
@@ -259,6 +279,24 @@ mod tests {
 
     fn file(media_type: &str, bytes: usize) -> Part {
         Part::Media(Media { media_type: media_type.to_owned(), name: None, data: "A".repeat(bytes) })
+    }
+
+    #[test]
+    fn prices_that_are_written_need_no_more_than_a_price_list_says() {
+        let short = serde_json::json!({"input": 2, "output": 8, "output_tokens_max": 100});
+        let read: Prices = serde_json::from_value(short).unwrap();
+        assert_eq!(read, Prices::new(2, 8, 100));
+        let all = Prices::new(2, 8, 100).cached(1).cache_write(3).reasoning(9).picture_tokens_max(5);
+        let all = all.document_tokens_max(6).context_tokens_max(7);
+        let again = serde_json::to_value(all).and_then(serde_json::from_value::<Prices>);
+        assert_eq!(again.unwrap(), all);
+        for bad in [
+            serde_json::json!({"input": 2, "output": 8}),
+            serde_json::json!({"input": 2.5, "output": 8, "output_tokens_max": 100}),
+            serde_json::json!({"input": 2, "output": 8, "output_tokens_max": 100, "outputs": 1}),
+        ] {
+            assert!(serde_json::from_value::<Prices>(bad.clone()).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -119,11 +119,11 @@ impl Driver<'_> {
         }
         for (call, pending) in pending {
             let ended = match pending {
-                Pending::Known(result) => Ended::With(result),
+                Pending::Known(result) => Ended::With(Box::new(result)),
                 Pending::Running(running) => self.wait(running).await,
             };
             let result = match ended {
-                Ended::With(result) => result,
+                Ended::With(result) => *result,
                 Ended::Interrupted => return Ok(()),
                 Ended::Unknown => {
                     let tool = self.run.call(call).map(|view| view.tool.clone()).unwrap_or_default();

@@ -32,11 +32,17 @@ pub(super) struct Running {
 /// How waiting for a tool ended.
 pub(super) enum Ended {
     /// With a result.
-    With(CallResult),
+    With(Box<CallResult>),
     /// The run was interrupted first, and nothing is recorded: a `Read` may run again, and of a `Write` its tool is asked.
     Interrupted,
     /// Nobody knows whether it happened.
     Unknown,
+}
+
+impl Ended {
+    fn with(result: CallResult) -> Self {
+        Self::With(Box::new(result))
+    }
 }
 
 /// Why a `Write` is not waited for any longer.
@@ -92,7 +98,7 @@ impl Driver<'_> {
                     biased;
                     ended = task => self.settled(ended),
                     () = self.interruption() => Ended::Interrupted,
-                    () = run_out(time) => Ended::With(self.too_long("nothing was changed; try something smaller")),
+                    () = run_out(time) => Ended::with(self.too_long("nothing was changed; try something smaller")),
                 }
             }
             Effect::Write => self.wait_for_write(running).await,
@@ -122,9 +128,9 @@ impl Driver<'_> {
             Over::Run => Ended::Interrupted,
             Over::Call => match self.ask_tool(running.call, &running.tool, running.arguments.clone()).await {
                 None => Ended::Interrupted,
-                Some(Reconciled::Done(output)) => Ended::With(CallResult::from(Ok(output))),
+                Some(Reconciled::Done(output)) => Ended::with(CallResult::from(Ok(output))),
                 Some(Reconciled::NotDone) if !running.tool.goes_on() => {
-                    Ended::With(self.too_long("it was not done"))
+                    Ended::with(self.too_long("it was not done"))
                 }
                 Some(Reconciled::NotDone | Reconciled::Unknown) => Ended::Unknown,
             },
@@ -136,7 +142,7 @@ impl Driver<'_> {
     fn settled(&self, ended: Result<Result<ToolOutput, ToolError>, JoinError>) -> Ended {
         match ended {
             Ok(Err(error)) if error.is_interrupted() && self.is_interrupted() => Ended::Interrupted,
-            ended => Ended::With(ended.map_or_else(crashed, CallResult::from)),
+            ended => Ended::with(ended.map_or_else(crashed, CallResult::from)),
         }
     }
 

@@ -103,9 +103,10 @@ impl Cassette {
 
 /// A model that is recorded, or one that says again what was recorded: record once with a key, and replay without one.
 ///
-/// A turn is replayed only for the request it was recorded for. A request that differs fails with
-/// [`Protocol`](ModelErrorKind::Protocol), and its message shows where: the recorded texts stand in it, so do not record what must
-/// not be seen. What differs from run to run without meaning anything does not count: ids, the run, the seed. Where the model named an
+/// A turn is replayed only for the request it was recorded for, once, and in any order: so runs side by side replay as well as one. A
+/// request that was not recorded fails with [`Protocol`](ModelErrorKind::Protocol), and its message shows how it differs from the
+/// nearest that is left: the recorded texts stand in it, so do not record what must not be seen. A stream that broke off breaks off again
+/// at the same place; one that was dropped ends there with [`TimedOut`](ModelErrorKind::TimedOut). What differs from run to run without meaning anything does not count: ids, the run, the seed. Where the model named an
 /// id of its conversation, such as that of a quote, the one of the present conversation is put in its place.
 ///
 /// # Example
@@ -171,7 +172,7 @@ impl Recorded {
         self
     }
 
-    /// What was recorded so far. A try is in it once its stream came to an end.
+    /// What was recorded so far. A try is in it once its stream came to an end, or was dropped.
     #[must_use]
     pub fn cassette(&self) -> Cassette {
         let turns = self.tape.lock().unwrap_or_else(PoisonError::into_inner).turns.clone();
@@ -198,23 +199,11 @@ impl Recorded {
         let (asked, ids) = self.asked(request)?;
         let mut tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner);
         let Tape { turns, played } = &mut *tape;
-        let next = turns
-            .iter()
-            .zip(played.iter_mut())
-            .find(|(taped, played)| !**played && taped.turn == request.turn);
-        let Some((taped, played)) = next else {
-            let what = format!("cassette holds no try of turn {} that was not replayed", request.turn);
-            return Err(ModelError::new(ModelErrorKind::Exhausted, what));
+        let mut left = turns.iter().zip(played.iter_mut()).filter(|(_, played)| !**played);
+        let Some((taped, played)) = left.find(|(taped, _)| taped.request == asked) else {
+            let left = turns.iter().zip(played.iter()).filter(|(_, played)| !**played);
+            return Err(missed(request.turn, &asked, left.map(|(taped, _)| taped)));
         };
-        let differences = drift::between(&taped.request, &asked);
-        if !differences.is_empty() {
-            let what = format!(
-                "request of turn {} is not the recorded one; record it anew if that is meant:\n{}",
-                request.turn,
-                differences.join("\n")
-            );
-            return Err(ModelError::new(ModelErrorKind::Protocol, what));
-        }
         *played = true;
         let events = taped.events.iter().cloned().map(|mut event| {
             ids.restore(&mut event);
@@ -232,6 +221,24 @@ impl Recorded {
     }
 }
 
+/// Nothing that is left was recorded for this request: where the nearest differs.
+fn missed<'a>(turn: u32, asked: &Value, left: impl Iterator<Item = &'a Taped>) -> ModelError {
+    let nearest = left
+        .map(|taped| (drift::between(&taped.request, asked), taped))
+        .min_by_key(|(differences, taped)| (differences.len(), taped.turn != turn));
+    let Some((differences, taped)) = nearest else {
+        let what = format!("cassette holds no try that was not replayed, and turn {turn} asks for one");
+        return ModelError::new(ModelErrorKind::Exhausted, what);
+    };
+    let what = format!(
+        "request of turn {turn} is none that was recorded and not replayed; record it anew if that is meant. From the nearest, of turn \
+         {}, it differs:\n{}",
+        taped.turn,
+        drift::told(differences).join("\n")
+    );
+    ModelError::new(ModelErrorKind::Protocol, what)
+}
+
 #[async_trait]
 impl Model for Recorded {
     fn descriptor(&self) -> &ModelDescriptor {
@@ -246,11 +253,11 @@ impl Model for Recorded {
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
         let Some(live) = &self.live else { return self.replay(&request) };
         let (asked, ids) = self.asked(&request)?;
-        let taping = Taping {
+        let mut taping = Taping {
             tape: Arc::clone(&self.tape),
             scrub: self.scrub.clone(),
             ids,
-            taped: Taped { turn: request.turn, request: asked, events: Vec::new(), failed: None },
+            taped: Some(Taped { turn: request.turn, request: asked, events: Vec::new(), failed: None }),
             heard: Vec::new(),
         };
         match live.stream(request).await {
@@ -263,12 +270,13 @@ impl Model for Recorded {
     }
 }
 
-/// A try that is being recorded.
+/// A try that is being recorded. One that is dropped before its end is recorded as far as it came.
 struct Taping {
     tape: Arc<Mutex<Tape>>,
     scrub: Scrub,
     ids: Ids,
-    taped: Taped,
+    /// Until it is on the tape.
+    taped: Option<Taped>,
     heard: Vec<ModelEvent>,
 }
 
@@ -308,23 +316,35 @@ impl Taping {
         }
     }
 
-    fn end(mut self, error: Option<&ModelError>) {
+    fn end(&mut self, error: Option<&ModelError>) {
+        let Some(mut taped) = self.taped.take() else { return };
         for event in &self.heard {
             let Ok(value) = serde_json::to_value(event) else { continue };
             let mut value = sorted(&value);
             self.scrub.scrub(&mut value);
             self.ids.number_known(&mut value);
-            self.taped.events.push(value);
+            taped.events.push(value);
         }
-        self.taped.failed = error.map(|error| Failed {
+        taped.failed = error.map(|error| Failed {
             kind: error.kind,
             retry: error.retry,
             message: self.scrub.text(&error.message),
             status: error.status,
         });
         let mut tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner);
-        tape.turns.push(self.taped);
+        tape.turns.push(taped);
         tape.played.push(true);
+    }
+}
+
+impl Drop for Taping {
+    /// Whoever listened left. When it is replayed, somebody may listen on: nothing comes any more, and that is told as what it is for
+    /// them, rather than by a stream that never ends.
+    fn drop(&mut self) {
+        let whole = self.heard.iter().any(|event| matches!(event, ModelEvent::Finished { .. }));
+        let left = ModelError::new(ModelErrorKind::TimedOut, "recording ends here: whoever listened left")
+            .retry(Retry::Backoff);
+        self.end((!whole).then_some(&left));
     }
 }
 

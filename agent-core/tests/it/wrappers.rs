@@ -283,6 +283,110 @@ async fn a_request_that_drifted_is_refused_and_shows_where() {
     assert!(ask(&replayed, conversation("two", "hunter2")).await.is_ok(), "it is still there to be replayed");
 }
 
+#[tokio::test]
+async fn runs_side_by_side_replay_in_whichever_order_they_ask() {
+    let asks = |run: &str, answer: &str| conversation(run, answer);
+    let model = Scripted::new().text("What for?").text("For this.");
+    let live = Recorded::recording(Arc::new(model));
+    for answer in ["one", "two", "one"] {
+        ask(&live, asks("live", answer)).await.unwrap();
+    }
+    // Turns that were asked in another order than they were recorded in, each as often as it was recorded.
+    let text = live.cassette().to_text().unwrap();
+    let replayed = Recorded::replaying(Cassette::parse(&text).unwrap());
+    for (run, answer, there) in
+        [("a", "two", true), ("b", "one", true), ("a", "two", false), ("b", "one", true), ("b", "one", false)]
+    {
+        let told = ask(&replayed, asks(run, answer)).await;
+        assert_eq!(told.is_ok(), there, "{run} {answer}: {told:?}");
+    }
+    let replayed = Recorded::replaying(Cassette::parse(&text).unwrap());
+    let error = ask(&replayed, ModelRequest { turn: 7, ..asks("a", "twofold") }).await.unwrap_err();
+    assert_eq!(error.kind, ModelErrorKind::Protocol);
+    assert!(error.message.contains("now `twofold`"), "{error}");
+}
+
+/// Says two words of its turn, and then what it was made with.
+fn half(then: ScriptedHalf) -> Arc<Half> {
+    Arc::new(Half(ModelDescriptor::new("test", "half"), then))
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ScriptedHalf {
+    Breaks,
+    Waits,
+    NeverAnswers,
+    Ends,
+}
+
+#[derive(Debug)]
+struct Half(ModelDescriptor, ScriptedHalf);
+
+#[async_trait]
+impl Model for Half {
+    fn descriptor(&self) -> &ModelDescriptor {
+        &self.0
+    }
+
+    async fn stream(&self, _: ModelRequest) -> Result<ModelStream, ModelError> {
+        use futures_util::StreamExt as _;
+        let said = futures_util::stream::iter([Ok(text("Half ")), Ok(text("a word"))]);
+        Ok(match self.1 {
+            ScriptedHalf::Breaks => {
+                let error =
+                    ModelError::new(ModelErrorKind::Network, "cut").status(200).retry(Retry::After { ms: 5 });
+                ModelStream::new(said.chain(futures_util::stream::iter([Err(error)])))
+            }
+            ScriptedHalf::Waits => ModelStream::new(said.chain(futures_util::stream::pending())),
+            ScriptedHalf::NeverAnswers => std::future::pending().await,
+            ScriptedHalf::Ends => {
+                let end = ModelEvent::Finished { reason: StopReason::EndTurn };
+                ModelStream::new(
+                    said.chain(futures_util::stream::iter([Ok(end)])).chain(futures_util::stream::pending()),
+                )
+            }
+        })
+    }
+}
+
+/// What is heard until it ends, or until nothing comes for an hour.
+async fn heard(model: &dyn Model) -> (String, Option<ModelError>) {
+    let mut said = String::new();
+    let listening = async {
+        let mut stream = model.stream(request("r", 0)).await?;
+        while let Some(event) = stream.next().await {
+            if let ModelEvent::TextDelta { text } = event? {
+                said.push_str(&text);
+            }
+        }
+        Ok(())
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(3_600), listening).await;
+    (said, ended.ok().and_then(Result::err))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_broke_off_or_was_dropped_is_replayed_as_far_as_it_came() {
+    use ModelErrorKind::{Network, TimedOut};
+    let cases = [
+        (ScriptedHalf::Breaks, "Half a word", Some((Network, Retry::After { ms: 5 }, Some(200)))),
+        (ScriptedHalf::Waits, "Half a word", Some((TimedOut, Retry::Backoff, None))),
+        (ScriptedHalf::NeverAnswers, "", Some((TimedOut, Retry::Backoff, None))),
+        (ScriptedHalf::Ends, "Half a word", None),
+    ];
+    for (then, said, failed) in cases {
+        let live = Recorded::recording(half(then));
+        assert_eq!(heard(&live).await.0, said, "{then:?}");
+        assert_eq!(live.cassette().len(), 1, "{then:?}");
+        let cassette = Cassette::parse(&live.cassette().to_text().unwrap()).unwrap();
+        let began = Instant::now();
+        let (again, error) = heard(&Recorded::replaying(cassette)).await;
+        assert_eq!(again, said, "{then:?}");
+        assert_eq!(error.map(|error| (error.kind, error.retry, error.status)), failed, "{then:?}");
+        assert_eq!(began.elapsed().as_secs(), 0, "{then:?}: nobody waits for what does not come");
+    }
+}
+
 #[test]
 fn a_text_that_is_no_cassette_is_refused() {
     assert!(matches!(Cassette::parse("{}"), Err(CassetteError::Text(_))));

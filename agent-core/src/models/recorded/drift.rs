@@ -11,6 +11,11 @@ const VALUE_CHARS_MAX: usize = 160;
 pub(super) fn between(recorded: &Value, now: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", Some(recorded), Some(now), &mut found);
+    found
+}
+
+/// As many of them as are shown.
+pub(super) fn told(mut found: Vec<String>) -> Vec<String> {
     let more = found.len().saturating_sub(SHOWN_MAX);
     found.truncate(SHOWN_MAX);
     if more > 0 {
@@ -80,7 +85,7 @@ mod tests {
             ]
         );
         assert!(between(&now, &now).is_empty());
-        let many = between(&json!(vec![1; 100]), &json!([]));
+        let many = told(between(&json!(vec![1; 100]), &json!([])));
         assert_eq!((many.len(), many.last().map(String::as_str)), (13, Some("and 88 more")));
     }
 }
