@@ -296,8 +296,10 @@ fn check_resource(asked: &Url, stated: Option<&Value>) -> Result<(), Reason> {
 fn names_tool(asked: &Url, stated: &Url) -> bool {
     let Some((_, tool)) = asked.query_pairs().find(|(name, _)| name == MCP_TOOL) else { return false };
     let mut named = stated.clone();
-    let set = named.path_segments_mut().map(|mut path| drop(path.clear().push(&tool))).is_ok();
-    set && stated.scheme() == "mcp" && stated.host_str() == Some("tool") && named == *stated
+    if let Ok(mut path) = named.path_segments_mut() {
+        path.clear().push(&tool);
+    }
+    named == *stated && stated.scheme() == "mcp" && stated.host_str() == Some("tool")
 }
 
 fn text(value: Option<&Value>) -> Option<&str> {
