@@ -29,6 +29,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("bursar-evals", &["bursar", "bursar-market"]),
     ("bursar-cli", &["bursar", "bursar-evals", "bursar-market"]),
+    ("bursar-rig", &["bursar-agent-core", "bursar-types"]),
     (
         "bursar-simulation",
         &["bursar-ledger", "bursar-market", "bursar-payments", "bursar-proof", "bursar-types"],
@@ -45,6 +46,10 @@ const ABSENT: &[(&str, &[&str])] = &[
     ("bursar-agent-core", &["rusqlite", "cedar-policy", "alloy", "opentelemetry"]),
     ("bursar-payments", &["opentelemetry"]),
     ("bursar-market", &["cedar-policy", "rusqlite", "alloy"]),
+    // Its release follows rig's, whose API changes with each: no other crate of ours knows rig.
+    ("bursar-rig", &["rusqlite", "cedar-policy", "alloy", "opentelemetry"]),
+    ("bursar", &["rig-core", "rig-agent"]),
+    ("bursar-cli", &["rig-core", "rig-agent"]),
 ];
 
 fn metadata() -> serde_json::Value {

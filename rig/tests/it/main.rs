@@ -1,0 +1,3 @@
+//! Bursar and rig together.
+
+mod model;
