@@ -186,8 +186,8 @@ impl Agent {
     /// not know.
     ///
     /// The model is told the schema, and its final text is checked here whatever its provider promises. What does not fit goes back to
-    /// it, [so many times](Limits::repairs) in a row. What only attributes of `schemars` say, such as ranges, is told and not checked:
-    /// put it into `T`'s `Deserialize`.
+    /// it, [so many times](Limits::repairs) in a row: also what only attributes of `schemars` say, such as lengths, ranges, counts and
+    /// patterns (in the syntax of the crate `regex`; another is told and not checked, and so are formats).
     ///
     /// # Errors
     /// [`RunError`].

@@ -1,5 +1,7 @@
 //! Answers that have a form: JSON that fits a type.
 
+mod schema;
+
 use crate::model::OutputSchema;
 use crate::report::{NoAnswer, RunOutcome, RunReport};
 use schemars::JsonSchema;
@@ -39,7 +41,8 @@ impl Form {
         let value = serde_json::from_str(text)
             .map_err(|error| format!("it is not one JSON value and nothing else: {error}"))?;
         (self.check)(&value)?;
-        Ok(value)
+        let problems = schema::problems(&self.schema.schema, &value);
+        if problems.is_empty() { Ok(value) } else { Err(problems.join("; ")) }
     }
 }
 

@@ -4,9 +4,9 @@ use crate::support::{Counting, StrictJournal, World};
 use async_trait::async_trait;
 use bursar_agent_core::models::{Scripted, ScriptedTurn};
 use bursar_agent_core::{
-    Agent, Executed, Limits, Media, ModelEvent, Part, Problem, Record, Role, RunError, RunOutcome, RunReport,
-    Steer, SteerError, StopCause, StopReason, Task, TaskError, Tool, ToolContext, ToolError, ToolSet, Usage,
-    read_run,
+    Agent, Executed, Limits, Media, ModelEvent, ModelRequest, Part, Problem, Record, Role, RunError,
+    RunOutcome, RunReport, Steer, SteerError, StopCause, StopReason, Task, TaskError, Tool, ToolContext,
+    ToolError, ToolSet, Usage, read_run,
 };
 use bursar_types::{Effect, RunId};
 use serde_json::{Value, json};
@@ -185,6 +185,43 @@ async fn an_answer_with_a_form_is_checked_and_what_does_not_fit_goes_back() {
     replays(&world).await;
     let again = agent.resume_typed::<Standard>(world.context(), id(), Vec::new()).await.unwrap();
     assert_eq!(again.value().unwrap(), expected);
+}
+
+#[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
+struct Rated {
+    #[schemars(length(min = 3, max = 20), regex(pattern = r"^[A-Z]"))]
+    title: String,
+    #[schemars(range(max = 5))]
+    stars: u8,
+    #[schemars(inner(length(min = 1)))]
+    sources: Vec<String>,
+}
+
+#[tokio::test]
+async fn what_only_the_schema_says_of_an_answer_is_checked_too_and_goes_back() {
+    let (world, tool) = (World::new(), Counting::new("count", Effect::Read));
+    let told = |request: &ModelRequest| request.messages.last().unwrap().plain_text();
+    let model = Scripted::new()
+        .text(r#"{"title": "No", "stars": 9, "sources": []}"#)
+        .turn_with(move |request| {
+            let told = told(request);
+            assert!(told.contains("/title has 2 characters, and has to have at least 3"), "{told}");
+            assert!(told.contains("/stars is 9, and has to be at most 5"), "{told}");
+            ScriptedTurn::Text(r#"{"title": "small", "stars": 5, "sources": ["a", ""]}"#.into())
+        })
+        .turn_with(move |request| {
+            let told = told(request);
+            assert!(told.contains("/title does not match the pattern ^[A-Z]"), "{told}");
+            assert!(told.contains("/sources/1 has 0 characters"), "{told}");
+            ScriptedTurn::Text(r#"{"title": "Large", "stars": 5, "sources": ["a"]}"#.into())
+        });
+    let run = agent(model, &tool, Limits::default())
+        .run_typed_as::<Rated>(world.context(), id(), "q")
+        .await
+        .unwrap();
+    let rated = run.value().unwrap();
+    assert_eq!((rated.title.as_str(), rated.stars, rated.sources.len()), ("Large", 5, 1));
+    replays(&world).await;
 }
 
 #[tokio::test]

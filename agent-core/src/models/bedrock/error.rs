@@ -13,8 +13,10 @@ use aws_smithy_types::event_stream::RawMessage;
 use bursar_types::visible;
 use std::error::Error;
 
-/// The service's own words, as many as are passed on.
+/// The service's own words, as many as are passed on. Whoever answers in its place may write anything there.
 const WORDS_MAX: usize = 400;
+/// The same of the name that it has for an error.
+const CODE_MAX: usize = 80;
 
 /// The longest pause that the service may ask for.
 const AFTER_S_MAX: u64 = 300;
@@ -94,7 +96,7 @@ fn of_service<E: Fault>(error: SdkError<E, HttpResponse>, access: &Access) -> Mo
     if response.status().is_success() {
         return garbled("it does not follow the protocol").status(status).request_id(id).with_source(error);
     }
-    let code = error.code().unwrap_or("an error without a name").to_owned();
+    let code = visible(error.code().unwrap_or("an error without a name"), CODE_MAX);
     let words = visible(error.message().unwrap_or("no message"), WORDS_MAX);
     let original = error.as_service_error().and_then(Fault::original_status);
     let (kind, retry) = judge(&code, status, original, &words);
@@ -208,7 +210,7 @@ fn named(fault: &ConverseStreamOutputError) -> (String, Option<i32>) {
         ConverseStreamOutputError::ServiceUnavailableException(_) => "ServiceUnavailableException",
         other => other.code().unwrap_or("an exception without a name"),
     };
-    (visible(code, 80), None)
+    (visible(code, CODE_MAX), None)
 }
 
 fn network(message: &str) -> ModelError {

@@ -63,6 +63,16 @@ async fn errors_of_the_service_say_what_they_are_and_whether_another_try_makes_s
 }
 
 #[tokio::test]
+async fn what_the_service_writes_is_cut_and_cannot_write_over_a_screen() {
+    let words = format!("bad\u{1b}[2K\u{202e}\n{}", "x".repeat(1_000));
+    let code = format!("Evil\u{1b}]0;{}", "y".repeat(200));
+    let error = check(Says::Json(400, None, Vec::new(), json!({"code": code, "message": words}))).await;
+    assert!(error.message.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{:?}", error.message);
+    assert!(error.message.contains("bad\\u{1b}[2K\\u{202e}\\u{a}x"), "{error}");
+    assert!(error.message.len() < 600 && error.message.contains("Evil\\u{1b}]0;y"), "{error}");
+}
+
+#[tokio::test]
 async fn a_model_that_refused_the_request_is_not_asked_again() {
     let body = |original: u16| json!({"message": "m", "originalStatusCode": original, "resourceName": "r"});
     for (original, retry) in [(400, Retry::Never), (429, Retry::Backoff), (500, Retry::Backoff)] {
