@@ -12,7 +12,9 @@ mod finish;
 mod get_quotes;
 #[cfg(feature = "mcp")]
 pub mod mcp;
-#[cfg(feature = "mcp")]
+#[cfg(feature = "openapi")]
+pub mod openapi;
+#[cfg(any(feature = "mcp", feature = "openapi"))]
 mod paid_call;
 mod prompts;
 mod propose_plan;
@@ -22,6 +24,8 @@ mod search_market;
 mod show;
 #[cfg(test)]
 mod testkit;
+#[cfg(any(feature = "mcp", feature = "openapi"))]
+mod tool_name;
 
 pub use address::AddressError;
 pub use budget::{Budget, BudgetResult, NoArgs, OpenItemView};

@@ -1,7 +1,7 @@
 //! What a server says about its tools, within bounds.
 
-use super::name::model_name;
 use super::server::McpServer;
+use crate::tool_name::model_name;
 use bursar_memory::clean_line;
 use bursar_types::{Digest, canonical_digest, visible};
 use serde_json::{Value, json};

@@ -19,7 +19,6 @@
 mod client;
 mod convert;
 mod listing;
-mod name;
 mod paid;
 mod pins;
 mod server;

@@ -1,4 +1,4 @@
-//! Names of tools: the server's own, and those that a model uses.
+//! Names of tools: those of a server or a document, and those that a model uses.
 
 use bursar_types::Digest;
 
@@ -10,7 +10,7 @@ const DIGITS: usize = 8;
 /// The name under which a model calls a tool: the server's name as the operator gave it, two underscores, and the tool's own name.
 /// Characters that providers do not take become underscores. A name that was changed, or cut, ends with a part of its digest, so that
 /// two tools never share one and no tool of a server can be made to look like another's.
-pub(super) fn model_name(server: &str, tool: &str) -> String {
+pub(crate) fn model_name(server: &str, tool: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let whole = format!("{server}__{tool}");
     if whole.len() <= CHARS_MAX && !tool.is_empty() && tool.chars().all(fits) {
