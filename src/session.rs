@@ -190,9 +190,11 @@ impl Session {
 
     /// Gives sub-agents of this session's agents sessions of their own: see [`Agent::as_tool`](crate::Agent::as_tool).
     ///
-    /// Each call of a sub-agent gets a session under a mandate that `cut` makes of this session's, as
-    /// [`Mandate::child`](crate::Mandate::child) has it for `agent`: without a plan, and without standing purchases. What is wider than
-    /// here is refused, and whatever it spends counts here too, what its model costs included. Who approves and who watches is as here.
+    /// Each call of a sub-agent gets a session under a mandate that `cut` makes of the calling session's, as
+    /// [`Mandate::child`](crate::Mandate::child) has it for `agent`: without a plan, and without standing purchases. The calling session
+    /// is this one, or that of a sub-agent which this one has: a sub-agent of a sub-agent is cut from the one that asks it. What is
+    /// wider than there is refused, and whatever it spends counts in every session above it, what its model costs included. Who approves
+    /// and who watches is as here. A session that was not delegated by this one is refused.
     ///
     /// # Example
     /// ```no_run

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use bursar::agent::models::{Scripted, ScriptedTurn};
 use bursar::agent::{
-    Model, ModelDescriptor, ModelError, ModelRequest, ModelStream, Prices, Record, RunOutcome, StopCause,
-    ToolSet, Usage, read_run,
+    DEPTH_MAX, DynTool, Model, ModelDescriptor, ModelError, ModelRequest, ModelStream, Prices, Record,
+    RunOutcome, StopCause, ToolSet, Usage, read_run,
 };
 use bursar::payments::Meaning;
 use bursar::report::{ModelSpend, SpendFilter};
@@ -76,12 +76,7 @@ async fn sound(bursar: &Bursar) {
 
 /// What the run's first call gave.
 async fn result(bursar: &Bursar) -> serde_json::Value {
-    let (_, entries) = read_run(bursar.ledger(), id()).await.unwrap();
-    let told = entries.into_iter().find_map(|entry| match entry.record {
-        Record::CallFinished { result, .. } => Some(result.content),
-        _ => None,
-    });
-    told.unwrap()
+    result_of(bursar, id()).await
 }
 
 #[tokio::test]
@@ -204,6 +199,163 @@ async fn a_helper_whose_process_died_goes_on_in_its_session_and_the_lost_turn_co
     let rows = told(&bursar).await;
     assert_eq!((rows.len(), rows.iter().map(|row| row.unreported).sum::<u64>()), (2, 1), "{rows:?}");
     assert_eq!(report::sessions(bursar.ledger()).await.unwrap().len(), 2, "the helper has one session");
+    sound(&bursar).await;
+    bursar.close().await.unwrap();
+}
+
+/// Asks the tool once, and answers.
+fn asks(tool: &str, answer: &str) -> Scripted {
+    let ask = ScriptedTurn::Calls(vec![(tool.into(), json!({"task": "who pays?"}))]);
+    Scripted::new().usage(USAGE).turn(ask).text(answer)
+}
+
+fn with_tool(model: Scripted, tool: Arc<dyn DynTool>) -> Agent {
+    let tools = ToolSet::new().with_dyn(tool).unwrap();
+    Agent::builder(Arc::new(model)).prices(PRICES).tools(tools).build().unwrap()
+}
+
+/// An agent whose helper has a helper, whose session `cut` makes.
+fn three_deep(
+    session: &Session,
+    cap: &'static str,
+    cut: impl Fn(Mandate) -> Mandate + Send + Sync + 'static,
+) -> Agent {
+    let lowest = helper(answers()).as_tool("ask_clerk", "Looks.", session.helpers("clerk", cut));
+    // A turn of it costs more than half a cent.
+    let usage = Usage { output_tokens: Some(500), ..USAGE };
+    let middle = with_tool(asks("ask_clerk", "the clerk knows").usage(usage), lowest);
+    let helpers = session.helpers("scout", move |mandate| mandate.cap_session(usd(cap)));
+    with_tool(asks("ask_scout", "the end"), middle.as_tool("ask_scout", "Looks.", helpers))
+}
+
+/// What the first call of that run gave.
+async fn result_of(bursar: &Bursar, run: RunId) -> serde_json::Value {
+    let (_, entries) = read_run(bursar.ledger(), run).await.unwrap();
+    let told = entries.into_iter().find_map(|entry| match entry.record {
+        Record::CallFinished { result, .. } => Some(result.content),
+        _ => None,
+    });
+    told.unwrap()
+}
+
+fn run_in(result: &serde_json::Value) -> RunId {
+    serde_json::from_value(result["run"].clone()).unwrap_or_else(|_| panic!("{result}"))
+}
+
+/// What each session spent on its own models, the one above first.
+async fn by_depth(bursar: &Bursar) -> Vec<u128> {
+    let (rows, mut spent) = (told(bursar).await, Vec::new());
+    let mut run = Some(id());
+    while let Some(at) = run {
+        let (state, entries) = read_run(bursar.ledger(), at).await.unwrap();
+        let own = rows.iter().filter(|row| row.session == state.session());
+        spent.push(own.map(|row| row.spent.atomic()).sum());
+        let below = entries.into_iter().find_map(|entry| match entry.record {
+            Record::CallFinished { result, .. } => Some(result.content["run"].clone()),
+            _ => None,
+        });
+        run = below.and_then(|run| serde_json::from_value(run).ok());
+    }
+    spent
+}
+
+#[tokio::test]
+async fn a_helper_of_a_helper_is_cut_from_the_one_that_asks_it_and_counts_in_both_above() {
+    let data = tempfile::tempdir().unwrap();
+    let bursar = open(data.path()).await;
+    let session = session(&bursar, "0.50").await;
+    let agent = three_deep(&session, "0.10", |mandate| mandate.cap_session(usd("0.40")));
+    let report = agent.run_as(session.run_context(), id(), "q").await.unwrap();
+    assert_eq!(report.answer(), Ok("the end"));
+    let middle = run_in(&result(&bursar).await);
+    let lowest = run_in(&result_of(&bursar, middle).await);
+    assert_eq!(result_of(&bursar, middle).await["answer"], "the submitter");
+    assert_eq!(by_depth(&bursar).await, [1_200, 11_000, 600]);
+    assert_eq!(spent(&session).await, (12_800, 0), "everything counts above");
+    for (run, cap, all) in [(middle, 100_000, 11_600), (lowest, 100_000, 600)] {
+        let (state, _) = read_run(bursar.ledger(), run).await.unwrap();
+        let below = bursar.resume(state.session(), Approve::Rule).await.unwrap();
+        assert_eq!(below.mandate().await.unwrap().budgets[0].limit.atomic(), cap, "never more than above");
+        assert_eq!(spent(&below).await, (all, 0));
+    }
+    sound(&bursar).await;
+    bursar.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_helper_of_a_helper_may_not_what_its_own_caller_may_not() {
+    let data = tempfile::tempdir().unwrap();
+    let bursar = open(data.path()).await;
+    let session = session(&bursar, "0.50").await;
+    // The session at the top could pay for it; the one that asks has not enough left for one turn more.
+    let agent = three_deep(&session, "0.013", |mandate| mandate);
+    agent.run_as(session.run_context(), id(), "q").await.unwrap();
+    let said = result_of(&bursar, below(&bursar, id()).await).await.to_string();
+    assert!(said.contains("may cost"), "{said}");
+    assert_eq!(told(&bursar).await.len(), 2, "the lowest had nothing");
+
+    let wide = session.mandate().await.unwrap().budgets;
+    let agent = three_deep(&session, "0.10", move |mandate| Mandate { budgets: wide.clone(), ..mandate });
+    let run = RunId::derived(&[b"wide"]);
+    agent.run_as(session.run_context(), run, "q").await.unwrap();
+    let said = result_of(&bursar, below(&bursar, run).await).await.to_string();
+    assert!(said.contains("cannot be opened") && said.contains("budget"), "{said}");
+    sound(&bursar).await;
+    bursar.close().await.unwrap();
+}
+
+/// The run of the first call of a run, whatever it gave.
+async fn below(bursar: &Bursar, run: RunId) -> RunId {
+    let (_, entries) = read_run(bursar.ledger(), run).await.unwrap();
+    let call = entries.into_iter().find_map(|entry| match entry.record {
+        Record::CallStarted { call, .. } => Some(call),
+        _ => None,
+    });
+    RunId::derived(&[b"sub-agent", call.unwrap().as_bytes()])
+}
+
+#[tokio::test]
+async fn a_helper_whose_session_was_frozen_gets_no_helper_of_its_own() {
+    let data = tempfile::tempdir().unwrap();
+    let bursar = open(data.path()).await;
+    let session = session(&bursar, "0.50").await;
+    let child =
+        session.delegate(session.mandate().await.unwrap().child("scout"), Approve::Rule).await.unwrap();
+    child.freeze("enough").await.unwrap();
+    let lowest =
+        helper(answers()).as_tool("ask_clerk", "Looks.", session.helpers("clerk", |mandate| mandate));
+    // Without a price: what its model costs is not what stops it.
+    let tools = ToolSet::new().with_dyn(lowest).unwrap();
+    let agent = Agent::builder(Arc::new(asks("ask_clerk", "the end"))).tools(tools).build().unwrap();
+    let report = agent.run_as(child.run_context(), id(), "q").await.unwrap();
+    assert_eq!(report.answer(), Ok("the end"));
+    let said = result(&bursar).await.to_string();
+    assert!(said.contains("FROZEN") || said.contains("frozen"), "{said}");
+    assert!(told(&bursar).await.is_empty(), "nothing was asked of its model");
+    sound(&bursar).await;
+    bursar.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn helpers_of_helpers_end_at_a_depth_in_sessions_too() {
+    let data = tempfile::tempdir().unwrap();
+    let bursar = open(data.path()).await;
+    let session = session(&bursar, "0.50").await;
+    let mut agent = helper(answers());
+    for _ in 0..=DEPTH_MAX {
+        let tool = agent.as_tool("ask_below", "Looks.", session.helpers("below", |mandate| mandate));
+        agent = with_tool(asks("ask_below", "the end"), tool);
+    }
+    agent.run_as(session.run_context(), id(), "q").await.unwrap();
+    let mut run = id();
+    for _ in 0..DEPTH_MAX {
+        run = below(&bursar, run).await;
+    }
+    let said = result_of(&bursar, run).await.to_string();
+    assert!(said.contains("4 deep"), "{said}");
+    let sessions = report::sessions(bursar.ledger()).await.unwrap().len();
+    assert_eq!(sessions, 1 + usize::try_from(DEPTH_MAX).unwrap());
+    assert_eq!(spent(&session).await, (5 * 1_200, 0));
     sound(&bursar).await;
     bursar.close().await.unwrap();
 }

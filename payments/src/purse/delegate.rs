@@ -73,6 +73,14 @@ impl SessionPurse {
         Ok(Payments(self.shared.clone()).begin(mandate, Some(&lineage), hooks).await?)
     }
 
+    /// Whether it is that session, or was delegated by it, however often over: then whatever is spent here counts there too.
+    ///
+    /// # Errors
+    /// [`FetchError::Ledger`].
+    pub async fn descends_from(&self, session: SessionId) -> Result<bool, FetchError> {
+        Ok(self.lineage().await?.states().any(|state| state.id == session))
+    }
+
     /// The mandate it spends under.
     ///
     /// # Errors
