@@ -11,8 +11,8 @@ use std::time::Duration;
 const WAIT: Duration = Duration::from_secs(10);
 
 /// Looks after what a run left open that has no answer: a model or a tool that failed or took too long, a limit, a
-/// cancellation. What it paid for and has is kept; what is owed to it is asked for, and then asked back. The journal is
-/// published after every run.
+/// cancellation. What it paid for and has is kept; what is owed to it is asked for, and then asked back. After every run, tries of models
+/// that nobody settles any more count as spent, such as those of a helper that was cut off, and the journal is published.
 #[derive(Debug)]
 pub(crate) struct LookAfter {
     pub(crate) payments: Payments,
@@ -23,8 +23,9 @@ pub(crate) struct LookAfter {
 #[async_trait]
 impl AfterRun for LookAfter {
     async fn ended(&self, run: RunId, outcome: &RunOutcome) {
-        if matches!(outcome, RunOutcome::Stopped { .. }) {
-            self.look_after(run).await;
+        match outcome {
+            RunOutcome::Stopped { .. } => self.look_after(run).await,
+            RunOutcome::Answered { .. } => self.settle_tries(run).await,
         }
         if let Some(log) = &self.log {
             log.publish_soon().await;
@@ -33,6 +34,17 @@ impl AfterRun for LookAfter {
 }
 
 impl LookAfter {
+    async fn settle_tries(&self, run: RunId) {
+        match tokio::time::timeout(WAIT, self.payments.settle_tries_under(self.session)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(settled)) => {
+                tracing::info!(%run, settled, "tries of models that nobody settles count as spent")
+            }
+            Ok(Err(error)) => tracing::warn!(%run, %error, "tries of models could not be looked after"),
+            Err(_) => tracing::info!(%run, "tries of models are looked after on the timer"),
+        }
+    }
+
     async fn look_after(&self, run: RunId) {
         match tokio::time::timeout(WAIT, self.payments.recover_session(self.session)).await {
             Ok(Ok(found)) => tracing::info!(%run, ?found, "looked after what the run left open"),

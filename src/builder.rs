@@ -7,6 +7,7 @@ use crate::error::BursarError;
 use crate::handle::{Bursar, Inner};
 use crate::mandate_file::{self, Issued};
 use crate::mark;
+use crate::runs::RunsInLedger;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::telemetry::{Gauges, Meter, metered};
 use crate::wallet_file;
@@ -458,6 +459,7 @@ impl BursarBuilder {
         };
         let payments = Payments::observed(parts, metered(self.meter.as_ref(), self.observer));
         let payments = payments.guarding_outflow(self.outflow);
+        let payments = payments.knowing_runs(Arc::new(RunsInLedger(ledger.clone())));
         let payments = if self.live { payments.with_live() } else { payments };
         payments.compensators().extend(&self.compensators);
         let log = log.map(|log| Keeper::new(log, payments.clone()));

@@ -38,6 +38,7 @@ pub mod reconcile;
 #[cfg(unix)]
 pub mod remote;
 pub mod report;
+mod runs;
 mod session;
 mod system;
 pub mod telemetry;

@@ -105,7 +105,7 @@ pub(crate) async fn resume(
     let span = spans::of_run(agent, &context, id);
     let trace = span.in_scope(|| context.traces.current());
     let mut driver = Driver { agent, context, form, run, sequence };
-    let mut records = vec![Record::Resumed { worker, idle_ms, trace }];
+    let mut records = vec![Record::Resumed { worker, idle_ms, decides_anew: true, trace }];
     records.extend(answers.into_iter().map(PersonAnswer::into_record));
     driver.append(records).await?;
     driver.drive_in(span).await

@@ -72,6 +72,9 @@ pub enum Record {
         worker: String,
         /// For how long nobody had worked on it. This is not the run's time.
         idle_ms: u64,
+        /// Whether calls that were allowed before, and have not begun, are decided again. Journals from before this was so have it not.
+        #[serde(default)]
+        decides_anew: bool,
         /// The trace that its spans are in from here on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trace: Option<TraceContext>,

@@ -160,6 +160,8 @@ pub struct CallView {
     pub effect: Option<Effect>,
     /// The arguments.
     pub arguments: Arguments,
+    /// How many times it was started.
+    pub attempts: u32,
     /// How far it is.
     pub state: CallState,
 }
@@ -167,22 +169,17 @@ pub struct CallView {
 /// How far a call is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallState {
-    /// The model asked for it.
+    /// The model asked for it, or it was allowed and had not begun when the run was taken up again: a yes holds for the moment it was
+    /// given in.
     Proposed,
     /// The gate decided.
     Decided(Decision),
     /// A person was asked: what holds now, and the question that it waits for if nobody answered.
     Answered(Decision, Option<Waits>),
     /// A tool is, or was, at work.
-    Started {
-        /// How many times it was started.
-        attempts: u32,
-    },
-    /// It was started before and did not happen, as its tool or a person found out; it may be started again.
-    Cleared {
-        /// How many times it was started.
-        attempts: u32,
-    },
+    Started,
+    /// It was started before and did not happen, as its tool or a person found out; it is decided again, and may then be started again.
+    Cleared,
     /// A person said what came of it, which has to be recorded as its result.
     Told(CallResult),
     /// It has its result.
@@ -335,9 +332,9 @@ impl Run {
     /// happened. There is one at most, because writes come alone.
     #[must_use]
     pub fn open_write(&self) -> Option<&CallView> {
-        self.calls().iter().find(|call| {
-            call.effect == Some(Effect::Write) && matches!(call.state, CallState::Started { .. })
-        })
+        self.calls()
+            .iter()
+            .find(|call| call.effect == Some(Effect::Write) && matches!(call.state, CallState::Started))
     }
 
     /// How it ended, or why it stands still; `None` while something is outstanding.

@@ -57,8 +57,8 @@ pub use policy::{
 pub use purse::{
     ApprovalError, ClaimStanding, Clearance, ClockError, ClockStanding, ClockTurned, DecisionRecord,
     DelegateError, DeskError, GivenUp, MODEL, MODEL_HELD, MODEL_SETTLED, OpenApproval, OpenError,
-    OpenObligation, OutflowAccepted, OutflowError, Payments, PaymentsParts, Recovered, SessionHooks,
-    SessionPurse, Signable, Stray, VoidClearance, Watch, agent_freezes, principal_links,
+    OpenObligation, OutflowAccepted, OutflowError, Payments, PaymentsParts, Recovered, Runs, SessionHooks,
+    SessionPurse, Signable, Stray, UnsettledTry, VoidClearance, Watch, agent_freezes, principal_links,
 };
 pub use rail::{
     Authorization, AuthorizeError, ChainEvent, ClaimReason, Exchange, Inflow, InflowQuery, Offer, OfferError,

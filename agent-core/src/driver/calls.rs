@@ -117,26 +117,35 @@ impl Driver<'_> {
                 _ => {}
             }
         }
-        for (call, pending) in pending {
+        let mut pending = pending.into_iter();
+        for (call, pending) in pending.by_ref() {
             let ended = match pending {
                 Pending::Known(result) => Ended::With(Box::new(result)),
                 Pending::Running(running) => self.wait(running).await,
             };
-            let result = match ended {
-                Ended::With(result) => *result,
-                Ended::Interrupted => return Ok(()),
+            let goes_on = match ended {
+                Ended::With(result) => {
+                    let ends = result.answer.is_some() || self.pauses(&result);
+                    self.finish_call(call, *result).await?;
+                    !ends
+                }
+                Ended::Interrupted => false,
                 Ended::Unknown => {
                     let tool = self.run.call(call).map(|view| view.tool.clone()).unwrap_or_default();
                     let cause = StopCause::WriteUnknown { call, tool };
-                    return self.append(vec![Record::Stopped { cause }]).await;
+                    self.append(vec![Record::Stopped { cause }]).await?;
+                    false
                 }
             };
-            let ends = result.answer.is_some() || self.pauses(&result);
-            self.finish_call(call, result).await?;
-            if ends {
+            if !goes_on {
                 break;
             }
         }
+        let abandoned = pending.filter_map(|(_, pending)| match pending {
+            Pending::Running(running) => Some(running),
+            Pending::Known(_) => None,
+        });
+        self.wind_up(abandoned.collect()).await;
         Ok(())
     }
 

@@ -14,10 +14,11 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Sleep;
 use tracing::{Instrument as _, Span};
 
-/// How long a `Write` may take to notice that nobody waits for it any more.
+/// How long a `Write`, or a sub-agent, may take to notice that nobody waits for it any more.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A tool's task. A `Read` ends with whoever waits for it; anything else goes on by itself.
+/// A tool's task. A `Read` ends with whoever waits for it; anything else goes on by itself. A sub-agent is told first and given a
+/// little time, whatever its effect is: what its model may have cost has to be settled.
 pub(super) struct Running {
     effect: Effect,
     tool: Arc<dyn DynTool>,
@@ -45,7 +46,7 @@ impl Ended {
     }
 }
 
-/// Why a `Write` is not waited for any longer.
+/// Why a `Write`, or a sub-agent, is not waited for any longer.
 enum Over {
     Run,
     Call,
@@ -92,7 +93,7 @@ impl Driver<'_> {
     pub(super) async fn wait(&self, mut running: Running) -> Ended {
         match running.effect {
             Effect::Spend => self.settled((&mut running.task).await),
-            Effect::Read => {
+            Effect::Read if !running.tool.goes_on() => {
                 let Running { task, time, .. } = &mut running;
                 tokio::select! {
                     biased;
@@ -101,11 +102,12 @@ impl Driver<'_> {
                     () = run_out(time) => Ended::with(self.too_long("nothing was changed; try something smaller")),
                 }
             }
-            Effect::Write => self.wait_for_write(running).await,
+            Effect::Read | Effect::Write => self.wait_patiently(running).await,
         }
     }
 
-    async fn wait_for_write(&self, mut running: Running) -> Ended {
+    /// Waits for a call that is not simply dropped.
+    async fn wait_patiently(&self, mut running: Running) -> Ended {
         let Running { task, time, cancel, .. } = &mut running;
         let over = tokio::select! {
             biased;
@@ -132,6 +134,8 @@ impl Driver<'_> {
                 Some(Reconciled::NotDone) if !running.tool.goes_on() => {
                     Ended::with(self.too_long("it was not done"))
                 }
+                // It can have changed nothing, so nobody has to be asked.
+                Some(_) if running.effect == Effect::Read => Ended::with(self.too_long_and_unknown()),
                 Some(Reconciled::NotDone | Reconciled::Unknown) => Ended::Unknown,
             },
         }
@@ -144,6 +148,29 @@ impl Driver<'_> {
             Ok(Err(error)) if error.is_interrupted() && self.is_interrupted() => Ended::Interrupted,
             ended => Ended::with(ended.map_or_else(crashed, CallResult::from)),
         }
+    }
+
+    /// Ends calls that nobody waits for any more: a sibling of theirs gave the answer, or the run stands still. Reads are dropped; a
+    /// sub-agent's run is told, and ends as one that was cancelled.
+    pub(super) async fn wind_up(&self, abandoned: Vec<Running>) {
+        let going: Vec<Running> = abandoned
+            .into_iter()
+            .filter(|running| running.effect == Effect::Read && running.tool.goes_on())
+            .inspect(|running| running.cancel.cancel())
+            .collect();
+        let until = tokio::time::Instant::now() + GRACE;
+        for mut running in going {
+            if tokio::time::timeout_at(until, &mut running.task).await.is_err() {
+                tracing::warn!(call = %running.call, "a sub-agent did not end in time; its run is cut off");
+            }
+        }
+    }
+
+    fn too_long_and_unknown(&self) -> CallResult {
+        let ms = self.run.limits().call_ms.unwrap_or_default();
+        CallResult::from(Err(ToolError::unknown(format!(
+            "the call took longer than {ms} ms and was cut off; it changed nothing, and how far it came is not known"
+        ))))
     }
 
     fn too_long(&self, and: &str) -> CallResult {

@@ -92,11 +92,11 @@ impl Run {
                 let failure = Failure { kind: *kind, message: message.clone(), retry: *retry };
                 self.model_failed(*turn, failure, cost.as_ref())
             }
-            Record::Resumed { idle_ms, .. } => self.resumed(*idle_ms),
+            Record::Resumed { idle_ms, decides_anew, .. } => self.resumed(*idle_ms, *decides_anew),
             Record::Steered { text, .. } => self.steered(text),
             Record::Warned { problem, message } => self.warned(*problem, message),
             Record::CallDecided { call, decision } => self.with_call(*call, |view| match &view.state {
-                CallState::Proposed => Ok(CallState::Decided(decision.clone())),
+                CallState::Proposed | CallState::Cleared => Ok(CallState::Decided(decision.clone())),
                 _ => Err("the call was decided before"),
             }),
             Record::CallAnswered { call, decision, waits } => {
@@ -109,13 +109,13 @@ impl Run {
             }
             Record::CallStarted { call, attempt } => self.call_started(*call, *attempt),
             Record::CallCleared { call } => {
-                self.with_call(*call, |view| Ok(CallState::Cleared { attempts: started_write(view)? }))
+                self.with_call(*call, |view| started_write(view).map(|()| CallState::Cleared))
             }
             Record::CallSettledByPerson { call, verdict, .. } => self.with_call(*call, |view| {
-                let attempts = started_write(view)?;
+                started_write(view)?;
                 Ok(match verdict {
                     PersonVerdict::Happened { outcome } => CallState::Told(happened(outcome)),
-                    PersonVerdict::DidNotHappen => CallState::Cleared { attempts },
+                    PersonVerdict::DidNotHappen => CallState::Cleared,
                 })
             }),
             Record::CallFinished { call, result } => self.call_finished(*call, result),
@@ -137,7 +137,7 @@ impl Run {
         if let StopCause::AwaitingApproval { call, .. } = cause {
             // It did nothing, so it may be made again, whatever its effect is.
             self.with_call(*call, |view| match &view.state {
-                CallState::Started { attempts } => Ok(CallState::Cleared { attempts: *attempts }),
+                CallState::Started => Ok(CallState::Cleared),
                 // The question comes before the call: it is asked again when the run goes on.
                 CallState::Decided(decision) if decision.verdict == Verdict::Escalate => {
                     Ok(view.state.clone())
@@ -156,7 +156,7 @@ impl Run {
     }
 
     /// What stood still goes on where it was; a model that failed for good is asked anew.
-    fn resumed(&mut self, idle_ms: u64) -> Result<(), &'static str> {
+    fn resumed(&mut self, idle_ms: u64, decides_anew: bool) -> Result<(), &'static str> {
         match &mut self.step {
             Step::Done { .. } => return Err("the run has ended"),
             Step::Paused { outcome, before } => {
@@ -174,6 +174,9 @@ impl Run {
                 self.step = step;
             }
             _ => {}
+        }
+        if decides_anew {
+            self.decide_anew();
         }
         self.idle_ms = self.idle_ms.saturating_add(idle_ms);
         Ok(())

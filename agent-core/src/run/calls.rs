@@ -7,7 +7,7 @@ use crate::model::{Arguments, StopReason};
 use crate::record::CallResult;
 use crate::stop::StopCause;
 use crate::warning::{Problem, of_repetition};
-use bursar_types::{CallId, Decision, Effect};
+use bursar_types::{CallId, Decision, Effect, Verdict};
 use std::collections::BTreeSet;
 
 /// The code of a denial that says that arguments do not fit.
@@ -27,19 +27,24 @@ impl Run {
 
     pub(super) fn call_started(&mut self, id: CallId, attempt: u32) -> Result<(), &'static str> {
         self.with_call(id, |view| match &view.state {
+            _ if attempt != view.attempts => Err("the try is out of order"),
             CallState::Decided(decision) | CallState::Answered(decision, _)
-                if decision.verdict == bursar_types::Verdict::Allow && attempt == 0 =>
+                if decision.verdict == Verdict::Allow =>
             {
-                Ok(CallState::Started { attempts: 1 })
+                Ok(CallState::Started)
             }
-            CallState::Started { .. } if view.effect == Some(Effect::Write) => {
+            CallState::Started if view.effect == Some(Effect::Write) => {
                 Err("nobody knows whether the call happened")
             }
-            CallState::Started { attempts } | CallState::Cleared { attempts } if attempt == *attempts => {
-                Ok(CallState::Started { attempts: attempts.saturating_add(1) })
-            }
+            // One that was cleared begins without another decision in journals from before there was one.
+            CallState::Started | CallState::Cleared => Ok(CallState::Started),
             _ => Err("the call may not start"),
         })?;
+        if let Step::Act { calls, .. } = &mut self.step
+            && let Some(call) = calls.iter_mut().find(|call| call.id == id)
+        {
+            call.attempts = call.attempts.saturating_add(1);
+        }
         if attempt == 0 {
             self.calls_made = self.calls_made.saturating_add(1);
         }
@@ -75,6 +80,25 @@ impl Run {
             self.turn_ended();
         }
         Ok(())
+    }
+
+    /// What was allowed before the run was taken up again and does not have begun, or may begin again without harm, is decided anew:
+    /// the session may have been frozen since, its mandate taken back, the rules changed. What a person answered counts all the
+    /// same: whoever decides finds the answer.
+    pub(super) fn decide_anew(&mut self) {
+        let Step::Act { calls, .. } = &mut self.step else { return };
+        for call in calls {
+            let again = match &call.state {
+                CallState::Decided(decision) | CallState::Answered(decision, _) => {
+                    decision.verdict == Verdict::Allow
+                }
+                CallState::Started => call.effect == Some(Effect::Read),
+                _ => false,
+            };
+            if again {
+                call.state = CallState::Proposed;
+            }
+        }
     }
 
     /// What comes after a turn whose calls all have their results.
@@ -121,10 +145,10 @@ fn fits_nothing(call: &CallView, stop: StopReason) -> bool {
         || matches!(&call.state, CallState::Decided(decision) if refused(decision))
 }
 
-/// How often a `Write` was started that has no result.
-pub(super) const fn started_write(view: &CallView) -> Result<u32, &'static str> {
+/// That it is a `Write` that was started and has no result.
+pub(super) const fn started_write(view: &CallView) -> Result<(), &'static str> {
     match (view.effect, &view.state) {
-        (Some(Effect::Write), CallState::Started { attempts }) => Ok(*attempts),
+        (Some(Effect::Write), CallState::Started) => Ok(()),
         _ => Err("the call's end is no question"),
     }
 }

@@ -115,7 +115,9 @@ impl Run {
     /// What is outstanding; empty once the run has ended, and while it stands still.
     ///
     /// Reads of one turn that stand side by side come together. A `Write` or a `Spend` comes alone, when everything before it has
-    /// its result. After a crash a `Write` that was started is not started again: its tool is asked whether it happened.
+    /// its result. After a crash a `Write` that was started is not started again: its tool is asked whether it happened. What was allowed
+    /// and had not begun is decided again then, and so is what begins again; only a `Spend` that was started goes on without, since its
+    /// money may be on its way and the purse decides about the rest.
     #[must_use]
     pub fn next(&self) -> Vec<Command> {
         match &self.step {
@@ -296,19 +298,17 @@ fn next_of_call(view: &CallView, stop: StopReason) -> Option<Command> {
         return settle(message.into(), Executed::No);
     }
     match &view.state {
-        CallState::Proposed => Some(Command::Decide { call }),
+        CallState::Proposed | CallState::Cleared => Some(Command::Decide { call }),
         CallState::Decided(decision) | CallState::Answered(decision, _)
             if decision.verdict == Verdict::Allow =>
         {
-            Some(Command::CallTool { call, attempt: 0 })
+            Some(Command::CallTool { call, attempt: view.attempts })
         }
         CallState::Decided(decision) if decision.verdict == Verdict::Escalate => Some(Command::Ask { call }),
         CallState::Decided(decision) => settle(refusal(decision, None), Executed::No),
         CallState::Answered(decision, waits) => settle(refusal(decision, waits.as_ref()), Executed::No),
-        CallState::Started { .. } if effect == Effect::Write => Some(Command::Reconcile { call }),
-        CallState::Started { attempts } | CallState::Cleared { attempts } => {
-            Some(Command::CallTool { call, attempt: *attempts })
-        }
+        CallState::Started if effect == Effect::Write => Some(Command::Reconcile { call }),
+        CallState::Started => Some(Command::CallTool { call, attempt: view.attempts }),
         CallState::Told(result) => Some(Command::Settle { call, result: result.clone() }),
         CallState::Finished(_) => None,
     }

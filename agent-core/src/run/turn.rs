@@ -199,6 +199,7 @@ impl Run {
             tool: call.tool.clone(),
             effect: self.tools.get(&call.tool).copied(),
             arguments: call.arguments.clone(),
+            attempts: 0,
             state: CallState::Proposed,
         }
     }

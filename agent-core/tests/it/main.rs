@@ -1,8 +1,12 @@
 //! Runs driven from outside, against fakes that are stricter than the real thing.
 
+#[cfg(test)]
+mod anew;
 #[cfg(feature = "bedrock")]
 #[cfg(test)]
 mod bedrock;
+#[cfg(test)]
+mod cancels;
 #[cfg(test)]
 mod compact;
 #[cfg(test)]

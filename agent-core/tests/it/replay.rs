@@ -2,7 +2,9 @@
 
 use crate::support::{Counting, StrictJournal, World};
 use bursar_agent_core::models::{Scripted, ScriptedTurn};
-use bursar_agent_core::{Agent, Limits, Record, Run, RunError, RunReport, ToolSet, read_run};
+use bursar_agent_core::{
+    Agent, CallState, Command, Limits, Record, Run, RunError, RunReport, ToolSet, read_run,
+};
 use bursar_types::{Effect, RunId};
 use proptest::prelude::*;
 use serde_json::json;
@@ -125,12 +127,23 @@ proptest! {
             prop_assert_eq!(folded.apply(&entry.record).is_ok(), repeatable, "record {}", index);
             folded = before;
             // A worker may take the run up at any record, and finds the same outstanding; not after its end.
-            let mut taken = folded.clone();
-            let resumed = Record::Resumed { worker: "another".into(), idle_ms: 1_000, trace: None };
-            prop_assert_eq!(taken.apply(&resumed).is_ok(), !folded.has_ended());
-            if folded.outcome().is_none() {
-                prop_assert_eq!(taken.next(), folded.next());
-                prop_assert_eq!(taken.deadline(), folded.deadline().map(|deadline| deadline.plus_ms(1_000)));
+            for decides_anew in [false, true] {
+                let mut taken = folded.clone();
+                let resumed = Record::Resumed { worker: "another".into(), idle_ms: 1_000, decides_anew, trace: None };
+                prop_assert_eq!(taken.apply(&resumed).is_ok(), !folded.has_ended());
+                if folded.outcome().is_none() {
+                    prop_assert_eq!(taken.deadline(), folded.deadline().map(|deadline| deadline.plus_ms(1_000)));
+                    if !decides_anew {
+                        prop_assert_eq!(taken.next(), folded.next());
+                        continue;
+                    }
+                    // Nothing begins on a yes from before, but for a spend that had begun.
+                    for command in taken.next() {
+                        let Command::CallTool { call, .. } = command else { continue };
+                        let view = folded.call(call).unwrap();
+                        prop_assert_eq!((view.effect, &view.state), (Some(Effect::Spend), &CallState::Started));
+                    }
+                }
             }
         }
         prop_assert_eq!(folded, run);

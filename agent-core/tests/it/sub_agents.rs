@@ -4,11 +4,15 @@ use crate::support::{Counting, Looks, StrictJournal, World};
 use async_trait::async_trait;
 use bursar_agent_core::models::{Scripted, ScriptedTurn};
 use bursar_agent_core::{
-    Agent, DEPTH_MAX, Delegate, DynTool, Limits, OnQuestion, Record, RunContext, RunOutcome, RunReport,
-    StopCause, Tool, ToolContext, ToolError, ToolOutput, ToolSet, read_run,
+    Agent, DEPTH_MAX, Delegate, DynTool, Executed, Limits, Model, ModelDescriptor, ModelError, ModelRequest,
+    ModelStream, OnQuestion, Prices, Record, RunContext, RunOutcome, RunReport, StopCause, Tool, ToolContext,
+    ToolError, ToolOutput, ToolSet, read_run,
 };
-use bursar_types::{ApprovalId, Effect, RunId, Timestamp};
+use bursar_types::{
+    Amount, ApprovalId, Effect, MeterError, ModelCharge, ModelCost, ModelHold, ModelMeter, RunId, Timestamp,
+};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 fn id() -> RunId {
@@ -278,4 +282,211 @@ async fn helpers_of_helpers_end_at_a_depth() {
         _ => None,
     });
     assert!(last.unwrap().contains("4 deep"), "the last one is refused");
+}
+
+/// A model that says that it was asked, and never answers.
+#[derive(Debug)]
+struct Silent(Scripted, Arc<tokio::sync::Notify>);
+
+impl Silent {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Scripted::new(), Arc::default()))
+    }
+}
+
+#[async_trait]
+impl Model for Silent {
+    fn descriptor(&self) -> &ModelDescriptor {
+        self.0.descriptor()
+    }
+    async fn stream(&self, _: ModelRequest) -> Result<ModelStream, ModelError> {
+        self.1.notify_one();
+        std::future::pending().await
+    }
+}
+
+/// What is set aside for tries that nobody has settled, and how often something was settled as not known.
+#[derive(Debug, Default)]
+struct Pinned {
+    open: Mutex<BTreeSet<(RunId, u32, u32)>>,
+    unknown: Mutex<u32>,
+    hangs: bool,
+}
+
+#[async_trait]
+impl ModelMeter for Pinned {
+    async fn hold(&self, charge: &ModelCharge) -> Result<ModelHold, MeterError> {
+        self.open.lock().unwrap().insert((charge.run, charge.turn, charge.attempt));
+        Ok(ModelHold::Held)
+    }
+    async fn settle(&self, charge: &ModelCharge, cost: &ModelCost) -> Result<Amount, MeterError> {
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        self.open.lock().unwrap().remove(&(charge.run, charge.turn, charge.attempt));
+        *self.unknown.lock().unwrap() += u32::from(*cost == ModelCost::Unknown);
+        Ok(charge.most.clone())
+    }
+}
+
+fn priced(world: &mut World, hangs: bool) -> Arc<Pinned> {
+    let meter = Arc::new(Pinned { hangs, ..Pinned::default() });
+    world.meter = Some(meter.clone());
+    meter
+}
+
+/// A helper whose model has a price and falls silent.
+fn thinker(world: &World, model: &Arc<Silent>) -> Arc<dyn DynTool> {
+    let model = Arc::clone(model) as Arc<dyn Model>;
+    let agent = Agent::builder(model).prices(Prices::new(1_000_000, 10_000_000, 1_000)).build().unwrap();
+    agent.as_tool("helper", "Thinks.", Shared::new(world))
+}
+
+/// What ended every run that stopped.
+fn causes(world: &World, run: RunId) -> Vec<StopCause> {
+    let records = world.journal.records(run).into_iter();
+    let causes = records.filter_map(|record| match record {
+        Record::Stopped { cause } => Some(cause),
+        _ => None,
+    });
+    causes.collect()
+}
+
+/// The run of the first call of the run above.
+fn run_below(world: &World) -> RunId {
+    let records = world.journal.records(id()).into_iter();
+    let call = records.filter_map(|record| match record {
+        Record::CallStarted { call, .. } => Some(call),
+        _ => None,
+    });
+    RunId::derived(&[b"sub-agent", call.last().unwrap().as_bytes()])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_helper_whose_time_is_over_settles_what_its_model_may_have_cost_and_is_told() {
+    let mut world = World::new();
+    let meter = priced(&mut world, false);
+    let limits = Limits { call_ms: Some(10_000), ..Limits::default() };
+    let agent = above(thinker(&world, &Silent::new()), limits);
+    let began = tokio::time::Instant::now();
+    let report = agent.run_as(world.context(), id(), "q").await.unwrap();
+    assert_eq!((report.answer(), began.elapsed().as_secs()), (Ok("the end"), 10));
+    assert!(meter.open.lock().unwrap().is_empty(), "nothing stays set aside for ever");
+    assert_eq!(*meter.unknown.lock().unwrap(), 1, "unknown is never zero");
+    assert_eq!(causes(&world, run_below(&world)), [StopCause::Cancelled]);
+    let told = results(&world)[0].to_string();
+    assert!(told.contains("stopped half-way"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_helper_is_wound_up_when_its_sibling_gives_the_answer() {
+    let mut world = World::new();
+    let meter = priced(&mut world, false);
+    let model = Silent::new();
+    let script = Scripted::new().turn(ScriptedTurn::Calls(vec![
+        ("done".to_owned(), json!({})),
+        ("helper".to_owned(), json!({"task": "find it"})),
+    ]));
+    let tools = ToolSet::new().with(Done(model.1.clone())).unwrap();
+    let tools = tools.with_dyn(thinker(&world, &model)).unwrap();
+    let agent = Agent::builder(Arc::new(script)).tools(tools).build().unwrap();
+    let report = agent.run_as(world.context(), id(), "q").await.unwrap();
+    assert_eq!(report.answer(), Ok("that was all"));
+    assert!(meter.open.lock().unwrap().is_empty(), "nothing stays set aside for ever");
+    assert_eq!(
+        (*meter.unknown.lock().unwrap(), causes(&world, run_below(&world))),
+        (1, vec![StopCause::Cancelled])
+    );
+}
+
+/// Ends the run once its sibling is at work.
+#[derive(Debug, Clone)]
+struct Done(Arc<tokio::sync::Notify>);
+
+#[async_trait]
+impl Tool for Done {
+    type Args = Nothing;
+    type Output = ToolOutput;
+
+    fn name(&self) -> &str {
+        "done"
+    }
+    fn description(&self) -> &str {
+        "Ends the run."
+    }
+    fn effect(&self) -> Effect {
+        Effect::Read
+    }
+    async fn call(&self, _: &ToolContext, _: Nothing) -> Result<ToolOutput, ToolError> {
+        self.0.notified().await;
+        Ok(ToolOutput::finish("that was all"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_helper_is_wound_up_when_the_run_above_is_cancelled_or_out_of_time() {
+    for cancelled in [true, false] {
+        let mut world = World::new();
+        let meter = priced(&mut world, false);
+        let model = Silent::new();
+        let limits = Limits { time_ms: Some(60_000), ..Limits::default() };
+        let agent = above(thinker(&world, &model), limits);
+        let (clock, cancel) = (world.clock.clone(), world.cancel.clone());
+        let ending = async move {
+            model.1.notified().await;
+            match cancelled {
+                true => cancel.cancel(),
+                false => clock.advance_ms(60_000),
+            }
+        };
+        let (report, ()) = tokio::join!(agent.run_as(world.context(), id(), "q"), ending);
+        let over = match cancelled {
+            true => StopCause::Cancelled,
+            false => StopCause::Time { limit_ms: 60_000 },
+        };
+        assert_eq!(cause(&report.unwrap()), &over);
+        assert!(meter.open.lock().unwrap().is_empty(), "nothing stays set aside for ever");
+        assert_eq!(*meter.unknown.lock().unwrap(), 1);
+        // Out of time, it hears it from the clock or from above, whichever it sees first.
+        let below = causes(&world, run_below(&world));
+        let ended = matches!(below.as_slice(), [StopCause::Cancelled | StopCause::Deadline { .. }]);
+        assert!(ended, "{below:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_helper_that_does_not_end_is_cut_off_and_told_as_not_known() {
+    let mut world = World::new();
+    let meter = priced(&mut world, true);
+    let limits = Limits { call_ms: Some(10_000), ..Limits::default() };
+    let agent = above(thinker(&world, &Silent::new()), limits);
+    let began = tokio::time::Instant::now();
+    let report = agent.run_as(world.context(), id(), "q").await.unwrap();
+    assert_eq!((report.answer(), began.elapsed().as_secs()), (Ok("the end"), 15));
+    assert_eq!(meter.open.lock().unwrap().len(), 1, "whoever looks after it later settles it");
+    let told = results(&world)[0].to_string();
+    assert!(told.contains("cut off") && told.contains("10000 ms"), "{told}");
+    let executed = world.journal.records(id()).into_iter().find_map(|record| match record {
+        Record::CallFinished { result, .. } => Some(result.executed),
+        _ => None,
+    });
+    assert_eq!(executed, Some(Executed::Unknown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_helper_that_writes_and_does_not_end_stops_the_run_above_until_it_goes_on() {
+    let mut world = World::new();
+    let tool = Counting::new("count", Effect::Write).looks(Looks::Sees);
+    // 99 waits for ever.
+    let helper = helper(&tool, 99).as_tool("helper", "Finds things.", Shared::new(&world));
+    let limits = Limits { call_ms: Some(10_000), ..Limits::default() };
+    let agent = above(helper, limits.clone());
+    let report = agent.run_as(world.context(), id(), "q").await.unwrap();
+    let StopCause::WriteUnknown { tool: waits, .. } = cause(&report) else { panic!("{report:?}") };
+    assert_eq!((waits.as_str(), tool.count()), ("helper", 1));
+    // To call it again is to go on with it: its write is asked after, and begun again only because it did not happen.
+    world.cancel = bursar_agent_core::Cancel::new();
+    let report = agent.resume(world.context(), id()).await.unwrap();
+    assert!(report.can_go_on(), "it waits again: {report:?}");
+    assert_eq!((tool.count(), results(&world).len()), (2, 0));
 }

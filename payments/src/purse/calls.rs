@@ -17,9 +17,17 @@ use bursar_types::{Action, Asked, Cause, Decision, FetchError, Gate, GateError, 
 impl Gate for SessionPurse {
     async fn decide(&self, action: &Action) -> Result<Decision, GateError> {
         let failed = |error| GateError(Box::new(error));
-        let state = self.state().await.map_err(failed)?;
+        let lineage = self.lineage().await.map_err(failed)?;
+        // While the session stands still, or one above it, nothing is begun that the rules would allow.
+        let stopped = match self.time().await.map_err(failed)? {
+            Ok(now) => lineage.stopped(now),
+            Err(reason) => Some(reason),
+        };
+        if let Some(reason) = stopped {
+            return Ok(denied(reason));
+        }
         let facts = self.call_facts(action).await.map_err(failed)?;
-        let weighed = self.weigh(&state, &facts, &[]);
+        let weighed = self.weigh(lineage.own(), &facts, &[]);
         if weighed.decision.verdict == Verdict::Allow {
             self.record_shadow(&what(action), &facts, &weighed).await.map_err(failed)?;
         }

@@ -2,22 +2,25 @@
 //!
 //! The most that a try may cost is held in every budget of the session and of those above it that counts all spending: session, agent,
 //! user, project and all; a vendor's, payee's, category's or rail's budget counts purchases only. The hold is pinned at once, so it
-//! never runs out: a try whose process died stays held until its run goes on and settles it. There is one entry for each hold and
-//! one for each settlement in the stream `model/<session>`, in the transaction that moves the money.
+//! never runs out: a try whose process died stays held until its run goes on and settles it, or is over (`tries.rs`). There is one
+//! entry for each hold and one for each settlement in the stream `model/<session>`, in the transaction that moves the money. A
+//! session settles its own holds only: what another one names is not there for it.
 
 use super::budgets::Part;
 use super::clock::still;
 use super::decide::denied;
 use super::lineage::Lineage;
 use super::uses::BudgetUse;
-use super::{SessionPurse, unavailable};
+use super::{SessionPurse, tries, unavailable};
 use crate::reasons;
 use async_trait::async_trait;
 use bursar_ledger::{
-    AccountOp, CommitError, HoldPhase, HoldState, Line, NewEntry, Refusal, Require, StreamId, Transaction,
+    AccountOp, CommitError, HoldPhase, HoldState, Line, LinkWrite, NewEntry, Refusal, Require, StreamId,
+    Transaction,
 };
 use bursar_types::{
     Amount, AssetId, Decision, FetchError, HoldId, MeterError, ModelCharge, ModelCost, ModelHold, ModelMeter,
+    SessionId,
 };
 use serde_json::json;
 
@@ -40,10 +43,10 @@ enum Tried {
     Moved,
 }
 
-/// The hold of a try.
-fn hold_of(charge: &ModelCharge) -> HoldId {
+/// The hold of a try: a session's own, whatever run is named.
+fn hold_of(session: SessionId, charge: &ModelCharge) -> HoldId {
     let numbers = [charge.turn.to_be_bytes(), charge.attempt.to_be_bytes()].concat();
-    HoldId::derived(&[b"model", charge.run.as_bytes(), &numbers])
+    HoldId::derived(&[b"model", session.as_bytes(), charge.run.as_bytes(), &numbers])
 }
 
 /// Whether what a model costs counts in it.
@@ -88,7 +91,7 @@ impl ModelMeter for SessionPurse {
 
 impl SessionPurse {
     async fn try_to_hold(&self, charge: &ModelCharge) -> Result<Tried, FetchError> {
-        let (id, ledger) = (hold_of(charge), &self.shared.ledger);
+        let (id, ledger) = (hold_of(self.session, charge), &self.shared.ledger);
         match ledger.hold(id).await.map_err(unavailable)?.map(|hold| hold.phase) {
             None => {}
             Some(HoldPhase::Pending { .. }) => return Ok(Tried::Held),
@@ -117,6 +120,8 @@ impl SessionPurse {
         let expires_at = now.plus_ms(HOLD_MS);
         transaction.accounts = vec![AccountOp::Hold { id, lines, expires_at }, AccountOp::Pin { id }];
         self.add_model_entry(&mut transaction, MODEL_HELD, charge, id, &charge.most, true);
+        let value = Some(tries::noted(&lineage, charge, now).map_err(unavailable)?);
+        transaction.links.push(LinkWrite { key: tries::link(id), expected: None, value });
         self.add_gates(&mut transaction, &reached).map_err(unavailable)?;
         match ledger.commit(transaction).await {
             Ok(_) => {
@@ -147,7 +152,7 @@ impl SessionPurse {
         charge: &ModelCharge,
         cost: &ModelCost,
     ) -> Result<Option<Amount>, FetchError> {
-        let (id, zero) = (hold_of(charge), Amount::from_atomic(AssetId::micro_usd(), 0));
+        let (id, zero) = (hold_of(self.session, charge), Amount::from_atomic(AssetId::micro_usd(), 0));
         let Some(hold) = self.shared.ledger.hold(id).await.map_err(unavailable)? else {
             return Ok(Some(zero));
         };
@@ -162,13 +167,18 @@ impl SessionPurse {
             ModelCost::Nothing => (zero, true),
             ModelCost::Known(_) | ModelCost::Unknown => (most.clone(), false),
         };
-        let mut transaction = Transaction::default();
+        let (mut transaction, key) = (Transaction::default(), tries::link(id));
+        if let Some(noted) = self.shared.ledger.link(&key).await.map_err(unavailable)? {
+            transaction.links.push(LinkWrite { key, expected: Some(noted), value: None });
+        }
         transaction.accounts.push(settlement(id, &hold, &booked, &most));
         transaction.require.push(Require::HoldPending(id));
         self.add_model_entry(&mut transaction, MODEL_SETTLED, charge, id, &booked, known);
         match self.shared.ledger.commit(transaction).await {
             Ok(_) => Ok(Some(booked)),
-            Err(CommitError::Refused(Refusal::HoldNot { .. } | Refusal::AlreadyResolved { .. })) => Ok(None),
+            Err(CommitError::Refused(
+                Refusal::HoldNot { .. } | Refusal::AlreadyResolved { .. } | Refusal::LinkMoved { .. },
+            )) => Ok(None),
             Err(error) => Err(unavailable(error)),
         }
     }

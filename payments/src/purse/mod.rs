@@ -40,6 +40,7 @@ mod settle;
 mod spans;
 mod sums;
 mod told;
+mod tries;
 mod uses;
 mod watch;
 mod weigh;
@@ -67,6 +68,7 @@ pub use remedy::{ClaimStanding, GivenUp};
 pub(crate) use rules::{KeptRules, RULES};
 pub(crate) use sagas::SagaParts;
 pub(crate) use settle::bought_link;
+pub use tries::{Runs, UnsettledTry};
 pub use watch::Watch;
 pub use weigh::DecisionRecord;
 
@@ -110,6 +112,8 @@ struct Shared {
     traces: Arc<dyn Traces>,
     /// Set once the operator lets money be spent that is worth something.
     live: OnceLock<()>,
+    /// Who knows which runs are over.
+    runs: OnceLock<Arc<dyn Runs>>,
     schedule: Mutex<recover::Schedule>,
     /// Held while an authorization is taken back.
     voids: tokio::sync::Mutex<()>,

@@ -199,6 +199,7 @@ impl Payments {
             observer,
             traces: parts.traces,
             live: OnceLock::new(),
+            runs: OnceLock::new(),
             schedule: Mutex::default(),
             voids: tokio::sync::Mutex::default(),
             compensators: crate::saga::Compensators::default(),

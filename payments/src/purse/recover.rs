@@ -50,6 +50,10 @@ pub struct Recovered {
     pub busy: u64,
     /// Payments that could not be taken up: their record or the rail is not there.
     pub failed: u64,
+    /// Tries of models that were counted as spent, because their run is over and nobody had settled them.
+    pub model_settled: u64,
+    /// Tries of models that are not settled: under way, or of a run that somebody may go on with. [`Payments::unsettled_tries`] lists them.
+    pub model_open: u64,
     /// Sagas that went on.
     pub sagas: SagasRecovered,
 }
@@ -149,7 +153,8 @@ impl Payments {
     ///   out counts as spent, and a person looks after it;
     /// - paid and not delivered: the goods are asked for again while the authorization lives, then the money is asked back,
     ///   then all evidence is written down and a person looks after it;
-    /// - money that came back is credited to the claim it belongs to.
+    /// - money that came back is credited to the claim it belongs to;
+    /// - a try of a model that nobody settled, of a run that is [over](super::Runs): all that was set aside for it counts as spent.
     ///
     /// Signs no payment: what it presents again are the bytes of a payment that was seen to have moved.
     ///
@@ -175,7 +180,7 @@ impl Payments {
     }
 
     /// The same for the payments of one session, whatever the waits say: for when a run of it failed. Sagas, and money that
-    /// comes in, are left to the next whole pass.
+    /// comes in, are left to the next whole pass; tries of models are looked at in the sessions below it too.
     ///
     /// # Errors
     /// As for [`Payments::recover`].
@@ -222,6 +227,9 @@ impl Payments {
             found.refunded = self.see_refunds().await?;
             found.sagas = self.recover_sagas().await?;
         }
+        let tries = self.settle_tries(only_due, session).await?;
+        (found.model_settled, found.model_open) = (tries.settled, tries.open);
+        found.failed = found.failed.saturating_add(tries.failed);
         Ok(found)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::world::{World, get, key, usd};
 use bursar_ledger::StreamId;
-use bursar_payments::{MoneyEvent, SessionHooks, SessionPurse};
+use bursar_payments::{MoneyEvent, Runs, SessionHooks, SessionPurse};
 use bursar_types::{
     Amount, AssetId, FetchError, Fetched, GateLevel, ModelCharge, ModelCost, ModelHold, ModelMeter, RunId,
 };
@@ -191,5 +191,106 @@ async fn gates_are_reached_by_what_turns_cost_and_not_by_what_they_might_have() 
     assert_eq!(purse.handle().standing().await.unwrap().gate(), GateLevel::Tightened);
     assert!(held(&purse, &charge(2, 0, 99_000)).await);
     assert_eq!(reached().len(), 2, "once each");
+    world.verify().await;
+}
+
+/// Which runs are over, as a test says.
+#[derive(Debug, Default)]
+struct Over(std::sync::Mutex<std::collections::BTreeSet<RunId>>);
+
+#[async_trait::async_trait]
+impl Runs for Over {
+    async fn is_over(&self, run: RunId) -> bool {
+        self.0.lock().unwrap().contains(&run)
+    }
+}
+
+fn of_run(name: &str, most: u128) -> ModelCharge {
+    ModelCharge { run: RunId::derived(&[name.as_bytes()]), ..charge(0, 0, most) }
+}
+
+#[tokio::test]
+async fn a_try_whose_run_is_over_counts_whole_and_one_that_may_go_on_stays_set_aside() {
+    let world = World::new().await;
+    let over = Arc::new(Over::default());
+    let payments = world.reopened(9).knowing_runs(over.clone());
+    let purse = world.session().await;
+    let (dead, alive) = (of_run("dead", 40_000), of_run("alive", 30_000));
+    assert!(held(&purse, &dead).await && held(&purse, &alive).await);
+    // Nobody knows yet that it is over.
+    let found = payments.recover().await.unwrap();
+    assert_eq!((found.model_settled, found.model_open), (0, 2));
+    assert_eq!(world.books(&purse.handle()).await, (0, 70_000));
+    let open = payments.unsettled_tries().await.unwrap();
+    assert_eq!(open.len(), 2);
+    assert!(open.iter().all(|one| one.session == purse.session() && [&dead, &alive].contains(&&one.charge)));
+    over.0.lock().unwrap().insert(dead.run);
+    let found = payments.recover().await.unwrap();
+    assert_eq!((found.model_settled, found.model_open, found.is_quiet()), (1, 1, true));
+    assert_eq!(world.books(&purse.handle()).await, (40_000, 30_000), "unknown is never zero");
+    // A worker that comes late changes nothing, and the other is settled by its own.
+    let late = purse.settle(&dead, &ModelCost::Nothing).await.unwrap();
+    assert_eq!((late.atomic(), world.books(&purse.handle()).await), (40_000, (40_000, 30_000)));
+    purse.settle(&alive, &ModelCost::Known(micro(5))).await.unwrap();
+    let found = payments.recover().await.unwrap();
+    assert_eq!((found.model_settled, found.model_open), (0, 0));
+    assert_eq!(
+        (world.books(&purse.handle()).await, payments.unsettled_tries().await.unwrap()),
+        ((40_005, 0), vec![])
+    );
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_looks_after_the_sessions_below_it_and_no_others() {
+    let world = World::new().await;
+    let over = Arc::new(Over::default());
+    let payments = world.reopened(9).knowing_runs(over.clone());
+    let (parent, other) = (world.session().await, world.session().await);
+    let mandate = parent.mandate().await.unwrap().child("scout").cap_session(usd("0.10"));
+    let child = parent.delegate(mandate, SessionHooks::default()).await.unwrap();
+    let (below, beside) = (of_run("below", 40_000), of_run("beside", 30_000));
+    assert!(held(&child, &below).await && held(&other, &beside).await);
+    over.0.lock().unwrap().extend([below.run, beside.run]);
+    assert_eq!(payments.settle_tries_under(parent.session()).await.unwrap(), 1);
+    assert_eq!(world.books(&parent.handle()).await, (40_000, 0));
+    assert_eq!(world.books(&other.handle()).await, (0, 30_000));
+    let found = payments.recover_session(other.session()).await.unwrap();
+    assert_eq!((found.model_settled, world.books(&other.handle()).await), (1, (30_000, 0)));
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn the_timer_leaves_young_tries_alone_and_a_person_may_say_that_nobody_goes_on() {
+    let world = World::new().await;
+    let over = Arc::new(Over::default());
+    let payments = world.reopened(9).knowing_runs(over.clone());
+    let purse = world.session().await;
+    let (first, lost) = (of_run("first", 40_000), of_run("lost", 30_000));
+    assert!(held(&purse, &first).await && held(&purse, &lost).await);
+    over.0.lock().unwrap().insert(first.run);
+    let found = payments.recover_due().await.unwrap();
+    assert_eq!((found.model_settled, found.model_open), (0, 2), "they may be under way");
+    world.advance_s(600);
+    let found = payments.recover_due().await.unwrap();
+    assert_eq!((found.model_settled, found.model_open), (1, 1));
+    assert_eq!(
+        (payments.count_tries(lost.run).await.unwrap(), payments.count_tries(lost.run).await.unwrap()),
+        (1, 0)
+    );
+    assert_eq!(world.books(&purse.handle()).await, (70_000, 0));
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_session_settles_no_try_of_another() {
+    let world = World::new().await;
+    let (purse, other) = (world.session().await, world.session().await);
+    let one = of_run("one", 40_000);
+    assert!(held(&purse, &one).await);
+    let booked = other.settle(&one, &ModelCost::Nothing).await.unwrap();
+    assert_eq!((booked.atomic(), world.books(&purse.handle()).await), (0, (0, 40_000)));
+    assert!(held(&other, &one).await, "its own try of that name");
+    assert_eq!(world.books(&other.handle()).await, (0, 40_000));
     world.verify().await;
 }

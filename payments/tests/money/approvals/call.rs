@@ -2,7 +2,7 @@
 
 use super::{answers, reviewing, under, waiting};
 use crate::world::World;
-use bursar_payments::{Answer, SessionPurse};
+use bursar_payments::{Answer, Mandate, SessionHooks, SessionPurse};
 use bursar_types::{Action, Asked, CallId, Digest, Effect, Gate, RunId, Verdict};
 
 /// Asks before a letter is sent, and never lets one be burnt.
@@ -137,6 +137,77 @@ async fn a_yes_lifts_only_what_had_asked_and_runs_out() {
     answers(&world, 3, Answer::Approve).await;
     world.advance_s(session.mandate().await.unwrap().approval_s_max + 1);
     assert!(waits(&ask(&session, &letter).await), "a yes that ran out is asked for anew");
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn no_call_is_allowed_while_the_session_or_one_above_it_stands_still() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let parent = reviewing(&world, &payments).await;
+    let mandate = parent.mandate().await.unwrap().child("scout");
+    let child = parent.delegate(mandate, SessionHooks::default()).await.unwrap();
+    let free = call("read_letter", 1, b"x");
+    let decide = async |purse: &SessionPurse| {
+        let decision = purse.decide(&free).await.unwrap();
+        let code = decision.reasons.first().map(|reason| reason.code.to_string());
+        (decision.verdict == Verdict::Allow, code)
+    };
+    let refused = |code: &str| (false, Some(code.to_owned()));
+    assert_eq!((decide(&parent).await, decide(&child).await), ((true, None), (true, None)));
+    parent.freeze("look first").await.unwrap();
+    assert_eq!((decide(&parent).await, decide(&child).await), (refused("FROZEN"), refused("FROZEN")));
+    parent.thaw("ada").await.unwrap();
+    child.freeze("look first").await.unwrap();
+    assert_eq!((decide(&parent).await, decide(&child).await), ((true, None), refused("FROZEN")));
+    child.thaw("ada").await.unwrap();
+    assert_eq!(decide(&child).await, (true, None));
+    let soon = world.now().plus_ms(60_000);
+    let short = Mandate { expires_at: Some(soon), ..parent.mandate().await.unwrap().child("scout") };
+    let short = parent.delegate(short, SessionHooks::default()).await.unwrap();
+    assert_eq!(decide(&short).await, (true, None));
+    world.advance_s(61);
+    assert_eq!((decide(&short).await, decide(&child).await), (refused("MANDATE_EXPIRED"), (true, None)));
+    parent.revoke("ada").await.unwrap();
+    let revoked = refused("MANDATE_REVOKED");
+    assert_eq!((decide(&parent).await, decide(&child).await), (revoked.clone(), revoked));
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_yes_from_before_a_freeze_holds_again_after_it_and_nobody_is_asked_twice() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let session = reviewing(&world, &payments).await;
+    let letter = call("send_letter", 1, b"x");
+    assert!(waits(&ask(&session, &letter).await));
+    answers(&world, 3, Answer::Approve).await;
+    assert!(allowed(&ask(&session, &letter).await), "the yes is used up by this call");
+    session.freeze("look first").await.unwrap();
+    assert_eq!(session.decide(&letter).await.unwrap().reasons[0].code, "FROZEN");
+    assert_eq!(code(ask(&session, &letter).await), "FROZEN");
+    session.thaw("ada").await.unwrap();
+    assert_eq!(session.decide(&letter).await.unwrap().verdict, Verdict::Escalate);
+    assert!(allowed(&ask(&session, &letter).await), "the same call, the same yes");
+    assert_eq!(payments.approvals().await.unwrap(), vec![], "nobody was asked again");
+    assert!(waits(&ask(&session, &call("send_letter", 2, b"x")).await), "another call is asked about");
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_too_long_to_be_read_is_put_to_nobody() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let session = reviewing(&world, &payments).await;
+    let shown = |chars: usize| "\u{e9}".repeat(chars);
+    let asked = session.ask(&call("send_letter", 1, b"x"), &shown(2_001)).await.unwrap();
+    assert_eq!(code(asked), "CALL_TOO_LONG");
+    assert_eq!(payments.approvals().await.unwrap(), vec![]);
+    let asked = session.ask(&call("send_letter", 1, b"x"), &shown(2_000)).await.unwrap();
+    assert!(waits(&asked), "{asked:?}");
+    let question = waiting(&payments).await.question;
+    let whole = format!("{question:?}").matches('\u{e9}').count();
+    assert!(whole >= 2_000, "a person reads all of it: {whole}");
     world.verify().await;
 }
 
