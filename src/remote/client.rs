@@ -4,9 +4,9 @@ use super::RemoteError;
 use super::wire::{CALL_BYTES_MAX, Call, Go, Hello, PROTOCOL, REPLY_BYTES_MAX, Reply, Welcome, read, write};
 use async_trait::async_trait;
 use bursar_types::{
-    Action, Buyer, Decision, FetchError, Fetched, Gate, GateError, HttpRequest, PaymentId, PlanId,
-    PlanOutcome, PlanProposal, Principal, PurchaseKey, Purse, QuoteOutcome, SessionId, Standing,
-    TransportError, UnknownOutcome,
+    Action, Amount, Asked, Buyer, Decision, FetchError, Fetched, Gate, GateError, HttpRequest, MeterError,
+    ModelCharge, ModelCost, ModelHold, ModelMeter, PaymentId, PlanId, PlanOutcome, PlanProposal, Principal,
+    PurchaseKey, Purse, QuoteOutcome, SessionId, Standing, TransportError, UnknownOutcome,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,6 +72,16 @@ impl RemoteSession {
         Arc::new(self.clone())
     }
 
+    /// Counts what the agent's model costs on the session's budgets.
+    ///
+    /// What a try cost is this process's word, taken for at most what was set aside for it. The runs of this process are journaled
+    /// here, so the purse cannot tell which of them are over: a try that this process leaves open stays set aside until a run goes
+    /// on with it, or a person says that none will ([`Payments::count_tries`](bursar_payments::Payments::count_tries)).
+    #[must_use]
+    pub fn meter(&self) -> Arc<dyn ModelMeter> {
+        Arc::new(self.clone())
+    }
+
     async fn line(&self) -> Result<Line, FetchError> {
         let connected = call(&self.path).await;
         // Nothing was asked yet, so nothing happened.
@@ -83,7 +93,7 @@ impl RemoteSession {
     }
 
     /// One question that moves no money, and its answer.
-    async fn ask(&self, question: &Call) -> Result<Reply, FetchError> {
+    async fn question(&self, question: &Call) -> Result<Reply, FetchError> {
         let mut line = self.line().await?;
         match line.ask(question).await {
             Ok(Reply::Failed(error)) => Err(error.into()),
@@ -157,7 +167,7 @@ impl Buyer for RemoteSession {
     }
 
     async fn quote(&self, request: HttpRequest) -> Result<QuoteOutcome, FetchError> {
-        match self.ask(&Call::Quote { request: request.into() }).await? {
+        match self.question(&Call::Quote { request: request.into() }).await? {
             Reply::Quotes(quotes) => Ok(QuoteOutcome::Quotes(quotes)),
             Reply::Free(response) => match response.open() {
                 Ok(response) => Ok(QuoteOutcome::Free(response)),
@@ -168,14 +178,14 @@ impl Buyer for RemoteSession {
     }
 
     async fn propose(&self, proposal: PlanProposal) -> Result<PlanOutcome, FetchError> {
-        match self.ask(&Call::Propose { proposal }).await? {
+        match self.question(&Call::Propose { proposal }).await? {
             Reply::Plan(plan) => Ok(*plan),
             _ => Err(unexpected()),
         }
     }
 
     async fn proposed(&self, proposal: PlanProposal) -> Result<Option<PlanOutcome>, FetchError> {
-        match self.ask(&Call::Proposed { proposal }).await? {
+        match self.question(&Call::Proposed { proposal }).await? {
             Reply::Plan(plan) => Ok(Some(*plan)),
             Reply::NoPlan => Ok(None),
             _ => Err(unexpected()),
@@ -183,14 +193,14 @@ impl Buyer for RemoteSession {
     }
 
     async fn withdraw_plans(&self) -> Result<Vec<PlanId>, FetchError> {
-        match self.ask(&Call::WithdrawPlans).await? {
+        match self.question(&Call::WithdrawPlans).await? {
             Reply::Withdrawn(plans) => Ok(plans),
             _ => Err(unexpected()),
         }
     }
 
     async fn standing(&self) -> Result<Standing, FetchError> {
-        match self.ask(&Call::Standing).await? {
+        match self.question(&Call::Standing).await? {
             Reply::Standing(standing) => Ok(standing),
             _ => Err(unexpected()),
         }
@@ -200,10 +210,40 @@ impl Buyer for RemoteSession {
 #[async_trait]
 impl Gate for RemoteSession {
     async fn decide(&self, action: &Action) -> Result<Decision, GateError> {
-        match self.ask(&Call::Decide { action: action.clone() }).await {
+        match self.question(&Call::Decide { action: action.clone() }).await {
             Ok(Reply::Decision(decision)) => Ok(decision),
             Ok(_) => Err(GateError(Box::new(unexpected()))),
             Err(error) => Err(GateError(Box::new(error))),
+        }
+    }
+
+    async fn ask(&self, action: &Action, shown: &str) -> Result<Asked, GateError> {
+        let question = Call::Ask { action: action.clone(), shown: shown.to_owned() };
+        match self.question(&question).await {
+            Ok(Reply::Asked(asked)) => Ok(asked.into()),
+            Ok(_) => Err(GateError(Box::new(unexpected()))),
+            Err(error) => Err(GateError(Box::new(error))),
+        }
+    }
+}
+
+#[async_trait]
+impl ModelMeter for RemoteSession {
+    async fn hold(&self, charge: &ModelCharge) -> Result<ModelHold, MeterError> {
+        match self.question(&Call::HoldModel { charge: charge.clone() }).await {
+            Ok(Reply::ModelHeld { refused: None }) => Ok(ModelHold::Held),
+            Ok(Reply::ModelHeld { refused: Some(decision) }) => Ok(ModelHold::Refused(decision)),
+            Ok(_) => Err(MeterError(Box::new(unexpected()))),
+            Err(error) => Err(MeterError(Box::new(error))),
+        }
+    }
+
+    async fn settle(&self, charge: &ModelCharge, cost: &ModelCost) -> Result<Amount, MeterError> {
+        let question = Call::SettleModel { charge: charge.clone(), cost: cost.into() };
+        match self.question(&question).await {
+            Ok(Reply::ModelSettled { booked }) => Ok(booked),
+            Ok(_) => Err(MeterError(Box::new(unexpected()))),
+            Err(error) => Err(MeterError(Box::new(error))),
         }
     }
 }

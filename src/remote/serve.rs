@@ -6,7 +6,7 @@ use super::wire::{
 };
 use crate::session::Session;
 use bursar_payments::SessionPurse;
-use bursar_types::{FetchError, Gate as _};
+use bursar_types::{Action, FetchError, Gate as _, ModelHold, ModelMeter as _, canonical_digest};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io;
@@ -237,7 +237,34 @@ async fn perform(
             Ok(decision) => Reply::Decision(decision),
             Err(_) => Reply::Failed(WireError::Gate),
         }),
+        Call::Ask { action, shown } => match check_shown(&action, &shown) {
+            Err(problem) => Err(FetchError::Request(problem.to_owned())),
+            Ok(()) => Ok(match purse.ask(&action, &shown).await {
+                Ok(asked) => Reply::Asked(asked.into()),
+                Err(_) => Reply::Failed(WireError::Gate),
+            }),
+        },
+        Call::HoldModel { charge } => Ok(match purse.hold(&charge).await {
+            Ok(ModelHold::Held) => Reply::ModelHeld { refused: None },
+            Ok(ModelHold::Refused(decision)) => Reply::ModelHeld { refused: Some(decision) },
+            Err(_) => Reply::Failed(WireError::Meter),
+        }),
+        Call::SettleModel { charge, cost } => Ok(match purse.settle_within(&charge, &cost.into()).await {
+            Ok(booked) => Reply::ModelSettled { booked },
+            Err(_) => Reply::Failed(WireError::Meter),
+        }),
     })
+}
+
+/// A person answers for what is shown, so it has to be what the action names.
+fn check_shown(action: &Action, shown: &str) -> Result<(), &'static str> {
+    let value: serde_json::Value =
+        serde_json::from_str(shown).map_err(|_| "what is shown is no JSON, so it is no arguments")?;
+    let digest = canonical_digest(&value).map_err(|_| "what is shown has no canonical form")?;
+    if digest != action.arguments {
+        return Err("what is shown is not the arguments that the action names");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

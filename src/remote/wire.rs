@@ -3,9 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bursar_types::{
-    Action, ApprovalTicket, ArtifactRef, Cause, DataLabel, Decision, Delivery, FetchError, Fetched,
-    HttpRequest, HttpResponse, PaymentId, PaymentView, PlanId, PlanOutcome, PlanProposal, Principal,
-    PurchaseKey, Quote, QuoteOutcome, Reason, Standing, TransportError, Undelivered, UnknownOutcome, causes,
+    Action, Amount, ApprovalId, ApprovalTicket, ArtifactRef, Asked, Cause, DataLabel, Decision, Delivery,
+    FetchError, Fetched, HttpRequest, HttpResponse, ModelCharge, ModelCost, PaymentId, PaymentView, PlanId,
+    PlanOutcome, PlanProposal, Principal, PurchaseKey, Quote, QuoteOutcome, Reason, Standing, Timestamp,
+    TransportError, Undelivered, UnknownOutcome, causes,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -40,13 +41,65 @@ pub(super) enum Welcome {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Call {
     Nothing,
-    Fetch { request: WireRequest, key: PurchaseKey },
-    Quote { request: WireRequest },
-    Propose { proposal: PlanProposal },
-    Proposed { proposal: PlanProposal },
+    Fetch {
+        request: WireRequest,
+        key: PurchaseKey,
+    },
+    Quote {
+        request: WireRequest,
+    },
+    Propose {
+        proposal: PlanProposal,
+    },
+    Proposed {
+        proposal: PlanProposal,
+    },
     WithdrawPlans,
     Standing,
-    Decide { action: Action },
+    Decide {
+        action: Action,
+    },
+    /// Puts a tool call to whoever may answer. What is shown must be the arguments that the action names.
+    Ask {
+        action: Action,
+        shown: String,
+    },
+    HoldModel {
+        charge: ModelCharge,
+    },
+    SettleModel {
+        charge: ModelCharge,
+        cost: WireCost,
+    },
+}
+
+/// What a try of a model cost, by the caller's word.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WireCost {
+    Known(Amount),
+    Nothing,
+    Unknown,
+}
+
+impl From<&ModelCost> for WireCost {
+    fn from(cost: &ModelCost) -> Self {
+        match cost {
+            ModelCost::Known(amount) => Self::Known(amount.clone()),
+            ModelCost::Nothing => Self::Nothing,
+            ModelCost::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<WireCost> for ModelCost {
+    fn from(cost: WireCost) -> Self {
+        match cost {
+            WireCost::Known(amount) => Self::Known(amount),
+            WireCost::Nothing => Self::Nothing,
+            WireCost::Unknown => Self::Unknown,
+        }
+    }
 }
 
 /// The caller knows the payment's id now, and wants it to begin.
@@ -71,7 +124,46 @@ pub(super) enum Reply {
     Withdrawn(Vec<PlanId>),
     Standing(Standing),
     Decision(Decision),
+    Asked(WireAsked),
+    /// Why the most that a try may cost was not set aside; it was, without one.
+    ModelHeld {
+        refused: Option<Decision>,
+    },
+    ModelSettled {
+        booked: Amount,
+    },
     Failed(WireError),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WireAsked {
+    Nobody,
+    Allowed(Decision),
+    Refused(Decision),
+    Waits { approval: ApprovalId, until: Timestamp },
+}
+
+impl From<Asked> for WireAsked {
+    fn from(asked: Asked) -> Self {
+        match asked {
+            Asked::Nobody => Self::Nobody,
+            Asked::Allowed(decision) => Self::Allowed(decision),
+            Asked::Refused(decision) => Self::Refused(decision),
+            Asked::Waits { approval, until } => Self::Waits { approval, until },
+        }
+    }
+}
+
+impl From<WireAsked> for Asked {
+    fn from(asked: WireAsked) -> Self {
+        match asked {
+            WireAsked::Nobody => Self::Nobody,
+            WireAsked::Allowed(decision) => Self::Allowed(decision),
+            WireAsked::Refused(decision) => Self::Refused(decision),
+            WireAsked::Waits { approval, until } => Self::Waits { approval, until },
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -127,6 +219,7 @@ pub(super) enum WireError {
     Ledger,
     Closing,
     Gate,
+    Meter,
 }
 
 impl From<FetchError> for WireError {
@@ -169,7 +262,7 @@ impl From<WireError> for FetchError {
                 Self::Transport(TransportError::NoAnswer { host, source: problem.into() })
             }
             WireError::Wallet => Self::Wallet("the purse's own process knows why".to_owned()),
-            WireError::Ledger | WireError::Gate => {
+            WireError::Ledger | WireError::Gate | WireError::Meter => {
                 Self::Ledger("the purse's own process could not read or write its ledger".into())
             }
             WireError::Closing => Self::Closing,

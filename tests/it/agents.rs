@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use bursar::agent::models::{Scripted, ScriptedTurn};
 use bursar::agent::{
-    DEPTH_MAX, DynTool, Model, ModelDescriptor, ModelError, ModelRequest, ModelStream, Prices, Record,
-    RunOutcome, StopCause, ToolSet, Usage, read_run,
+    CallState, Cancel, DEPTH_MAX, DynTool, Model, ModelDescriptor, ModelError, ModelRequest, ModelStream,
+    Prices, Record, RunOutcome, StopCause, ToolSet, Usage, read_run,
 };
 use bursar::payments::Meaning;
 use bursar::report::{ModelSpend, SpendFilter};
-use bursar::types::{AssetRegistry, RunId, SessionId};
+use bursar::types::{Action, AssetRegistry, Decision, Gate, GateError, RunId, SessionId, Verdict};
 use bursar::{Agent, Amount, Approve, Asset, Bursar, Mandate, Session, report};
 use serde_json::json;
 use std::path::Path;
@@ -358,4 +358,91 @@ async fn helpers_of_helpers_end_at_a_depth_in_sessions_too() {
     assert_eq!(spent(&session).await, (5 * 1_200, 0));
     sound(&bursar).await;
     bursar.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_helper_that_nobody_goes_on_with_counts_whole_once_its_caller_has_a_result() {
+    let data = tempfile::tempdir().unwrap();
+    let bursar = open(data.path()).await;
+    let first = session(&bursar, "0.50").await;
+    let asked = Arc::new(tokio::sync::Notify::new());
+    let silent = Silent(ModelDescriptor::new("builtin", "scripted"), asked.clone());
+    let agent = team(&first, &helper(Arc::new(silent)), "0.10");
+    let context = first.run_context();
+    let dying = tokio::spawn(async move { agent.run_as(context, id(), "q").await });
+    asked.notified().await;
+    dying.abort();
+    let _ = dying.await;
+    let (_, held) = spent(&first).await;
+    let session_id = first.id();
+    bursar.close().await.unwrap();
+    drop((first, bursar));
+
+    let bursar = open(data.path()).await;
+    let found = bursar.recovered();
+    assert_eq!((found.model_open, found.model_settled), (1, 0), "somebody may go on with it");
+    let open_tries = bursar.desk().unsettled_tries().await.unwrap();
+    let lost = below(&bursar, id()).await;
+    assert_eq!((open_tries.len(), open_tries[0].charge.run, open_tries[0].above[0]), (1, lost, session_id));
+    let later = bursar.resume(session_id, Approve::Rule).await.unwrap();
+    later.freeze("enough").await.unwrap();
+    let agent = team(&later, &helper(answers()), "0.10");
+    let report = agent.resume(later.run_context(), id()).await.unwrap();
+    assert!(report.can_go_on(), "its own model may not be asked either: {report:?}");
+    let told_of = result(&bursar).await.to_string();
+    assert!(told_of.contains("FROZEN"), "the yes from before the freeze is none: {told_of}");
+    assert_eq!(spent(&later).await, (600 + held, 0), "unknown is never zero, and nothing stays set aside");
+    assert_eq!(bursar.desk().unsettled_tries().await.unwrap(), vec![]);
+    assert_eq!(told(&bursar).await.iter().map(|row| row.unreported).sum::<u64>(), 1);
+    sound(&bursar).await;
+    bursar.close().await.unwrap();
+}
+
+/// A gate that cancels the run once it has decided.
+#[derive(Debug)]
+struct CancelsThen(Arc<dyn Gate>, Cancel);
+
+#[async_trait]
+impl Gate for CancelsThen {
+    async fn decide(&self, action: &Action) -> Result<Decision, GateError> {
+        let decided = self.0.decide(action).await;
+        self.1.cancel();
+        decided
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_was_allowed_before_a_freeze_is_not_begun_after_it() {
+    for thawed in [false, true] {
+        let data = tempfile::tempdir().unwrap();
+        let bursar = open(data.path()).await;
+        let session = session(&bursar, "0.50").await;
+        // A helper is as good a tool as any: its session tells whether it was begun.
+        let agent = team(&session, &helper(answers()), "0.10");
+        let mut context = session.run_context();
+        context.cancel = Cancel::new();
+        context.gate = Arc::new(CancelsThen(context.gate.clone(), context.cancel.clone()));
+        let stopped = agent.run_as(context, id(), "q").await.unwrap();
+        assert!(
+            matches!(stopped.outcome, RunOutcome::Stopped { cause: StopCause::Cancelled }),
+            "{stopped:?}"
+        );
+        let (run, _) = read_run(bursar.ledger(), id()).await.unwrap();
+        let CallState::Decided(decision) = &run.calls()[0].state else { panic!("{run:?}") };
+        assert_eq!(decision.verdict, Verdict::Allow);
+        session.freeze("look first").await.unwrap();
+        if thawed {
+            session.thaw("ada").await.unwrap();
+        }
+        let report = agent.resume(session.run_context(), id()).await.unwrap();
+        let sessions = report::sessions(bursar.ledger()).await.unwrap().len();
+        let told = result(&bursar).await.to_string();
+        if thawed {
+            assert_eq!((report.answer(), sessions), (Ok("the end"), 2), "{told}");
+        } else {
+            assert!(sessions == 1 && told.contains("FROZEN"), "{told}");
+        }
+        sound(&bursar).await;
+        bursar.close().await.unwrap();
+    }
 }

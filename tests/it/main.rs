@@ -8,6 +8,7 @@
 
 mod agents;
 mod alerts;
+mod cancels;
 mod claims;
 mod erasure;
 mod examples;

@@ -1,7 +1,9 @@
 //! An agent whose purse is in another process: the same API over a Unix socket, and nothing else to be had there.
 
+use bursar::payments::{Answer, ApproverKey, Statement};
 use bursar::types::{
-    CallId, Cause, PlanItem, PlanOutcome, PlanProposal, Provenance, QuoteOutcome, RunId, Untrusted,
+    Action, Asked, CallId, Cause, Clock as _, Effect, ModelCharge, ModelCost, ModelHold, PlanItem,
+    PlanOutcome, PlanProposal, Provenance, QuoteOutcome, RunId, Untrusted, Verdict, canonical_digest,
 };
 use bursar::{
     Amount, Approve, Asset, Bursar, Fetched, Mandate, PurchaseKey, Purse, PurseServer, PurseSocket,
@@ -14,6 +16,19 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+
+/// Asks before a letter is sent.
+const LETTERS: &str = r#"
+    @id("mine.letters")
+    @escalate("may this letter be sent?")
+    @reason("LETTERS: letters are put to a person")
+    @advice("wait for the answer")
+    forbid (principal, action == Action::"call", resource == Tool::"send_letter");
+"#;
+
+fn ada() -> ApproverKey {
+    ApproverKey::from_secret(&[1; 32])
+}
 
 /// A market, and a purse that is served beside it.
 struct House {
@@ -43,6 +58,7 @@ impl House {
         let (address, domain) = (token.address.to_string(), (token.name.as_str(), token.version.as_str()));
         let usdc = Asset::stablecoin(token.chain_id, &address, &token.symbol, token.decimals, domain, false);
         let bursar = builder
+            .policy("mine.cedar", LETTERS)
             .watch_every(None)
             .asset(usdc.clone())
             .network(market.network(), vec![market.rpc_url().to_owned()], true)
@@ -51,6 +67,7 @@ impl House {
             .unwrap();
         let budget = Amount::parse_decimal(&Asset::micro_usd(), "0.50").unwrap();
         let mandate = Mandate::new("reading", "ada").session_budget(budget).asset(usdc.id().clone());
+        let mandate = mandate.approver("ada", ada().public());
         let session =
             bursar.session("reading").mandate(mandate).approve(Approve::Rule).start().await.unwrap();
         Self { market, bursar, session, folder }
@@ -190,6 +207,102 @@ async fn only_users_that_are_let_in_are_talked_to() {
     let other = house.folder.path().join("other.sock");
     let _server = house.session.serve(PurseSocket::new(&other).let_in(me).let_in(me + 1)).await.unwrap();
     assert!(RemoteSession::connect(&other).await.is_ok());
+}
+
+fn letter(call: u8, text: &str) -> (Action, String) {
+    let arguments = json!({ "text": text });
+    let action = Action {
+        run: RunId::derived(&[b"run"]),
+        call: CallId::derived(&[&[call]]),
+        tool: "send_letter".into(),
+        effect: Effect::Write,
+        arguments: canonical_digest(&arguments).unwrap(),
+    };
+    (action, arguments.to_string())
+}
+
+#[tokio::test]
+async fn a_call_of_a_tool_is_put_to_a_person_from_another_process_and_allowed_once() {
+    let house = House::new().await;
+    let _server = house.served().await;
+    let gate = RemoteSession::connect(house.path()).await.unwrap().gate();
+    let (action, shown) = letter(1, "to the bank");
+    assert_eq!(gate.decide(&action).await.unwrap().verdict, Verdict::Escalate);
+    let Asked::Waits { approval, .. } = gate.ask(&action, &shown).await.unwrap() else { panic!("it waits") };
+    let desk = house.bursar.desk();
+    let open = desk.approvals().await.unwrap();
+    assert_eq!((open.len(), open[0].question.id), (1, approval));
+    assert!(matches!(gate.ask(&action, &shown).await.unwrap(), Asked::Waits { .. }));
+    // What a person is shown has to be what the action names.
+    let (other, _) = letter(2, "to the bank");
+    for wrong in [r#"{"text":"to my aunt"}"#, "to the bank", ""] {
+        assert!(gate.ask(&other, wrong).await.is_err(), "{wrong}");
+    }
+    assert_eq!(desk.approvals().await.unwrap().len(), 1, "nobody was asked about it");
+    let question = &open[0].question;
+    let statement = Statement::on(question, Answer::Approve, bursar::SystemClock.now(), None).unwrap();
+    desk.answer_approval(&statement.sign(&ada()).unwrap()).await.unwrap();
+    let allowed = gate.ask(&action, &shown).await.unwrap();
+    assert!(
+        matches!(&allowed, Asked::Allowed(decision) if decision.verdict == Verdict::Allow),
+        "{allowed:?}"
+    );
+    let (again, shown) = letter(3, "to the bank");
+    assert!(matches!(gate.ask(&again, &shown).await.unwrap(), Asked::Waits { .. }), "once is once");
+    house.session.freeze("look first").await.unwrap();
+    let refused = gate.decide(&action).await.unwrap();
+    assert_eq!((refused.verdict, refused.reasons[0].code.as_ref()), (Verdict::Deny, "FROZEN"));
+    let Asked::Refused(refused) = gate.ask(&again, &shown).await.unwrap() else { panic!("it is frozen") };
+    assert_eq!(refused.reasons[0].code, "FROZEN");
+    house.bursar.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_model_of_another_process_costs_counts_here_and_its_word_has_bounds() {
+    let house = House::new().await;
+    let server = house.served().await;
+    let meter = RemoteSession::connect(house.path()).await.unwrap().meter();
+    let micro = |atomic| Amount::from_atomic(Asset::micro_usd().id().clone(), atomic);
+    let charge = |turn, most| {
+        let run = RunId::derived(&[b"run"]);
+        ModelCharge { run, turn, attempt: 0, model: "large".into(), most: micro(most) }
+    };
+    let books = async || {
+        let standing = house.session.purse().standing().await.unwrap();
+        (standing.budgets[0].spent.atomic(), standing.budgets[0].held.atomic())
+    };
+    let first = charge(0, 40_000);
+    for _ in 0..2 {
+        assert_eq!(meter.hold(&first).await.unwrap(), ModelHold::Held);
+        assert_eq!(books().await, (0, 40_000));
+    }
+    let ModelHold::Refused(refused) = meter.hold(&charge(1, 460_001)).await.unwrap() else {
+        panic!("too much")
+    };
+    assert_eq!(refused.reasons[0].code, "MODEL_OVER_BUDGET");
+    assert_eq!(meter.settle(&first, &ModelCost::Known(micro(7))).await.unwrap(), micro(7));
+    assert_eq!(meter.settle(&first, &ModelCost::Unknown).await.unwrap(), micro(7), "the first word stands");
+    assert_eq!(books().await, (7, 0));
+    // It cannot use up by a word what it could not spend, whatever it says that it had set aside.
+    assert_eq!(meter.hold(&charge(2, 1_000)).await.unwrap(), ModelHold::Held);
+    let booked = meter.settle(&charge(2, 9_000_000), &ModelCost::Known(micro(9_000_000))).await.unwrap();
+    assert_eq!((booked, books().await), (micro(1_000), (1_007, 0)));
+    for (turn, cost, booked) in [(3, ModelCost::Unknown, 500), (4, ModelCost::Nothing, 0)] {
+        assert_eq!(meter.hold(&charge(turn, 500)).await.unwrap(), ModelHold::Held);
+        assert_eq!(meter.settle(&charge(turn, 500), &cost).await.unwrap(), micro(booked));
+    }
+    // Nor what belongs to another session of the same purse's process.
+    let beside = house.session.delegate(house.session.mandate().await.unwrap().child("scout"), Approve::Rule);
+    let beside = beside.await.unwrap().run_context().meter.unwrap();
+    assert_eq!(beside.hold(&charge(5, 2_000)).await.unwrap(), ModelHold::Held);
+    assert_eq!(meter.settle(&charge(5, 2_000), &ModelCost::Nothing).await.unwrap(), micro(0));
+    assert_eq!(books().await, (1_507, 2_000));
+    drop(server);
+    while house.path().exists() {
+        tokio::task::yield_now().await;
+    }
+    assert!(meter.hold(&charge(6, 1)).await.is_err(), "nobody is there");
+    house.bursar.close().await.unwrap();
 }
 
 /// Sends frames as they are, and gives the answers until the purse hangs up.

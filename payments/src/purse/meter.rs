@@ -78,18 +78,48 @@ impl ModelMeter for SessionPurse {
     }
 
     async fn settle(&self, charge: &ModelCharge, cost: &ModelCost) -> Result<Amount, MeterError> {
+        self.settle_as(charge, cost, Word::OwnProcess).await
+    }
+}
+
+/// Whose word a cost is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// Of the purse's own process: what a try cost beyond its hold is booked all the same.
+    OwnProcess,
+    /// Of another process: never more than was set aside.
+    Elsewhere,
+}
+
+impl SessionPurse {
+    /// As [`ModelMeter::settle`], for a caller in another process: its word is taken for no more than was set aside, so that it cannot
+    /// use up budgets that others share. What it says beyond that counts as not known, which is all that was set aside.
+    ///
+    /// # Errors
+    /// [`MeterError`]: settle it again.
+    ///
+    /// # Idempotency
+    /// What was settled before stands.
+    pub async fn settle_within(&self, charge: &ModelCharge, cost: &ModelCost) -> Result<Amount, MeterError> {
+        self.settle_as(charge, cost, Word::Elsewhere).await
+    }
+
+    async fn settle_as(
+        &self,
+        charge: &ModelCharge,
+        cost: &ModelCost,
+        word: Word,
+    ) -> Result<Amount, MeterError> {
         let failed = |error: FetchError| MeterError(Box::new(error));
         for _ in 0..TRIES {
-            if let Some(booked) = self.try_to_settle(charge, cost).await.map_err(failed)? {
+            if let Some(booked) = self.try_to_settle(charge, cost, word).await.map_err(failed)? {
                 self.tell_of_gates().await;
                 return Ok(booked);
             }
         }
         Err(MeterError("others kept changing it; settle it again".into()))
     }
-}
 
-impl SessionPurse {
     async fn try_to_hold(&self, charge: &ModelCharge) -> Result<Tried, FetchError> {
         let (id, ledger) = (hold_of(self.session, charge), &self.shared.ledger);
         match ledger.hold(id).await.map_err(unavailable)?.map(|hold| hold.phase) {
@@ -151,6 +181,7 @@ impl SessionPurse {
         &self,
         charge: &ModelCharge,
         cost: &ModelCost,
+        word: Word,
     ) -> Result<Option<Amount>, FetchError> {
         let (id, zero) = (hold_of(self.session, charge), Amount::from_atomic(AssetId::micro_usd(), 0));
         let Some(hold) = self.shared.ledger.hold(id).await.map_err(unavailable)? else {
@@ -162,8 +193,11 @@ impl SessionPurse {
             HoldPhase::Released | HoldPhase::Expired => return Ok(Some(zero)),
             HoldPhase::Pending { .. } => {}
         }
+        let believed = |cost: &Amount| word == Word::OwnProcess || cost.atomic() <= most.atomic();
         let (booked, known) = match cost {
-            ModelCost::Known(cost) if *cost.asset() == AssetId::micro_usd() => (cost.clone(), true),
+            ModelCost::Known(cost) if *cost.asset() == AssetId::micro_usd() && believed(cost) => {
+                (cost.clone(), true)
+            }
             ModelCost::Nothing => (zero, true),
             ModelCost::Known(_) | ModelCost::Unknown => (most.clone(), false),
         };
