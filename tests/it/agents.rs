@@ -288,7 +288,7 @@ async fn a_helper_of_a_helper_may_not_what_its_own_caller_may_not() {
     let bursar = open(data.path()).await;
     let session = session(&bursar, "0.50").await;
     // The session at the top could pay for it; the one that asks has not enough left for one turn more.
-    let agent = three_deep(&session, "0.013", |mandate| mandate);
+    let agent = three_deep(&session, "0.015", |mandate| mandate);
     agent.run_as(session.run_context(), id(), "q").await.unwrap();
     let said = result_of(&bursar, below(&bursar, id()).await).await.to_string();
     assert!(said.contains("may cost"), "{said}");
