@@ -1,0 +1,215 @@
+//! The governor: what is refused, what is recorded, and what rig's hooks cannot get past.
+
+use crate::world::{Download, Says, World, calls, heard, plain, run, script};
+use bursar::Approve;
+use bursar::agent::{Limits, StopCause};
+use bursar_rig::{GovernError, Governor};
+use rig_agent::AgentBuilder;
+use rig_agent::agent::{AgentHook, DispatchAction, DispatchEvent, HookContext};
+use rig_core::test_utils::{MockCompletionModel, MockStreamEvent, MockTurn};
+use rig_core::tool::ToolContext;
+use serde_json::json;
+use std::time::Duration;
+
+const NO_SAYS: &str = r#"@id("mine.no-says")
+@reason("MINE: it says nothing good")
+@advice("work without it")
+forbid (principal, action == Action::"call", resource == Tool::"says");"#;
+
+const ASK_SAYS: &str = r#"@id("mine.ask-says")
+@escalate("may it speak?")
+@reason("MINE: a person decides who speaks")
+@advice("wait for the answer")
+forbid (principal, action == Action::"call", resource == Tool::"says");"#;
+
+fn once() -> MockCompletionModel {
+    script([calls(&[("says", json!({"n": 1}))]), MockTurn::text("done")])
+}
+
+#[tokio::test]
+async fn the_body_of_a_denied_call_does_not_run_and_the_model_reads_why() {
+    let world = World::with(Some(NO_SAYS), Approve::Rule).await;
+    let (tool, says, model) = (Download::default(), Says::new("x"), once());
+    let agent =
+        Governor::new(world.session.run_context()).reads(["says"]).govern(plain(&model, &tool, &says));
+    let answer = agent.unwrap().prompt_as(run(), "Speak.").max_turns(4).await.unwrap();
+    assert_eq!((answer.output(), says.0.get()), ("done".into(), 0));
+    let told = heard(&model);
+    assert!(told.contains("MINE") && told.contains("work without it"), "{told}");
+    assert!(!world.kinds().await.contains(&"call_started"));
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn a_call_that_a_person_is_asked_about_is_told_as_awaiting_approval() {
+    let world = World::with(Some(ASK_SAYS), Approve::Elsewhere(Duration::ZERO)).await;
+    let (tool, says, model) = (Download::default(), Says::new("x"), once());
+    let agent =
+        Governor::new(world.session.run_context()).writes(["says"]).govern(plain(&model, &tool, &says));
+    agent.unwrap().prompt_as(run(), "Speak.").max_turns(4).await.unwrap();
+    assert_eq!(says.0.get(), 0);
+    assert!(heard(&model).contains("awaiting_approval"), "{}", heard(&model));
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn a_tool_that_is_called_past_the_governor_answers_with_a_refusal() {
+    let world = World::new().await;
+    let (tool, says, model) = (Download::default(), Says::new("x"), once());
+    let past = plain(&model, &tool, &says);
+    let governed = Governor::new(world.session.run_context()).govern(past.clone()).unwrap();
+    past.prompt("Speak.").max_turns(4).await.unwrap();
+    assert!(heard(&model).contains("TOOL_UNGOVERNED"), "{}", heard(&model));
+    let inline = past.tool_server_handle().execute("says", "{}", &mut ToolContext::new()).await;
+    assert!(inline.output().render().contains("TOOL_UNGOVERNED") && !inline.is_success());
+    let again = Governor::new(world.session.run_context()).govern(past.clone());
+    assert!(matches!(again, Err(GovernError::AlreadyGoverned { .. })));
+    assert_eq!(says.0.get(), 0);
+
+    // A tool that came later, and one that took the place of another.
+    let later = Says::new("later");
+    past.tool_server_handle().add_tool(later.clone());
+    let model = once();
+    governed.prompt("Speak.").using_model_value(model.clone()).max_turns(4).await.unwrap();
+    assert!(heard(&model).contains("TOOL_UNGOVERNED"), "{}", heard(&model));
+    assert_eq!(later.0.get(), 0);
+}
+
+struct Rewrites;
+
+impl AgentHook for Rewrites {
+    async fn on_dispatch(&self, _: &HookContext, event: DispatchEvent<'_>) -> DispatchAction {
+        DispatchAction::rewrite_tool_args(event.kind, json!({"n": 2}))
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_another_hook_rewrote_is_not_made() {
+    let world = World::new().await;
+    let (tool, says, model) = (Download::default(), Says::new("x"), once());
+    let agent = Governor::new(world.session.run_context()).govern(plain(&model, &tool, &says)).unwrap();
+    agent.prompt_as(run(), "Speak.").add_hook(Rewrites).max_turns(4).await.unwrap();
+    assert_eq!(says.0.get(), 0);
+    assert!(heard(&model).contains("CALL_CHANGED"), "{}", heard(&model));
+    assert!(world.results().await[0].contains("did not make this call"), "{:?}", world.results().await);
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn a_limit_ends_rigs_run_and_says_which() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let model = script([
+        calls(&[("says", json!({"n": 1}))]),
+        calls(&[("says", json!({"n": 2}))]),
+        MockTurn::text("done"),
+    ]);
+    let limits = Limits { calls: 1, ..Limits::default() };
+    let governor = Governor::new(world.session.run_context()).limits(limits);
+    let agent = governor.govern(plain(&model, &tool, &says)).unwrap();
+    let error = agent.prompt_as(run(), "Speak.").max_turns(4).await.unwrap_err();
+    assert!(error.to_string().contains("all 1 tool calls were used"), "{error}");
+    assert_eq!(says.0.get(), 1);
+    assert_eq!(world.ended().await.unwrap_err(), StopCause::Calls { limit: 1 });
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn a_model_that_repeats_itself_is_told_and_then_stopped() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let model = script((0..20).map(|_| calls(&[("says", json!({"n": 1}))])));
+    let governor = Governor::new(world.session.run_context()).reads(["says"]);
+    let agent = governor.govern(plain(&model, &tool, &says)).unwrap();
+    let error = agent.prompt_as(run(), "Speak.").max_turns(20).await.unwrap_err();
+    assert!(matches!(world.ended().await.unwrap_err(), StopCause::Repetition { .. }), "{error}");
+    assert!(says.0.get() < 20);
+    let requests: Vec<String> =
+        model.requests().iter().map(|request| serde_json::to_string(request).unwrap()).collect();
+    assert!(
+        requests.iter().any(|request| request.contains("Asking once more changes nothing")),
+        "the model is told first: {requests:#?}"
+    );
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn a_streamed_run_is_governed_as_any_other() {
+    use futures_util::StreamExt as _;
+    let world = World::with(Some(NO_SAYS), Approve::Rule).await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let model = MockCompletionModel::from_stream_turns([
+        vec![
+            MockStreamEvent::tool_call("c1", "says", json!({})),
+            MockStreamEvent::final_response_with_default_usage(),
+        ],
+        vec![MockStreamEvent::text("done"), MockStreamEvent::final_response_with_default_usage()],
+    ]);
+    let agent = Governor::new(world.session.run_context()).govern(plain(&model, &tool, &says)).unwrap();
+    let mut stream = agent.prompt_as(run(), "Speak.").max_turns(4).stream();
+    while let Some(item) = stream.next().await {
+        item.unwrap();
+    }
+    assert_eq!((says.0.get(), world.ended().await.unwrap()), (0, "done".into()));
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn calls_of_a_turn_run_side_by_side_or_in_order_and_all_are_recorded() {
+    let world = World::new().await;
+    for (name, concurrency, reads) in [("a", 1, true), ("b", 4, true), ("c", 1, false), ("d", 4, false)] {
+        let (tool, says) = (Download::default(), Says::new("x"));
+        let many: Vec<_> = (0..4).map(|n| ("says", json!({ "n": n }))).collect();
+        let model = script([calls(&many), MockTurn::text("done")]);
+        let governor = Governor::new(world.session.run_context());
+        let governor = if reads { governor.reads(["says"]) } else { governor.writes(["says"]) };
+        let agent = governor.govern(plain(&model, &tool, &says)).unwrap();
+        let id = bursar::types::RunId::derived(&[name.as_bytes()]);
+        agent.prompt_as(id, "Speak.").max_turns(4).tool_concurrency(concurrency).await.unwrap();
+        assert_eq!(says.0.get(), 4, "{name}");
+    }
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn what_is_declared_must_fit_the_agent() {
+    let world = World::new().await;
+    let (tool, says, model) = (Download::default(), Says::new("x"), once());
+    let governor = || Governor::new(world.session.run_context());
+    let unknown = governor().reads(["searhc"]).govern(plain(&model, &tool, &says));
+    assert!(matches!(unknown, Err(GovernError::NoSuchTool { tool }) if tool == "searhc"));
+    let offered = bursar::tools::research(&world.session).unwrap();
+    struct Fetch;
+    impl rig_core::tool::Tool for Fetch {
+        const NAME: &'static str = "fetch";
+        type Args = serde_json::Value;
+        type Output = String;
+        type Error = std::convert::Infallible;
+        fn description(&self) -> String {
+            String::new()
+        }
+        fn parameters(&self) -> serde_json::Value {
+            json!({})
+        }
+        async fn call(&self, _: &mut ToolContext, _: serde_json::Value) -> Result<String, Self::Error> {
+            Ok(String::new())
+        }
+    }
+    let taken = governor().offers(offered).govern(AgentBuilder::new(once()).tool(Fetch).build());
+    assert!(matches!(taken, Err(GovernError::Duplicate { tool }) if tool == "fetch"));
+}
+
+#[tokio::test]
+async fn an_id_that_is_taken_begins_nothing_and_a_model_that_fails_is_recorded() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let model = script([MockTurn::error("it is down")]);
+    let agent = Governor::new(world.session.run_context()).govern(plain(&model, &tool, &says)).unwrap();
+    agent.prompt_as(run(), "Speak.").max_turns(4).await.unwrap_err();
+    assert!(matches!(world.ended().await.unwrap_err(), StopCause::Model { .. }));
+    let next = script([MockTurn::text("done")]);
+    let error = agent.prompt_as(run(), "Speak.").using_model_value(next.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("another worker"), "{error}");
+    assert_eq!(next.request_count(), 0, "the model was not asked");
+    world.sound().await;
+}
