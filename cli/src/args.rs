@@ -8,6 +8,7 @@ mod govern;
 mod mandate;
 mod model;
 mod policy;
+mod prompts;
 mod reconcile;
 #[cfg(unix)]
 mod remote;
@@ -31,6 +32,7 @@ pub(crate) use policy::{
     AcceptArgs, CheckArgs, ExplainArgs, InitArgs, ListArgs, PolicyCommand, ReplayArgs, ShowPolicyArgs,
 };
 
+pub(crate) use prompts::PromptsArgs;
 pub(crate) use reconcile::ReconcileArgs;
 #[cfg(unix)]
 pub(crate) use remote::{FetchArgs, PurseArgs};
@@ -77,6 +79,7 @@ pub(crate) enum Command {
     Init(InitArgs),
     #[command(subcommand)]
     Policy(PolicyCommand),
+    Prompts(PromptsArgs),
     Eval(EvalArgs),
     #[cfg(unix)]
     Purse(PurseArgs),

@@ -57,6 +57,12 @@ pub(crate) enum CliError {
         /// Why not.
         problem: String,
     },
+    /// There are no such instructions.
+    #[error("{problem}")]
+    Prompt {
+        /// What is wrong.
+        problem: String,
+    },
     /// The market did not start.
     #[error("cannot {0}")]
     Market(#[from] MarketError),
@@ -284,6 +290,7 @@ impl CliError {
             Self::Telemetry(_) => 2,
             Self::Market(_)
             | Self::Model { .. }
+            | Self::Prompt { .. }
             | Self::Bursar(_)
             | Self::File { .. }
             | Self::Damaged { .. }

@@ -100,6 +100,7 @@ async fn commanded(command: Command) -> Result<Exit, CliError> {
         Command::Reconcile(args) => commands::reconcile::run(args).await,
         Command::Init(args) => commands::init::run(&args),
         Command::Policy(command) => commands::policy::run(command).await,
+        Command::Prompts(args) => commands::prompts::run(&args),
         Command::Eval(args) => commands::eval::run(args).await,
         #[cfg(unix)]
         Command::Purse(args) => commands::purse::run(args).await,

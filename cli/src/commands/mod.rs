@@ -12,6 +12,7 @@ pub(crate) mod mandate;
 pub(crate) mod market;
 pub(crate) mod obligations;
 pub(crate) mod policy;
+pub(crate) mod prompts;
 #[cfg(unix)]
 pub(crate) mod purse;
 pub(crate) mod receipt;

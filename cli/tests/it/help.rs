@@ -18,6 +18,7 @@ fn help_tells_commands_options_and_exit_codes() {
         ("watch", vec!["watch", "--help"]),
         ("reconcile", vec!["reconcile", "--help"]),
         ("init", vec!["init", "--help"]),
+        ("prompts", vec!["prompts", "--help"]),
         ("policy", vec!["policy", "--help"]),
         ("policy_check", vec!["policy", "check", "--help"]),
         ("policy_replay", vec!["policy", "replay", "--help"]),

@@ -30,6 +30,7 @@ mod market;
 mod obligations;
 #[cfg(test)]
 mod policy;
+mod prompts;
 #[cfg(test)]
 mod purse;
 #[cfg(test)]
