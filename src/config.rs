@@ -4,6 +4,7 @@ use crate::audit::{AuditConfig, AuditOptions};
 use crate::erase::parse_age_ms;
 use crate::error::BursarError;
 use crate::mandate_file;
+use crate::model_config::ModelConfig;
 use crate::telemetry::TelemetryConfig;
 use bursar_payments::{Mandate, MandateFile, OutflowRules, PinnedKey, PolicyFile, RecoveryRules, Unread};
 use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Eip712Name, Timestamp};
@@ -74,6 +75,8 @@ pub struct Config {
     /// How long what is finished is kept.
     #[serde(default)]
     pub retention: RetentionConfig,
+    /// The model that agents ask, for whoever takes it from here: [`ModelConfig::open`].
+    pub model: Option<ModelConfig>,
     /// What the user authorised.
     pub mandate: Option<MandateFile>,
     /// The same in a file of its own, which can be signed: its signature lies beside it, with `.sig` after the name.
@@ -206,6 +209,9 @@ impl Config {
             }
         }
         if let Some(problem) = self.audit.problem().or_else(|| self.telemetry.problem()) {
+            return Some(problem);
+        }
+        if let Some(problem) = self.model.as_ref().and_then(|model| model.problem("model")) {
             return Some(problem);
         }
         let service = self.discovery.iter().find(|url| !is_http(url))?;
@@ -363,8 +369,27 @@ impl AssetConfig {
     }
 }
 
-/// The only line that holds what a problem quotes first; none if there are several.
+/// The line that a problem is about, if that is certain: the only one that holds what it quotes first, or else that of its field.
 fn line_of(text: &str, problem: &str) -> Option<usize> {
+    line_of_quoted(text, problem).or_else(|| line_of_field(text, problem))
+}
+
+/// The line of the field that a problem names first, such as `model.name: …`; of its section, if the field is not there.
+fn line_of_field(text: &str, problem: &str) -> Option<usize> {
+    let (section, field) = problem.split_once(':')?.0.rsplit_once('.')?;
+    let (mut inside, mut header) = (false, None);
+    for (number, line) in (1_usize..).zip(text.lines().map(str::trim)) {
+        if let Some(name) = line.strip_prefix('[') {
+            inside = name.split(']').next().is_some_and(|name| name.trim() == section);
+            header = header.or(inside.then_some(number));
+        } else if inside && line.strip_prefix(field).is_some_and(|rest| rest.trim_start().starts_with('=')) {
+            return Some(number);
+        }
+    }
+    header
+}
+
+fn line_of_quoted(text: &str, problem: &str) -> Option<usize> {
     let quoted = problem.split('`').nth(1).filter(|quoted| !quoted.is_empty())?;
     let quoted = format!("\"{quoted}\"");
     let mut found = (1_usize..).zip(text.lines()).filter(|(_, line)| line.contains(&quoted));

@@ -80,6 +80,12 @@ pub enum BursarError {
         /// What it holds.
         what: &'static str,
     },
+    /// The model that is configured cannot be asked.
+    #[error("the model cannot be asked: {problem}")]
+    Model {
+        /// Why not, and what to do.
+        problem: String,
+    },
     /// A file or folder cannot be made or written.
     #[error("cannot write `{path}`: {source}")]
     Write {

@@ -33,6 +33,7 @@ mod handle;
 mod helpers;
 mod mandate_file;
 mod mark;
+mod model_config;
 pub mod models;
 pub mod reconcile;
 #[cfg(unix)]
@@ -54,6 +55,7 @@ pub use error::BursarError;
 pub use event::{Event, EventStream};
 pub use handle::{Bursar, SessionBuilder};
 pub use mandate_file::mandate_signature_file;
+pub use model_config::{ConfiguredModel, ModelApi, ModelConfig, ModelProvider};
 #[cfg(unix)]
 pub use remote::{PurseServer, PurseSocket, RemoteError, RemoteSession};
 pub use session::{Approve, Session};

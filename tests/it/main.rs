@@ -10,6 +10,7 @@ mod agents;
 mod alerts;
 mod cancels;
 mod claims;
+mod configured;
 mod erasure;
 mod examples;
 mod house;

@@ -7,11 +7,12 @@ use std::str::FromStr;
 /// The model of a run.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModelArgs {
-    /// The model: `extractive` (built in, offline, retrieves and quotes), `openai:NAME`, or `bedrock:ID`.
+    /// The model: `extractive` (built in, offline, retrieves and quotes), `openai:NAME`, or `bedrock:ID` [default: `[model]` of the
+    /// configuration, or `extractive`].
     ///
-    /// OpenAI's key is taken from OPENAI_API_KEY; AWS's region and credentials from where AWS's own tools take them.
-    #[arg(long, value_name = "MODEL", default_value_t = ModelName::Extractive)]
-    pub(crate) model: ModelName,
+    /// It stands for the whole section; the other options stand for its fields. OpenAI's key is taken from OPENAI_API_KEY; AWS's region and credentials from where AWS's own tools take them.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<ModelName>,
     /// With `openai:`: another server that speaks its API, such as http://localhost:11434/v1 [default: OPENAI_BASE_URL, or OpenAI's own].
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
@@ -33,7 +34,7 @@ impl ModelArgs {
     /// What was given on the command line, with its values.
     pub(crate) fn given(&self) -> Vec<(&'static str, Option<String>)> {
         let api = self.model_api.and_then(|api| api.to_possible_value()).map(|api| api.get_name().to_owned());
-        let model = (self.model != ModelName::Extractive).then(|| self.model.to_string());
+        let model = self.model.as_ref().map(ModelName::to_string);
         let valued = [
             ("--model", model),
             ("--base-url", self.base_url.clone()),

@@ -61,7 +61,7 @@ pub(crate) async fn run(args: ResearchArgs) -> Result<Exit, CliError> {
         budget: open.token.as_ref().map(|_| budget),
         approve: args.approve,
     });
-    let agent = agent(&args.model, &session).await?;
+    let agent = agent(&args.model, &open, &session).await?;
     let wait = args.wait.map(Duration::from_secs);
     let watch = Watch { screen, asked, interrupt, approve: args.approve, wait };
     to_the_end(open, session, agent, Work::Ask(args.question), watch).await

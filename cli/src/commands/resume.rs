@@ -71,7 +71,7 @@ pub(crate) async fn run(args: ResumeArgs) -> Result<Exit, CliError> {
         budget: known.budget,
         approve,
     });
-    let agent = research::agent(&args.model, &session).await?;
+    let agent = research::agent(&args.model, &open, &session).await?;
     let wait = args.wait.map(Duration::from_secs);
     let watch = Watch { screen, asked, interrupt, approve, wait };
     research::to_the_end(open, session, agent, Work::Resume(run.run, answers), watch).await

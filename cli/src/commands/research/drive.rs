@@ -53,11 +53,11 @@ pub(crate) fn screen(json: bool, bursar: &Bursar) -> Box<dyn Screen> {
 }
 
 /// The research agent: the same for a session whenever it is put together.
-pub(crate) async fn agent(model: &ModelArgs, session: &Session) -> Result<Agent, CliError> {
-    let model = model::model(model).await?;
+pub(crate) async fn agent(model: &ModelArgs, open: &Open, session: &Session) -> Result<Agent, CliError> {
+    let model = model::model(model, open.model.as_ref()).await?;
     // The models that come with Bursar read no instructions.
-    let reads = model.descriptor().provider != "builtin";
-    let builder = Agent::builder(model).tools(tools::research(session)?);
+    let reads = model.model.descriptor().provider != "builtin";
+    let builder = model.agent().tools(tools::research(session)?);
     let prompt = tools::prompt("research").filter(|_| reads).transpose();
     let prompt = prompt.map_err(|error| CliError::Model { problem: error.to_string() })?;
     let builder = match &prompt {

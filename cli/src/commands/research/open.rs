@@ -7,7 +7,7 @@ use crate::market_box::{self, MarketBox};
 use crate::screen::Notes;
 use crate::telemetry;
 use bursar::types::{ApprovalId, AssetId, SessionId};
-use bursar::{Bursar, BursarBuilder, Config};
+use bursar::{Bursar, BursarBuilder, Config, ModelConfig};
 use bursar_market::Address;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,8 @@ pub(crate) struct Open {
     /// What the market in a box is paid with.
     pub(crate) token: Option<AssetId>,
     pub(crate) place: String,
+    /// The configuration's section `[model]`.
+    pub(crate) model: Option<ModelConfig>,
     /// What a command needs to open the same, as words of a command line.
     flags: String,
     /// What a command needs to find the data folder alone.
@@ -93,6 +95,7 @@ pub(crate) async fn in_a_box_as(
         market: Some((market, buyer)),
         token: Some(token.id().clone()),
         place,
+        model: None,
         data_flag: flags.clone(),
         flags,
     })
@@ -109,11 +112,12 @@ pub(crate) async fn with_config_as(
     also: impl FnOnce(BursarBuilder) -> BursarBuilder,
 ) -> Result<Open, CliError> {
     let bursar = also(telemetry::attach(Bursar::configured(path)?)).open().await?;
+    let model = Config::read(path)?.model;
     let data = data_of(path)?;
     let place = format!("as `{}` says", path.display());
     let flags = format!(" --config {}", word(path));
     let data_flag = data_flag(&data);
-    Ok(Open { bursar, data, market: None, token: None, place, flags, data_flag })
+    Ok(Open { bursar, data, market: None, token: None, place, model, flags, data_flag })
 }
 
 /// The data folder that a configuration names.
