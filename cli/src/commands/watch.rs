@@ -199,6 +199,13 @@ impl Changes {
         } else if !is_quiet(found) {
             Notes.say(format!("still open: {}; `bursar obligations` lists it", left(found)));
         }
+        if !self.json && found.model_open > 0 {
+            let count = found.model_open;
+            let tries = if count == 1 { "try of a model is" } else { "tries of models are" };
+            Notes.say(format!(
+                "{count} {tries} not settled, and the most it may cost stays set aside: go on with the run (`bursar resume`)"
+            ));
+        }
     }
 }
 
