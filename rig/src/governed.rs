@@ -5,7 +5,7 @@ use crate::hook::TwinHook;
 use crate::ticket::{Ticket, Tickets};
 use crate::twin::{Answer, Work};
 use bursar_types::RunId;
-use rig_agent::agent::AgentRunner;
+use rig_agent::agent::{AgentRunner, TypedRun};
 use rig_core::completion::Message;
 use rig_core::effect::{EffectKind, HandlerDescriptor, Outcome, family};
 use rig_core::error::{ErrorKind, ErrorReport};
@@ -55,9 +55,20 @@ impl GovernedAgent {
         self.begin(Some(run), prompt.into())
     }
 
+    /// The same for an answer of the type `T`, as [`rig_agent::Agent::prompt_typed`] asks for it.
+    pub fn prompt_typed<T>(&self, prompt: impl Into<Message>) -> TypedRun<T>
+    where
+        T: schemars::JsonSchema + serde::de::DeserializeOwned + Send,
+    {
+        self.agent.prompt_typed(prompt).add_hook(self.hook(None))
+    }
+
     fn begin(&self, run: Option<RunId>, prompt: Message) -> AgentRunner {
-        let handle = self.agent.tool_server_handle().clone();
-        self.agent.prompt(prompt).add_hook(TwinHook::new(Arc::clone(&self.inner), handle, run))
+        self.agent.prompt(prompt).add_hook(self.hook(run))
+    }
+
+    fn hook(&self, run: Option<RunId>) -> TwinHook {
+        TwinHook::new(Arc::clone(&self.inner), self.agent.tool_server_handle().clone(), run)
     }
 }
 

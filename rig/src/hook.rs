@@ -2,7 +2,7 @@
 
 use crate::governed::{LAYER, ungoverned};
 use crate::governor::Inner;
-use crate::ticket::Ticket;
+use crate::ticket::{Stub, Ticket};
 use crate::twin::{Said, Twin};
 use bursar_types::RunId;
 use rig_agent::agent::{
@@ -77,14 +77,20 @@ impl AgentHook for TwinHook {
     }
 
     async fn on_outcome(&self, ctx: &HookContext, event: OutcomeEvent<'_>) -> OutcomeAction {
-        match event.completion() {
-            Some(response) => {
-                if let Some(twin) = ctx.scratchpad().get::<Arc<Twin>>() {
-                    twin.link().say(Said::of(response));
+        let twin = ctx.scratchpad().get::<Arc<Twin>>();
+        if let (Some(response), Some(twin)) = (event.completion(), &twin) {
+            twin.link().say(Said::of(response));
+        } else if let EffectKind::ToolCall { name, .. } = event.kind {
+            // Another hook may have kept the call from being made, before or after this one; the twin must not wait for it.
+            match (self.inner.tickets.close(event.id), twin, event.call_id) {
+                (Stub::Left(ticket), ..) => ticket.link.keep_from(ticket.number),
+                (Stub::None, Some(twin), Some(call)) => {
+                    if let Some(number) = twin.link().dispatch(call, name) {
+                        twin.link().keep_from(number);
+                    }
                 }
+                (Stub::None | Stub::Used, ..) => {}
             }
-            // A later hook may have kept the call from being made.
-            None => drop(self.inner.tickets.take(event.id)),
         }
         OutcomeAction::proceed()
     }

@@ -147,6 +147,15 @@ impl Link {
         })
     }
 
+    /// Rig will not make this call.
+    pub(crate) fn keep_from(&self, number: usize) {
+        self.change(|state| {
+            if let Some(call) = state.calls.get_mut(number) {
+                call.to_tool = None;
+            }
+        });
+    }
+
     /// Has the twin make a call, and waits until what came of it is in the journal.
     pub(crate) async fn make(&self, number: usize, arguments: &Value, work: Box<Work>) -> Answer {
         let sent = self.change(|state| {

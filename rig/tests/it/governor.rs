@@ -2,10 +2,11 @@
 
 use crate::world::{Download, Says, World, calls, heard, plain, run, script};
 use bursar::Approve;
-use bursar::agent::{Limits, StopCause};
+use bursar::agent::{Limits, Prices, StopCause};
 use bursar_rig::{GovernError, Governor};
 use rig_agent::AgentBuilder;
 use rig_agent::agent::{AgentHook, DispatchAction, DispatchEvent, HookContext};
+use rig_core::completion::Usage as RigUsage;
 use rig_core::test_utils::{MockCompletionModel, MockStreamEvent, MockTurn};
 use rig_core::tool::ToolContext;
 use serde_json::json;
@@ -93,6 +94,87 @@ async fn a_call_that_another_hook_rewrote_is_not_made() {
     assert!(heard(&model).contains("CALL_CHANGED"), "{}", heard(&model));
     assert!(world.results().await[0].contains("did not make this call"), "{:?}", world.results().await);
     world.sound().await;
+}
+
+/// Keeps the call with `n` = 0 from being made.
+struct Skips;
+
+impl AgentHook for Skips {
+    async fn on_dispatch(&self, _: &HookContext, event: DispatchEvent<'_>) -> DispatchAction {
+        match event.tool_args() {
+            Some(args) if args.contains('0') => DispatchAction::skip("not this one"),
+            _ => DispatchAction::proceed(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_another_hook_keeps_from_being_made_keeps_no_other_waiting() {
+    let world = World::new().await;
+    for (name, before, concurrency) in [("a", true, 1), ("b", true, 3), ("c", false, 1), ("d", false, 3)] {
+        let says = Says::new("x");
+        let many: Vec<_> = (0..3).map(|n| ("says", json!({ "n": n }))).collect();
+        let model = script([calls(&many), MockTurn::text("done")]);
+        let builder = AgentBuilder::new(model.clone()).tool(says.clone());
+        let agent = if before { builder.add_hook(Skips).build() } else { builder.build() };
+        let agent = Governor::new(world.session.run_context()).reads(["says"]).govern(agent).unwrap();
+        let id = bursar::types::RunId::derived(&[name.as_bytes()]);
+        let run = agent.prompt_as(id, "Speak.").max_turns(4).tool_concurrency(concurrency);
+        let run = if before { run } else { run.add_hook(Skips) };
+        assert_eq!(run.await.unwrap().output(), "done", "{name}");
+        assert_eq!(says.0.get(), 2, "{name}");
+        assert!(heard(&model).contains("not this one"));
+    }
+    world.sound().await;
+}
+
+#[derive(Debug, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+struct Standard {
+    number: u32,
+}
+
+#[tokio::test]
+async fn an_answer_with_a_form_is_governed_too() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let model = script([calls(&[("says", json!({"n": 1}))]), MockTurn::text(r#"{"number": 3009}"#)]);
+    let agent = Governor::new(world.session.run_context()).govern(plain(&model, &tool, &says)).unwrap();
+    let answer = agent.prompt_typed::<Standard>("Which?").max_turns(4).await.unwrap();
+    assert_eq!((answer.output, says.0.get()), (Standard { number: 3009 }, 1));
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn what_the_model_costs_counts_in_the_budgets_and_a_model_that_does_not_fit_is_not_asked() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let usage = RigUsage::new().input_tokens(500).output_tokens(10);
+    let model = script([MockTurn::text("done").with_usage(usage)]);
+    // One dollar for a million tokens read, ten for a million written, of which a turn can write a thousand.
+    let govern = |prices, model| {
+        let governor = Governor::new(world.session.run_context()).prices(prices);
+        governor.govern(plain(model, &tool, &says)).unwrap()
+    };
+    govern(Prices::new(1_000_000, 10_000_000, 1_000), &model).prompt_as(run(), "Speak.").await.unwrap();
+    let standing = world.session.purse().standing().await.unwrap();
+    assert_eq!(standing.budgets[0].spent.atomic(), 600);
+    let dear = script([MockTurn::text("done")]);
+    let agent = govern(Prices::new(1_000_000, 10_000_000, 1_000_000), &dear);
+    let error = agent.prompt("Speak.").await.unwrap_err();
+    assert!(error.to_string().contains("may not be called"), "{error}");
+    assert_eq!(dear.request_count(), 0);
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_cancelled_ends_rigs_run() {
+    let world = World::new().await;
+    let (tool, says, model) = (Download::default(), Says::new("x"), once());
+    let agent = Governor::new(world.session.run_context()).govern(plain(&model, &tool, &says)).unwrap();
+    world.session.cancel();
+    let error = agent.prompt_as(run(), "Speak.").max_turns(4).await.unwrap_err();
+    assert!(error.to_string().contains("cancelled"), "{error}");
+    assert_eq!((model.request_count(), says.0.get()), (0, 0));
 }
 
 #[tokio::test]
