@@ -20,3 +20,7 @@ pub use governed::GovernedAgent;
 pub use governor::{GovernError, Governor};
 pub use model::RigModel;
 pub use paid::PaymentRequired;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/RIG.md")]
+struct Page;

@@ -42,14 +42,21 @@ async fn the_body_of_a_denied_call_does_not_run_and_the_model_reads_why() {
 }
 
 #[tokio::test]
-async fn a_call_that_a_person_is_asked_about_is_told_as_awaiting_approval() {
+async fn a_call_that_a_person_is_asked_about_is_told_as_awaiting_approval_and_a_yes_is_for_one_call() {
     let world = World::with(Some(ASK_SAYS), Approve::Elsewhere(Duration::ZERO)).await;
     let (tool, says, model) = (Download::default(), Says::new("x"), once());
     let agent =
         Governor::new(world.session.run_context()).writes(["says"]).govern(plain(&model, &tool, &says));
-    agent.unwrap().prompt_as(run(), "Speak.").max_turns(4).await.unwrap();
+    let agent = agent.unwrap();
+    agent.prompt_as(run(), "Speak.").max_turns(4).await.unwrap();
     assert_eq!(says.0.get(), 0);
     assert!(heard(&model).contains("awaiting_approval"), "{}", heard(&model));
+    world.say_yes().await;
+    for round in 0..2 {
+        let model = once();
+        agent.prompt("Speak.").using_model_value(model.clone()).max_turns(4).await.unwrap();
+        assert_eq!((says.0.get(), heard(&model).contains("awaiting_approval")), (1, round == 1));
+    }
     world.sound().await;
 }
 

@@ -186,15 +186,18 @@ async fn a_purchase_that_a_person_is_asked_about_is_told_as_awaiting_approval_an
 @advice("wait")
 forbid (principal, action == Action::"plan", resource);"#;
     let world = World::with(Some(policy), Approve::Elsewhere(Duration::ZERO)).await;
-    let model = script([calls(&[download(&world)]), MockTurn::text("it waits")]);
     let (tool, says) = (Download::default(), Says::new("x"));
+    let first = script([calls(&[download(&world)]), calls(&[download(&world)]), MockTurn::text("it waits")]);
     let governor = Governor::new(world.session.run_context()).spends(["download"]).proposes_plans();
-    let agent = governor.govern(plain(&model, &tool, &says)).unwrap();
+    let agent = governor.govern(plain(&first, &tool, &says)).unwrap();
     agent.prompt_as(run(), "Who?").max_turns(4).await.unwrap();
-    assert!(heard(&model).contains("AWAITING_APPROVAL"), "{}", heard(&model));
+    assert!(heard(&first).contains("AWAITING_APPROVAL"), "{}", heard(&first));
     assert_eq!(world.paid(), 0);
-    let waiting = world.session.purse().standing().await.unwrap().waiting;
-    assert_eq!(waiting.len(), 1, "one question, however often it is asked");
+    world.say_yes().await;
+    let next = script([calls(&[download(&world)]), MockTurn::text("the submitter")]);
+    agent.prompt("And now?").using_model_value(next.clone()).max_turns(4).await.unwrap();
+    assert!(heard(&next).contains(TEXT), "{}", heard(&next));
+    assert_eq!(world.authorizations(), 1);
     world.sound().await;
 }
 

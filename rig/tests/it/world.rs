@@ -1,8 +1,8 @@
 //! A market on loopback, a session on a real data file, and plain tools of rig.
 
 use bursar::agent::{Record, RunOutcome, StopCause, read_run};
-use bursar::payments::Meaning;
-use bursar::types::RunId;
+use bursar::payments::{Answer, ApproverKey, Meaning, Statement};
+use bursar::types::{Clock as _, RunId};
 use bursar::{Amount, Approve, Asset, Bursar, Mandate, Session};
 use bursar_market::{Address, Market, SourceDocument};
 use bursar_rig::PaymentRequired;
@@ -26,6 +26,10 @@ pub(crate) struct World {
     pub(crate) data: tempfile::TempDir,
     address: Address,
     policy: Option<&'static str>,
+}
+
+fn ada() -> ApproverKey {
+    ApproverKey::from_secret(&[1; 32])
 }
 
 pub(crate) fn run() -> RunId {
@@ -60,6 +64,7 @@ impl World {
         let (bursar, usdc) = open(data.path(), &market, policy).await;
         let cap = Amount::parse_decimal(&Asset::micro_usd(), "0.50").unwrap();
         let mandate = Mandate::new("gas", "ada").session_budget(cap).asset(usdc.id().clone());
+        let mandate = mandate.approver("ada", ada().public());
         let session = bursar.session("gas").mandate(mandate).approve(approve).start().await.unwrap();
         Self { market, bursar, session, data, address, policy }
     }
@@ -73,6 +78,16 @@ impl World {
         let (bursar, _) = open(data.path(), &market, policy).await;
         let session = bursar.resume(id, Approve::Rule).await.unwrap();
         Self { market, bursar, session, data, address, policy }
+    }
+
+    /// Somebody says yes to the one question that waits.
+    pub(crate) async fn say_yes(&self) {
+        let desk = self.bursar.desk();
+        let open = desk.approvals().await.unwrap();
+        assert_eq!(open.len(), 1, "one question, however often it is asked");
+        let now = bursar::SystemClock.now();
+        let statement = Statement::on(&open[0].question, Answer::Approve, now, None).unwrap();
+        desk.answer_approval(&statement.sign(&ada()).unwrap()).await.unwrap();
     }
 
     pub(crate) fn url(&self) -> String {
