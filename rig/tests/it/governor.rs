@@ -2,10 +2,12 @@
 
 use crate::world::{Download, Says, World, calls, heard, plain, run, script};
 use bursar::Approve;
-use bursar::agent::{Limits, Prices, StopCause};
+use bursar::agent::{Limits, Prices, StopCause, read_run};
 use bursar_rig::{GovernError, Governor};
 use rig_agent::AgentBuilder;
-use rig_agent::agent::{AgentHook, DispatchAction, DispatchEvent, HookContext};
+use rig_agent::agent::{
+    AgentHook, DispatchAction, DispatchEvent, HookContext, ModelTurnAction, ModelTurnFinished,
+};
 use rig_core::completion::Usage as RigUsage;
 use rig_core::test_utils::{MockCompletionModel, MockStreamEvent, MockTurn};
 use rig_core::tool::ToolContext;
@@ -132,6 +134,47 @@ async fn a_call_that_another_hook_keeps_from_being_made_keeps_no_other_waiting()
         assert_eq!(says.0.get(), 2, "{name}");
         assert!(heard(&model).contains("not this one"));
     }
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn a_turn_of_which_no_call_is_made_is_recorded_before_the_next() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let none = || calls(&[("says", json!({"n": 0}))]);
+    let model = script([none(), none(), calls(&[("says", json!({"n": 1}))]), MockTurn::text("done")]);
+    let agent = Governor::new(world.session.run_context()).govern(plain(&model, &tool, &says)).unwrap();
+    agent.prompt_as(run(), "Speak.").add_hook(Skips).max_turns(6).await.unwrap();
+    let kinds = world.kinds().await;
+    assert_eq!(kinds.iter().filter(|kind| **kind == "model_replied").count(), 4, "{kinds:?}");
+    assert_eq!((says.0.get(), world.results().await.len()), (1, 3));
+    world.sound().await;
+}
+
+/// Sends the first text back.
+struct SendsBack(std::sync::atomic::AtomicBool);
+
+impl AgentHook for SendsBack {
+    async fn on_model_turn_finished(&self, _: &HookContext, _: ModelTurnFinished<'_>) -> ModelTurnAction {
+        match self.0.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            true => ModelTurnAction::continue_run(),
+            false => ModelTurnAction::retry_with_feedback("say it better"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_a_hook_sent_back_is_not_the_answer_and_what_it_used_counts() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let usage = || RigUsage::new().input_tokens(5).output_tokens(1);
+    let model = script(["bad", "good"].map(|text| MockTurn::text(text).with_usage(usage())));
+    let agent = Governor::new(world.session.run_context()).govern(plain(&model, &tool, &says)).unwrap();
+    let run = agent.prompt_as(run(), "Speak.").add_hook(SendsBack(false.into())).max_turns(4);
+    assert_eq!(run.await.unwrap().output(), "good");
+    assert_eq!(world.ended().await.unwrap(), "good");
+    let (folded, _) = read_run(world.bursar.ledger(), crate::world::run()).await.unwrap();
+    assert_eq!((folded.usage().input_tokens, folded.usage().output_tokens), (10, 2));
     world.sound().await;
 }
 
