@@ -304,6 +304,75 @@ async fn calls_of_a_turn_run_side_by_side_or_in_order_and_all_are_recorded() {
 }
 
 #[tokio::test]
+async fn many_runs_at_the_same_time_keep_apart() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let agent = plain(&script([]), &tool, &says);
+    let agent = Governor::new(world.session.run_context()).writes(["says"]).govern(agent).unwrap();
+    let runs = (0..8_u8).map(|n| {
+        let model = script([
+            calls(&[("says", json!({ "n": n })), ("says", json!({ "n": n, "again": true }))]),
+            MockTurn::text(format!("done {n}")),
+        ]);
+        let id = bursar::types::RunId::derived(&[&[n]]);
+        let run = agent.prompt_as(id, "Speak.").using_model_value(model).max_turns(4).tool_concurrency(2);
+        async move { (n, run.await.unwrap().output(), id) }
+    });
+    for (n, output, id) in futures_util::future::join_all(runs).await {
+        assert_eq!(output, format!("done {n}"));
+        let (folded, entries) = read_run(world.bursar.ledger(), id).await.unwrap();
+        assert_eq!(folded.calls_made(), 2);
+        let text = serde_json::to_string(&entries).unwrap();
+        assert!(text.contains(&format!(r#""n":{n}"#)), "{text}");
+    }
+    assert_eq!(says.0.get(), 16);
+    world.sound().await;
+}
+
+struct Panics;
+
+impl rig_core::tool::Tool for Panics {
+    const NAME: &'static str = "panics";
+    type Args = serde_json::Value;
+    type Output = String;
+    type Error = std::convert::Infallible;
+
+    fn description(&self) -> String {
+        String::new()
+    }
+    fn parameters(&self) -> serde_json::Value {
+        json!({"type": "object"})
+    }
+    async fn call(&self, _: &mut ToolContext, _: serde_json::Value) -> Result<String, Self::Error> {
+        panic!("SECRET")
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_panics_is_told_as_unknown_and_the_run_goes_on() {
+    let world = World::new().await;
+    let model = script([calls(&[("panics", json!({}))]), MockTurn::text("done")]);
+    let agent = AgentBuilder::new(model.clone()).tool(Panics).build();
+    let agent = Governor::new(world.session.run_context()).writes(["panics"]).govern(agent).unwrap();
+    assert_eq!(agent.prompt_as(run(), "Try.").max_turns(4).await.unwrap().output(), "done");
+    let told = heard(&model);
+    assert!(told.contains("look whether it happened") && !told.contains("SECRET"), "{told}");
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn a_run_that_rig_ends_without_an_answer_is_recorded_as_that() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let model = script((0..3).map(|n| calls(&[("says", json!({ "n": n }))])));
+    let agent = Governor::new(world.session.run_context()).govern(plain(&model, &tool, &says)).unwrap();
+    agent.prompt_as(run(), "Speak.").max_turns(2).await.unwrap_err();
+    let StopCause::Model { message, .. } = world.ended().await.unwrap_err() else { panic!("it failed") };
+    assert_eq!((message.as_str(), says.0.get()), ("rig's run ended without an answer", 2));
+    world.sound().await;
+}
+
+#[tokio::test]
 async fn what_is_declared_must_fit_the_agent() {
     let world = World::new().await;
     let (tool, says, model) = (Download::default(), Says::new("x"), once());
