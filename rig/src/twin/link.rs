@@ -184,8 +184,7 @@ impl Link {
     pub(crate) async fn settle(&self, text: Option<String>) {
         self.change(|state| match text {
             Some(text) => {
-                let usage = state.said.take().map(|said| said.usage()).unwrap_or_default();
-                let last = Said::last(text, usage).after(state.carried.take());
+                let last = Said::last(text, state.said.take()).after(state.carried.take());
                 state.close_calls();
                 state.first = state.calls.len();
                 state.feed(last.events);

@@ -2,7 +2,7 @@
 
 use crate::world::{Download, Says, World, calls, heard, plain, run, script};
 use bursar::Approve;
-use bursar::agent::{Limits, Prices, StopCause, read_run};
+use bursar::agent::{Limits, ModelDescriptor, Prices, Record, StopCause, read_run};
 use bursar_rig::{GovernError, Governor};
 use rig_agent::AgentBuilder;
 use rig_agent::agent::{
@@ -173,7 +173,12 @@ async fn a_text_that_a_hook_sent_back_is_not_the_answer_and_what_it_used_counts(
     let run = agent.prompt_as(run(), "Speak.").add_hook(SendsBack(false.into())).max_turns(4);
     assert_eq!(run.await.unwrap().output(), "good");
     assert_eq!(world.ended().await.unwrap(), "good");
-    let (folded, _) = read_run(world.bursar.ledger(), crate::world::run()).await.unwrap();
+    let (folded, entries) = read_run(world.bursar.ledger(), crate::world::run()).await.unwrap();
+    let answered = entries.into_iter().find_map(|entry| match entry.record {
+        Record::ModelReplied { reply, .. } => reply.model,
+        _ => None,
+    });
+    assert_eq!(answered, Some(ModelDescriptor::new("mock", "mock-model")), "who answered is recorded");
     assert_eq!((folded.usage().input_tokens, folded.usage().output_tokens), (10, 2));
     world.sound().await;
 }
