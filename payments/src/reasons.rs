@@ -27,6 +27,18 @@ pub(crate) fn price_rose(ceiling: &Amount, price: &Amount) -> Reason {
     )
 }
 
+pub(crate) fn above_ceiling(ceiling: &Amount, cost: Option<&Amount>) -> Reason {
+    let cost = cost.map_or_else(|| "an unknown amount".to_owned(), |cost| cost.atomic().to_string());
+    Reason::new(
+        "PRICE_ABOVE_CEILING",
+        format!(
+            "it costs {cost} micro-USD, and the request may cost {} at most; nothing was paid",
+            ceiling.atomic()
+        ),
+        "ask again with a higher ceiling if it is worth it, or go on without it",
+    )
+}
+
 pub(crate) fn quote_expired(at: Timestamp) -> Reason {
     Reason::new("QUOTE_EXPIRED", format!("the quote expired at {at}"), "ask for quotes again")
 }

@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bursar_types::{
-    Action, Amount, ApprovalId, ApprovalTicket, ArtifactRef, Asked, Cause, DataLabel, Decision, Delivery,
-    FetchError, Fetched, HttpRequest, HttpResponse, ModelCharge, ModelCost, PaymentId, PaymentView, PlanId,
-    PlanOutcome, PlanProposal, Principal, PurchaseKey, Quote, QuoteOutcome, Reason, Standing, Timestamp,
-    TransportError, Undelivered, UnknownOutcome, causes,
+    Action, Amount, ApprovalId, ApprovalTicket, ArtifactRef, Asked, Cause, Ceiling, DataLabel, Decision,
+    Delivery, FetchError, Fetched, HttpRequest, HttpResponse, ModelCharge, ModelCost, PaymentId, PaymentView,
+    PlanId, PlanOutcome, PlanProposal, Principal, PurchaseKey, Quote, QuoteOutcome, Reason, Standing,
+    Timestamp, TransportError, Undelivered, UnknownOutcome, causes,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -197,6 +197,9 @@ pub(super) struct WireRequest {
     /// Which of its calls it says that it asks for. It decides nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cause: Option<Cause>,
+    /// The most that it may cost, in micro-USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ceiling: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -329,6 +332,9 @@ impl From<HttpRequest> for WireRequest {
             body: STANDARD.encode(request.body()),
             client_data: request.extensions().get::<DataLabel>() == Some(&DataLabel::Client),
             cause: Cause::of(&request),
+            // One that does not fit is above everything that can be paid.
+            ceiling: Ceiling::of(&request)
+                .map(|ceiling| u64::try_from(ceiling.amount().atomic()).unwrap_or(u64::MAX)),
         }
     }
 }
@@ -342,6 +348,10 @@ impl WireRequest {
             .map_err(|error| error.to_string())?;
         *request.headers_mut() = unpacked(self.headers)?;
         let request = if self.client_data { DataLabel::Client.on(request) } else { request };
+        let request = match self.ceiling {
+            Some(ceiling) => Ceiling::micro_usd(ceiling).on(request),
+            None => request,
+        };
         Ok(match self.cause {
             Some(cause) => cause.on(request),
             None => request,

@@ -10,6 +10,7 @@ mod buyer;
 mod canonical;
 mod cause;
 mod causes;
+mod ceiling;
 mod clock;
 mod decision;
 mod digest;
@@ -36,6 +37,7 @@ pub use buyer::{
 pub use canonical::{CanonicalError, canonical_bytes, canonical_digest};
 pub use cause::Cause;
 pub use causes::causes;
+pub use ceiling::Ceiling;
 pub use clock::{Clock, Entropy, ManualClock, SeededEntropy, Timestamp};
 pub use decision::{Decision, Reason, Verdict};
 pub use digest::{Digest, ParseDigestError};

@@ -22,8 +22,8 @@ use crate::reasons;
 use crate::session::{Given, SessionState, phase};
 use bursar_ledger::{AccountOp, CommitError, EventError, LinkWrite, Payload, Refusal, Require, Transaction};
 use bursar_types::{
-    Amount, ApprovalId, DataLabel, Decision, FetchError, Fetched, HoldId, HttpRequest, Reason, Timestamp,
-    Untrusted, Verdict, canonical_digest,
+    Amount, ApprovalId, Ceiling, DataLabel, Decision, FetchError, Fetched, HoldId, HttpRequest, Reason,
+    Timestamp, Untrusted, Verdict, canonical_digest,
 };
 use tracing::{Instrument as _, Span};
 
@@ -145,6 +145,7 @@ impl SessionPurse {
         offers: Vec<Offer>,
         bought: Option<String>,
     ) -> Result<HoldOutcome, FetchError> {
+        let offers = under_ceiling(Ceiling::of(request), offers);
         let (mut turn, mut funded) = (None, None);
         for tries in 0..HOLD_TRIES {
             if tries > 0 && turn.is_none() {
@@ -591,6 +592,17 @@ fn cover<'a>(
         reasons.push(reasons::not_in_plan());
     }
     Err(reasons)
+}
+
+/// The same offers, with those blocked that cost more than the request may.
+fn under_ceiling(ceiling: Option<&Ceiling>, mut offers: Vec<Offer>) -> Vec<Offer> {
+    let Some(ceiling) = ceiling else { return offers };
+    for quote in offers.iter_mut().map(|offer| &mut offer.quote) {
+        if quote.blocked.is_none() && !ceiling.allows(quote.cost_micro_usd.as_ref()) {
+            quote.blocked = Some(reasons::above_ceiling(ceiling.amount(), quote.cost_micro_usd.as_ref()));
+        }
+    }
+    offers
 }
 
 /// A denial that no rule made: structure or the ledger said no.
