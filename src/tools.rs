@@ -1,7 +1,12 @@
 //! Tools for agents that may pay.
 
+pub use bursar_tools::{AddressError, ApprovalView, FetchAny, FetchAnyArgs, FetchAnyResult, PaymentReceipt};
 pub use bursar_tools::{Brief, BriefCitation, BriefUse, ChildEnvironment};
 pub use bursar_tools::{Budget, Fetch, Finish, GetQuotes, ProposePlan, Recall, ResearchError, SearchMarket};
+pub use bursar_tools::{
+    BudgetResult, NoArgs, PlanArgs, PlanItemArgs, PlanResult, QuoteView, QuotesArgs, QuotesResult,
+    ReasonView, SearchArgs, SearchResult,
+};
 pub use bursar_tools::{prompt, prompt_names};
 
 use crate::session::Session;

@@ -8,6 +8,7 @@ mod address;
 mod budget;
 mod child;
 mod fetch;
+mod fetch_any;
 mod finish;
 mod get_quotes;
 #[cfg(feature = "mcp")]
@@ -31,6 +32,7 @@ pub use address::AddressError;
 pub use budget::{Budget, BudgetResult, NoArgs, OpenItemView};
 pub use child::ChildEnvironment;
 pub use fetch::{Fetch, FetchArgs, FetchResult};
+pub use fetch_any::{ApprovalView, FetchAny, FetchAnyArgs, FetchAnyResult, PaymentReceipt};
 pub use finish::{Brief, BriefCitation, BriefUse, CitationArgs, Evidence, Finish, FinishArgs, UseArgs};
 pub use get_quotes::{GetQuotes, QuoteProblem, QuoteView, QuotesArgs, QuotesResult};
 pub use prompts::{prompt, prompt_names};

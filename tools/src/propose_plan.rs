@@ -169,7 +169,9 @@ fn proposal(args: PlanArgs) -> Result<PlanProposal, ToolError> {
     for item in args.items {
         let Ok(quote) = QuoteId::parse(&item.quote_id) else {
             let shown = clean_line(&item.quote_id, 60);
-            return refuse(format!("`{shown}` is not a quote id; copy one from get_quotes, such as `quo_…`"));
+            return refuse(format!(
+                "`{shown}` is not a quote id; copy one as it was given with the price, such as `quo_…`"
+            ));
         };
         if !(1..=COUNT_MAX).contains(&item.count) {
             return refuse(format!("count {} of {quote} is not between 1 and {COUNT_MAX}", item.count));

@@ -9,8 +9,8 @@ use crate::address::{Address, AddressError};
 use crate::show::{library_failed, unpaid_line};
 use async_trait::async_trait;
 use bursar_agent_core::{Tool, ToolContext, ToolError};
-use bursar_memory::{Library, LibraryError, clean_line};
-use bursar_types::{AssetRegistry, Effect, Purse, QuoteOutcome};
+use bursar_memory::{Library, LibraryError, OwnedArtifact, clean_line};
+use bursar_types::{AssetRegistry, Effect, Purse, QuoteOutcome, SessionId};
 use listing::Found;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,7 @@ pub struct SearchMarket {
     markets: Vec<Address>,
     library: Library,
     assets: AssetRegistry,
+    apart: bool,
 }
 
 impl SearchMarket {
@@ -44,7 +45,14 @@ impl SearchMarket {
     {
         let markets =
             markets.into_iter().map(|url| Address::parse(url.as_ref())).collect::<Result<_, _>>()?;
-        Ok(Self { markets, library, assets })
+        Ok(Self { markets, library, assets, apart: false })
+    }
+
+    /// The same for a session that is to learn nothing of what others bought: only what it bought itself is marked as owned.
+    #[must_use]
+    pub const fn apart(mut self) -> Self {
+        self.apart = true;
+        self
     }
 }
 
@@ -110,12 +118,13 @@ pub struct IndicatedPrice {
 impl SearchMarket {
     /// Whether the library has it, from this address or with the same bytes from another. A market that lies about the bytes
     /// only keeps its own listing from being bought.
-    async fn owns(&self, hit: &Found) -> Result<bool, LibraryError> {
-        if self.library.find(hit.address.as_str()).await?.is_some() {
+    async fn owns(&self, session: SessionId, hit: &Found) -> Result<bool, LibraryError> {
+        let counts = |owned: OwnedArtifact| !self.apart || owned.record.session == session;
+        if self.library.find(hit.address.as_str()).await?.is_some_and(counts) {
             return Ok(true);
         }
         match hit.digest {
-            Some(digest) => Ok(self.library.find_content(digest).await?.is_some()),
+            Some(digest) => Ok(self.library.find_content(digest).await?.is_some_and(counts)),
             None => Ok(false),
         }
     }
@@ -181,7 +190,7 @@ impl Tool for SearchMarket {
         let mut seen = std::collections::BTreeSet::new();
         found.retain(|hit| seen.insert(hit.address.as_str().to_owned()));
         for hit in found.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
-            let owned = self.owns(&hit).await.map_err(|error| library_failed(&error))?;
+            let owned = self.owns(context.session(), &hit).await.map_err(|error| library_failed(&error))?;
             result.results.push(hit.shown(&self.assets, owned));
         }
         result.total = result.total.max(u64::try_from(result.results.len()).unwrap_or(u64::MAX));

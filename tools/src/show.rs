@@ -25,12 +25,28 @@ pub struct ReasonView {
 }
 
 impl ReasonView {
-    pub(crate) fn new(code: &str, message: impl AsRef<str>, next_step: impl AsRef<str>) -> Self {
+    /// A reason, bounded and without hidden characters.
+    #[must_use]
+    pub fn new(code: &str, message: impl AsRef<str>, next_step: impl AsRef<str>) -> Self {
         Self {
             code: clean_line(code, 80),
             message: clean_line(message.as_ref(), MESSAGE_CHARS_MAX),
             next_step: clean_line(next_step.as_ref(), MESSAGE_CHARS_MAX),
         }
+    }
+}
+
+impl ReasonView {
+    /// The reasons of a decision; never empty where the decision is a no.
+    #[must_use]
+    pub fn of_decision(decision: &Decision) -> Vec<Self> {
+        refused(decision)
+    }
+
+    /// Why nothing was paid, and what to do about it.
+    #[must_use]
+    pub fn of_error(error: &FetchError) -> Vec<Self> {
+        unpaid(error)
     }
 }
 
