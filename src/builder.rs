@@ -1,6 +1,7 @@
 //! Putting Bursar together.
 
 use crate::audit::{AuditOptions, Keeper};
+use crate::callers::{self, Caller};
 use crate::config::{Config, FinalityConfig};
 use crate::erase;
 use crate::error::BursarError;
@@ -76,6 +77,7 @@ pub struct BursarBuilder {
     retention_ms: Option<u64>,
     outflow: OutflowRules,
     live: bool,
+    callers: Vec<Caller>,
 }
 
 impl BursarBuilder {
@@ -112,6 +114,7 @@ impl BursarBuilder {
             retention_ms: None,
             outflow: OutflowRules::default(),
             live: false,
+            callers: Vec::new(),
         }
     }
 
@@ -160,6 +163,7 @@ impl BursarBuilder {
             builder.mandate = Some(read.mandate);
             builder.issued = read.issued;
         }
+        builder.callers = callers::read(&config, base, builder.mandate.as_ref(), builder.clock.now())?;
         builder.issuers = config.issuers;
         Ok(builder)
     }
@@ -264,6 +268,12 @@ impl BursarBuilder {
     pub fn mandate(mut self, mandate: Mandate) -> Self {
         self.mandate = Some(mandate);
         self.issued = None;
+        self
+    }
+
+    /// Adds somebody who may spend through an entrance of this process: see [`Bursar::session_of`].
+    pub fn caller(mut self, caller: Caller) -> Self {
+        self.callers.push(caller);
         self
     }
 
@@ -493,6 +503,7 @@ impl BursarBuilder {
             watch: Mutex::new(watch),
             log,
             schedule: Mutex::new(schedule),
+            callers: self.callers,
         }));
         // What should be gone keeps nobody from paying; the next look tries again.
         if let Err(error) = bursar.erase_expired_if_due().await {

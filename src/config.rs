@@ -1,6 +1,7 @@
 //! `bursar.toml`.
 
 use crate::audit::{AuditConfig, AuditOptions};
+use crate::callers::CallerConfig;
 use crate::erase::parse_age_ms;
 use crate::error::BursarError;
 use crate::mandate_file;
@@ -84,6 +85,9 @@ pub struct Config {
     /// Who may issue mandates. If anybody is named here, only `mandate_file` counts, with a signature of theirs.
     #[serde(default, rename = "issuer")]
     pub issuers: Vec<PinnedKey>,
+    /// Who may spend through `bursar mcp` and `bursar gateway`.
+    #[serde(default, rename = "caller")]
+    pub callers: Vec<CallerConfig>,
 }
 
 /// Which addresses agents may reach beside the public internet. RPC endpoints are not meant: they may be anywhere.

@@ -66,6 +66,14 @@ pub enum BursarError {
     /// The wallet's key is one of an issuer: whoever pays must not say what may be paid.
     #[error("MANDATE_ISSUER_IS_AGENT: the wallet's key is that of issuer `{0}`; who pays issues no mandates")]
     IssuerIsAgent(String),
+    /// A caller cannot be served as the configuration has it.
+    #[error("caller `{}`: {problem}", name.escape_debug())]
+    Caller {
+        /// Its name.
+        name: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// No mandate was given.
     #[error("no mandate: give one in the configuration's `[mandate]` or with `SessionBuilder::mandate`")]
     NoMandate,

@@ -2,6 +2,7 @@
 
 use crate::audit::Keeper;
 use crate::builder::BursarBuilder;
+use crate::callers::Caller;
 use crate::error::BursarError;
 use crate::event::{EventStream, Tap};
 use crate::mandate_file;
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) watch: Mutex<Option<Watch>>,
     pub(crate) log: Option<Keeper>,
     pub(crate) schedule: Mutex<Option<Schedule>>,
+    pub(crate) callers: Vec<Caller>,
 }
 
 /// One data file with its wallet, rules and library. Cheap to clone.
@@ -103,6 +105,25 @@ impl Bursar {
     pub async fn resume(&self, session: SessionId, approve: Approve) -> Result<Session, BursarError> {
         let (hooks, events, sender) = hooks(approve, self.0.alerts.clone(), self.0.meter.as_ref());
         let purse = self.0.payments.resume_session(session, hooks.clone()).await?;
+        Ok(Session::new(self.clone(), purse, hooks, events, sender))
+    }
+
+    /// Begins a session under exactly this mandate.
+    pub(crate) async fn begin(&self, mandate: Mandate, approve: Approve) -> Result<Session, BursarError> {
+        let (hooks, events, sender) = hooks(approve, self.0.alerts.clone(), self.0.meter.as_ref());
+        let purse = self.0.payments.open_session(mandate, hooks.clone()).await?;
+        Ok(Session::new(self.clone(), purse, hooks, events, sender))
+    }
+
+    /// Takes up a session that was begun under this very mandate.
+    pub(crate) async fn under(
+        &self,
+        session: SessionId,
+        mandate: &Mandate,
+        approve: Approve,
+    ) -> Result<Session, BursarError> {
+        let (hooks, events, sender) = hooks(approve, self.0.alerts.clone(), self.0.meter.as_ref());
+        let purse = self.0.payments.resume_session_under(session, mandate, hooks.clone()).await?;
         Ok(Session::new(self.clone(), purse, hooks, events, sender))
     }
 

@@ -25,6 +25,7 @@
 mod after;
 pub mod audit;
 mod builder;
+mod callers;
 mod config;
 pub mod erase;
 mod error;
@@ -47,6 +48,7 @@ pub mod tools;
 mod wallet_file;
 
 pub use builder::BursarBuilder;
+pub use callers::{Caller, CallerConfig};
 pub use config::{
     AssetConfig, Config, FinalityConfig, NetworkAccess, NetworkConfig, OutflowConfig, PolicyConfig,
     RetentionConfig, UnreadConfig, WalletConfig,

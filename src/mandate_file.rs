@@ -95,18 +95,28 @@ pub(crate) fn read(
         }
         (None, None) => return Ok(None),
     };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| BursarError::ConfigFile { path: path.clone(), source })?;
+    read_file(&path, &config.issuers, registry, now).map(Some)
+}
+
+/// Reads a mandate's file. Where there are issuers, one of them must have signed it, byte for byte.
+pub(crate) fn read_file(
+    path: &Path,
+    issuers: &[PinnedKey],
+    registry: &AssetRegistry,
+    now: Timestamp,
+) -> Result<Read, BursarError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| BursarError::ConfigFile { path: path.to_owned(), source })?;
     // Checked before anything of it is believed, and these very bytes are used: the file is not read twice.
-    let signed = signature(&path, text.as_bytes(), &config.issuers, now)
-        .map_err(|source| BursarError::MandateSignature { path: path.clone(), source })?;
+    let signed = signature(path, text.as_bytes(), issuers, now)
+        .map_err(|source| BursarError::MandateSignature { path: path.to_owned(), source })?;
     let file: MandateFile = toml::from_str(&text)
-        .map_err(|source| BursarError::Config { path: path.clone(), source: Box::new(source) })?;
+        .map_err(|source| BursarError::Config { path: path.to_owned(), source: Box::new(source) })?;
     let mut mandate = file.into_mandate(registry)?;
     let ends = signed.as_ref().and_then(|(_, signed)| signed.statement.expires_at);
     mandate.expires_at = [mandate.expires_at, ends].into_iter().flatten().min();
     let issued = signed.map(|(issuer, signed)| Issued { issuer, signed, file: text });
-    Ok(Some(Read { mandate, issued }))
+    Ok(Read { mandate, issued })
 }
 
 /// The signature that lies beside the file, and whose it is; `None` where no issuer is named.

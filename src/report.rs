@@ -288,6 +288,15 @@ pub async fn payments(ledger: &Ledger) -> Result<Vec<PaymentReport>, BursarError
     Ok(reports)
 }
 
+/// One payment; `None` if the ledger has none of this id. What it was used for is left out.
+///
+/// # Errors
+/// [`BursarError::Ledger`].
+pub async fn payment(ledger: &Ledger, id: PaymentId) -> Result<Option<PaymentReport>, BursarError> {
+    let life = Life::read(ledger, &StreamId::of("payment", id), None).await?;
+    Ok(life.map(|life| life.report()))
+}
+
 /// Every session of a ledger, oldest first. One whose record was erased is left out.
 ///
 /// # Errors

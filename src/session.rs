@@ -10,7 +10,9 @@ use bursar_payments::{
     Approver, ClaimReason, ClaimStanding, DelegateError, GivenUp, Mandate, Saga, SagaError, SagaOptions,
     SessionHooks, SessionPurse,
 };
-use bursar_types::{Amount, AssetRegistry, FetchError, PaymentId, Purse, SessionId};
+use bursar_types::{
+    Amount, AssetRegistry, FetchError, HttpRequest, PaymentId, PurchaseKey, Purse, SessionId,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +67,14 @@ impl Session {
     #[must_use]
     pub fn purse(&self) -> Purse {
         self.purse.handle()
+    }
+
+    /// The id that a purchase has, or would have, in this session: see [`SessionPurse::payment_of`].
+    ///
+    /// # Errors
+    /// [`FetchError::Request`] if the request is not one the purse sends.
+    pub fn payment_of(&self, request: &HttpRequest, key: &PurchaseKey) -> Result<PaymentId, FetchError> {
+        self.purse.payment_of(request, key)
     }
 
     /// Opens a saga, or takes it up if this session opened one of this name before: a chain of paid and free steps that are

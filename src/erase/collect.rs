@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Quotes are worth nothing after this long, also in a session that lives.
 const QUOTE_LIVES_MS: u64 = 86_400_000;
-const OF_SESSIONS: [&str; 4] = ["quotes", "requests", DecisionRecord::DECISIONS, DecisionRecord::REFUSALS];
+const OF_SESSIONS: [&str; 5] =
+    ["quotes", "requests", "calls", DecisionRecord::DECISIONS, DecisionRecord::REFUSALS];
 
 /// What one transaction erases.
 #[derive(Debug, Default)]
