@@ -12,6 +12,7 @@ mod prompts;
 mod reconcile;
 #[cfg(unix)]
 mod remote;
+mod serve;
 mod spend;
 mod trace;
 
@@ -36,6 +37,7 @@ pub(crate) use prompts::PromptsArgs;
 pub(crate) use reconcile::ReconcileArgs;
 #[cfg(unix)]
 pub(crate) use remote::{FetchArgs, PurseArgs};
+pub(crate) use serve::{GatewayArgs, McpArgs, ServedArgs};
 pub(crate) use spend::{ReceiptArgs, SpendArgs};
 pub(crate) use trace::TraceArgs;
 
@@ -85,6 +87,8 @@ pub(crate) enum Command {
     Purse(PurseArgs),
     #[cfg(unix)]
     Fetch(FetchArgs),
+    Mcp(McpArgs),
+    Gateway(GatewayArgs),
     Mandate(MandateArgs),
     Approvals(ApprovalsArgs),
     Freeze(FreezeArgs),

@@ -224,6 +224,12 @@ pub(crate) enum CliError {
     #[cfg(unix)]
     #[error(transparent)]
     Purse(bursar::RemoteError),
+    /// Nobody can be served.
+    #[error(transparent)]
+    Teller(#[from] bursar_gateway::TellerError),
+    /// Several callers could be meant, or none is there.
+    #[error("say which caller is served, with --caller NAME{}", listed(.0))]
+    WhichCaller(Vec<String>),
     /// There is no such session.
     #[error("there is no session `{0}` in this data folder")]
     NoSession(String),
@@ -296,6 +302,8 @@ impl CliError {
             | Self::Damaged { .. }
             | Self::NoData { .. }
             | Self::NoSession(_)
+            | Self::Teller(_)
+            | Self::WhichCaller(_)
             | Self::Statement { .. }
             | Self::Unproven(_)
             | Self::NoWitness(_)

@@ -1,4 +1,4 @@
-//! The `bursar` command: research, resume, market, sessions, spend, obligations, watch, eval, init, policy and audit.
+//! The `bursar` command: research, resume, market, sessions, spend, obligations, watch, eval, init, policy, audit, mcp and gateway.
 //!
 //! # Exit codes
 //!
@@ -106,6 +106,8 @@ async fn commanded(command: Command) -> Result<Exit, CliError> {
         Command::Purse(args) => commands::purse::run(args).await,
         #[cfg(unix)]
         Command::Fetch(args) => commands::fetch::run(args).await,
+        Command::Mcp(args) => commands::mcp::run(args).await,
+        Command::Gateway(args) => commands::gateway::run(args).await,
         Command::Mandate(args) => commands::mandate::run(args),
         Command::Approvals(args) => commands::approvals::run(args).await,
         Command::Freeze(args) => commands::freeze::freeze(args).await,

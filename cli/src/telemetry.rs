@@ -25,6 +25,8 @@ impl<'a> Traced<'a> {
             Command::Research(args) => Self::As(args.config.as_deref()),
             Command::Resume(args) => Self::As(args.config.as_deref()),
             Command::Watch(args) => Self::As(args.config.as_deref()),
+            Command::Mcp(args) => Self::As(args.served.config.as_deref()),
+            Command::Gateway(args) => Self::As(args.served.config.as_deref()),
             #[cfg(unix)]
             Command::Purse(args) => Self::As(Some(&args.config)),
             _ => Self::No,

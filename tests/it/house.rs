@@ -28,7 +28,8 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("bursar-evals", &["bursar", "bursar-market"]),
-    ("bursar-cli", &["bursar", "bursar-evals", "bursar-market"]),
+    ("bursar-gateway", &["bursar"]),
+    ("bursar-cli", &["bursar", "bursar-evals", "bursar-gateway", "bursar-market"]),
     ("bursar-rig", &["bursar-agent-core", "bursar-types"]),
     (
         "bursar-simulation",

@@ -4,8 +4,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Where refusals are made.
-const SOURCES: [&str; 7] =
-    ["types/src", "ledger/src", "payments/src", "tools/src", "agent-core/src", "rig/src", "src"];
+const SOURCES: [&str; 8] = [
+    "types/src",
+    "ledger/src",
+    "payments/src",
+    "tools/src",
+    "agent-core/src",
+    "rig/src",
+    "src",
+    "gateway/src",
+];
 /// Texts in capitals that are no codes.
 const NO_CODES: [&str; 6] = [
     "BURSAR_WALLET_PASSWORD",

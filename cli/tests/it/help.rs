@@ -25,6 +25,8 @@ fn help_tells_commands_options_and_exit_codes() {
         ("eval", vec!["eval", "--help"]),
         ("purse", vec!["purse", "--help"]),
         ("fetch", vec!["fetch", "--help"]),
+        ("mcp", vec!["mcp", "--help"]),
+        ("gateway", vec!["gateway", "--help"]),
         ("policy_explain", vec!["policy", "explain", "--help"]),
         ("policy_list", vec!["policy", "list", "--help"]),
         ("policy_accept", vec!["policy", "accept", "--help"]),

@@ -17,6 +17,8 @@ mod erase;
 mod eval;
 mod explain;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod interrupt;
