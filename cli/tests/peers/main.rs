@@ -6,6 +6,8 @@ mod aimock;
 #[cfg(test)]
 mod bedrock;
 #[cfg(test)]
+mod entrances;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod openai;

@@ -184,10 +184,10 @@ impl Link {
     pub(crate) async fn settle(&self, text: Option<String>) {
         self.change(|state| match text {
             Some(text) => {
-                let last = Said::last(text, state.said.take()).after(state.carried.take());
+                let usage = state.said.take().map(|said| said.usage()).unwrap_or_default();
+                let last = Said::last(text, usage).after(state.carried.take());
                 state.close_calls();
-                state.first = state.calls.len();
-                state.feed(last.events);
+                state.fed = Some(Fed::Turn { events: last.events, first: state.calls.len() });
             }
             None => {
                 state.close_turn();
@@ -222,6 +222,7 @@ impl Link {
             .await;
         let Fed::Turn { events, first } = fed else { return None };
         self.change(|state| {
+            state.wants = None;
             for (index, call) in (0_u32..).zip(state.calls.iter_mut().skip(first)) {
                 let ours = of_turn(self.run, turn, index);
                 call.ours = Some(ours);
@@ -286,13 +287,7 @@ impl State {
                 at_tool: Some(at_tool),
             });
         }
-        self.feed(said.events);
-    }
-
-    /// From here on the twin wants no turn until it asks for the next.
-    fn feed(&mut self, events: Vec<ModelEvent>) {
-        self.fed = Some(Fed::Turn { events, first: self.first });
-        self.wants = None;
+        self.fed = Some(Fed::Turn { events: said.events, first: self.first });
     }
 
     /// Rig goes on to its next turn, or ends. What it did not call until now it will not call. A text that did not end the run was
