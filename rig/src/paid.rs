@@ -238,11 +238,13 @@ fn outcome(fetched: Fetched) -> Paid {
         }
         Fetched::Quotes { quotes, reasons } => {
             let mut why = reasons;
-            why.push(Reason::new(
-                "NOT_IN_PLAN",
-                "it costs money and no approved plan covers it; nothing was paid",
-                "go on without it, or have a plan approved that lists it",
-            ));
+            if why.iter().all(|reason| reason.code != "NOT_IN_PLAN") {
+                why.push(Reason::new(
+                    "NOT_IN_PLAN",
+                    "it costs money and no approved plan covers it; nothing was paid",
+                    "go on without it, or have a plan approved that lists it",
+                ));
+            }
             said("quotes", &why, &quotes, ToolError::not_executed)
         }
         Fetched::AwaitingApproval(ticket) => {

@@ -184,10 +184,10 @@ impl Link {
     pub(crate) async fn settle(&self, text: Option<String>) {
         self.change(|state| match text {
             Some(text) => {
-                let usage = state.said.take().map(|said| said.usage()).unwrap_or_default();
-                let last = Said::last(text, usage).after(state.carried.take());
+                let last = Said::last(text, state.said.take()).after(state.carried.take());
                 state.close_calls();
-                state.fed = Some(Fed::Turn { events: last.events, first: state.calls.len() });
+                state.first = state.calls.len();
+                state.feed(last.events);
             }
             None => {
                 state.close_turn();
@@ -222,7 +222,6 @@ impl Link {
             .await;
         let Fed::Turn { events, first } = fed else { return None };
         self.change(|state| {
-            state.wants = None;
             for (index, call) in (0_u32..).zip(state.calls.iter_mut().skip(first)) {
                 let ours = of_turn(self.run, turn, index);
                 call.ours = Some(ours);
@@ -287,7 +286,13 @@ impl State {
                 at_tool: Some(at_tool),
             });
         }
-        self.fed = Some(Fed::Turn { events: said.events, first: self.first });
+        self.feed(said.events);
+    }
+
+    /// From here on the twin wants no turn until it asks for the next.
+    fn feed(&mut self, events: Vec<ModelEvent>) {
+        self.fed = Some(Fed::Turn { events, first: self.first });
+        self.wants = None;
     }
 
     /// Rig goes on to its next turn, or ends. What it did not call until now it will not call. A text that did not end the run was

@@ -1,7 +1,7 @@
 //! A turn of rig's model, on its way to the twin.
 
 use crate::model::events_of;
-use bursar_agent_core::{ModelEvent, StopReason, Usage};
+use bursar_agent_core::{ModelDescriptor, ModelEvent, StopReason, Usage};
 use rig_core::completion::CompletionResponse;
 use rig_core::message::{CallId as RigCallId, ToolCall};
 use serde_json::Value;
@@ -30,7 +30,11 @@ impl Said {
             tool: call.function.name.to_string(),
             arguments: call.function.invalid_arguments.is_none().then(|| call.function.arguments_value()),
         };
-        let events = events_of(response, None);
+        // The agent knows its model by a label only; the turn says who it is.
+        let name = response.model().unwrap_or(&response.origin.model);
+        let model = ModelDescriptor::new(response.provider(), name);
+        let mut events = vec![ModelEvent::AnsweredBy { model }];
+        events.extend(events_of(response, None));
         let usage = events.iter().rev().find_map(|event| match event {
             ModelEvent::Usage(usage) => Some(*usage),
             _ => None,
@@ -38,13 +42,17 @@ impl Said {
         Self { calls: response.tool_calls().map(asked).collect(), usage: usage.unwrap_or_default(), events }
     }
 
-    /// The last word of a run, as rig gives it out.
-    pub(super) fn last(text: String, usage: Usage) -> Self {
-        let events = vec![
+    /// The last word of a run, as rig gives it out; `before` is the turn that it was said in.
+    pub(super) fn last(text: String, before: Option<Self>) -> Self {
+        let usage = before.as_ref().map(Self::usage).unwrap_or_default();
+        let said = before.into_iter().flat_map(|said| said.events);
+        let mut events: Vec<_> =
+            said.filter(|event| matches!(event, ModelEvent::AnsweredBy { .. })).collect();
+        events.extend([
             ModelEvent::TextDelta { text },
             ModelEvent::Usage(usage),
             ModelEvent::Finished { reason: StopReason::EndTurn },
-        ];
+        ]);
         Self { events, calls: Vec::new(), usage }
     }
 

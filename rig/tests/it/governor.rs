@@ -2,10 +2,12 @@
 
 use crate::world::{Download, Says, World, calls, heard, plain, run, script};
 use bursar::Approve;
-use bursar::agent::{Limits, Prices, StopCause};
+use bursar::agent::{Limits, ModelDescriptor, Prices, Record, StopCause, read_run};
 use bursar_rig::{GovernError, Governor};
 use rig_agent::AgentBuilder;
-use rig_agent::agent::{AgentHook, DispatchAction, DispatchEvent, HookContext};
+use rig_agent::agent::{
+    AgentHook, DispatchAction, DispatchEvent, HookContext, ModelTurnAction, ModelTurnFinished,
+};
 use rig_core::completion::Usage as RigUsage;
 use rig_core::test_utils::{MockCompletionModel, MockStreamEvent, MockTurn};
 use rig_core::tool::ToolContext;
@@ -135,6 +137,52 @@ async fn a_call_that_another_hook_keeps_from_being_made_keeps_no_other_waiting()
     world.sound().await;
 }
 
+#[tokio::test]
+async fn a_turn_of_which_no_call_is_made_is_recorded_before_the_next() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let none = || calls(&[("says", json!({"n": 0}))]);
+    let model = script([none(), none(), calls(&[("says", json!({"n": 1}))]), MockTurn::text("done")]);
+    let agent = Governor::new(world.session.run_context()).govern(plain(&model, &tool, &says)).unwrap();
+    agent.prompt_as(run(), "Speak.").add_hook(Skips).max_turns(6).await.unwrap();
+    let kinds = world.kinds().await;
+    assert_eq!(kinds.iter().filter(|kind| **kind == "model_replied").count(), 4, "{kinds:?}");
+    assert_eq!((says.0.get(), world.results().await.len()), (1, 3));
+    world.sound().await;
+}
+
+/// Sends the first text back.
+struct SendsBack(std::sync::atomic::AtomicBool);
+
+impl AgentHook for SendsBack {
+    async fn on_model_turn_finished(&self, _: &HookContext, _: ModelTurnFinished<'_>) -> ModelTurnAction {
+        match self.0.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            true => ModelTurnAction::continue_run(),
+            false => ModelTurnAction::retry_with_feedback("say it better"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_a_hook_sent_back_is_not_the_answer_and_what_it_used_counts() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let usage = || RigUsage::new().input_tokens(5).output_tokens(1);
+    let model = script(["bad", "good"].map(|text| MockTurn::text(text).with_usage(usage())));
+    let agent = Governor::new(world.session.run_context()).govern(plain(&model, &tool, &says)).unwrap();
+    let run = agent.prompt_as(run(), "Speak.").add_hook(SendsBack(false.into())).max_turns(4);
+    assert_eq!(run.await.unwrap().output(), "good");
+    assert_eq!(world.ended().await.unwrap(), "good");
+    let (folded, entries) = read_run(world.bursar.ledger(), crate::world::run()).await.unwrap();
+    let answered = entries.into_iter().find_map(|entry| match entry.record {
+        Record::ModelReplied { reply, .. } => reply.model,
+        _ => None,
+    });
+    assert_eq!(answered, Some(ModelDescriptor::new("mock", "mock-model")), "who answered is recorded");
+    assert_eq!((folded.usage().input_tokens, folded.usage().output_tokens), (10, 2));
+    world.sound().await;
+}
+
 #[derive(Debug, PartialEq, serde::Deserialize, schemars::JsonSchema)]
 struct Standard {
     number: u32,
@@ -257,6 +305,75 @@ async fn calls_of_a_turn_run_side_by_side_or_in_order_and_all_are_recorded() {
         agent.prompt_as(id, "Speak.").max_turns(4).tool_concurrency(concurrency).await.unwrap();
         assert_eq!(says.0.get(), 4, "{name}");
     }
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn many_runs_at_the_same_time_keep_apart() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let agent = plain(&script([]), &tool, &says);
+    let agent = Governor::new(world.session.run_context()).writes(["says"]).govern(agent).unwrap();
+    let runs = (0..8_u8).map(|n| {
+        let model = script([
+            calls(&[("says", json!({ "n": n })), ("says", json!({ "n": n, "again": true }))]),
+            MockTurn::text(format!("done {n}")),
+        ]);
+        let id = bursar::types::RunId::derived(&[&[n]]);
+        let run = agent.prompt_as(id, "Speak.").using_model_value(model).max_turns(4).tool_concurrency(2);
+        async move { (n, run.await.unwrap().output(), id) }
+    });
+    for (n, output, id) in futures_util::future::join_all(runs).await {
+        assert_eq!(output, format!("done {n}"));
+        let (folded, entries) = read_run(world.bursar.ledger(), id).await.unwrap();
+        assert_eq!(folded.calls_made(), 2);
+        let text = serde_json::to_string(&entries).unwrap();
+        assert!(text.contains(&format!(r#""n":{n}"#)), "{text}");
+    }
+    assert_eq!(says.0.get(), 16);
+    world.sound().await;
+}
+
+struct Panics;
+
+impl rig_core::tool::Tool for Panics {
+    const NAME: &'static str = "panics";
+    type Args = serde_json::Value;
+    type Output = String;
+    type Error = std::convert::Infallible;
+
+    fn description(&self) -> String {
+        String::new()
+    }
+    fn parameters(&self) -> serde_json::Value {
+        json!({"type": "object"})
+    }
+    async fn call(&self, _: &mut ToolContext, _: serde_json::Value) -> Result<String, Self::Error> {
+        panic!("SECRET")
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_panics_is_told_as_unknown_and_the_run_goes_on() {
+    let world = World::new().await;
+    let model = script([calls(&[("panics", json!({}))]), MockTurn::text("done")]);
+    let agent = AgentBuilder::new(model.clone()).tool(Panics).build();
+    let agent = Governor::new(world.session.run_context()).writes(["panics"]).govern(agent).unwrap();
+    assert_eq!(agent.prompt_as(run(), "Try.").max_turns(4).await.unwrap().output(), "done");
+    let told = heard(&model);
+    assert!(told.contains("look whether it happened") && !told.contains("SECRET"), "{told}");
+    world.sound().await;
+}
+
+#[tokio::test]
+async fn a_run_that_rig_ends_without_an_answer_is_recorded_as_that() {
+    let world = World::new().await;
+    let (tool, says) = (Download::default(), Says::new("x"));
+    let model = script((0..3).map(|n| calls(&[("says", json!({ "n": n }))])));
+    let agent = Governor::new(world.session.run_context()).govern(plain(&model, &tool, &says)).unwrap();
+    agent.prompt_as(run(), "Speak.").max_turns(2).await.unwrap_err();
+    let StopCause::Model { message, .. } = world.ended().await.unwrap_err() else { panic!("it failed") };
+    assert_eq!((message.as_str(), says.0.get()), ("rig's run ended without an answer", 2));
     world.sound().await;
 }
 

@@ -3,7 +3,7 @@
 use crate::world::{Download, Says, TEXT, World, calls, heard, plain, run, script};
 use bursar::agent::ToolSet;
 use bursar::types::Effect;
-use bursar::{Approve, tools};
+use bursar::{Approve, report, tools};
 use bursar_rig::Governor;
 use bytes::Bytes;
 use rig_core::test_utils::MockTurn;
@@ -43,6 +43,13 @@ async fn what_a_plain_tool_is_asked_to_pay_for_is_bought_under_the_rules_and_tol
     let sessions = world.bursar.sessions().await.unwrap();
     let runs: Vec<_> = sessions[0].runs.iter().map(|brief| brief.run).collect();
     assert_eq!(runs, [run()], "reports see the run");
+    let ledger = world.bursar.ledger();
+    let verified = report::verify_with(ledger, world.bursar.registry()).await.unwrap();
+    assert_eq!(verified.journal.problems, Vec::<String>::new());
+    let payments = report::payments(ledger).await.unwrap();
+    let trace = report::trace(ledger, payments[0].id).await.unwrap().unwrap();
+    let told = serde_json::to_string(&trace).unwrap();
+    assert!(told.contains(&run().to_string()) && told.contains("download"), "who asked for it: {told}");
 }
 
 #[tokio::test]
