@@ -33,6 +33,8 @@ mod schema;
 mod search;
 mod secret;
 mod security;
+#[cfg(test)]
+mod tests;
 mod tool;
 mod tools;
 mod transport;

@@ -151,7 +151,8 @@ impl Schemes {
         let own: Vec<String> =
             servers.and_then(Value::as_array).into_iter().flatten().filter_map(server_of).collect();
         let here = |url: &String| {
-            self.named.contains(url)
+            // Whether by TLS or not is the operator's to say.
+            self.named.iter().any(|named| schemeless(named) == schemeless(url))
                 || url == "/"
                 || server_url(url).is_some_and(|url| same_base(&url, &self.server))
         };
@@ -210,6 +211,10 @@ fn is_never(lower: &str) -> bool {
 fn is_cookie_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
     !name.is_empty() && name.bytes().all(fits)
+}
+
+fn schemeless(url: &str) -> &str {
+    url.split_once("//").map_or(url, |(_, rest)| rest)
 }
 
 /// The same origin, and the same path below it.
