@@ -5,7 +5,7 @@
 import { createServer } from "node:http";
 import { getHttpOperationsFromSpec, createInstance } from "@stoplight/prism-http";
 import { createLogger } from "@stoplight/prism-core";
-import * as IOE from "fp-ts/lib/IOEither.js";
+import * as E from "fp-ts/lib/Either.js";
 
 const operations = await getHttpOperationsFromSpec(process.argv[2]);
 const config = {
@@ -18,7 +18,7 @@ const config = {
 };
 // Nothing is made up as an answer: which operation it was is all that is asked.
 const mock = ({ resource }) => () =>
-  IOE.right({ statusCode: 200, headers: {}, body: `${resource.method.toUpperCase()} ${resource.path}` });
+  E.right({ statusCode: 200, headers: {}, body: `${resource.method.toUpperCase()} ${resource.path}` });
 const prism = createInstance(config, { logger: createLogger("peer", { enabled: false }), mock });
 
 const read = async (request) => {
@@ -50,7 +50,9 @@ const server = createServer(async (request, response) => {
     const result = await prism.request(input, operations, config)();
     if (result._tag === "Left") return answer(422, { violations: [String(result.left)] });
     const { output, validations } = result.right;
-    const wrong = validations.input.map((one) => `${(one.path ?? []).join(".")}: ${one.message}`);
+    // That something is deprecated is a warning.
+    const errors = validations.input.filter((one) => one.severity === 0 || one.severity === "Error");
+    const wrong = errors.map((one) => `${(one.path ?? []).join(".")}: ${one.message}`);
     return wrong.length > 0 ? answer(422, { violations: wrong }) : answer(200, { accepted: output.body });
   } catch (error) {
     return answer(500, { violations: [String(error)] });

@@ -33,7 +33,7 @@ pub(super) fn write(
     let mut path = operation.path.clone();
     let (mut query, mut cookies) = (Vec::new(), Vec::new());
     let mut headers = HeaderMap::new();
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/*;q=0.9, */*;q=0.5"));
+    headers.insert(header::ACCEPT, operation.accept.clone());
     for parameter in &operation.parameters {
         let Some(value) = arguments.get(&parameter.argument) else { continue };
         let problem = |what: &str| format!("`{}` cannot be sent: {what}", parameter.argument);
@@ -42,7 +42,13 @@ pub(super) fn write(
                 let text = in_path(parameter, value).map_err(|what| problem(&what))?;
                 path = path.replace(&format!("{{{}}}", parameter.name), &text);
             }
-            Where::Query => query.extend(in_query(parameter, value).map_err(|what| problem(&what))?),
+            Where::Query => {
+                let pairs = in_query(parameter, value).map_err(|what| problem(&what))?;
+                if pairs.is_empty() && parameter.required {
+                    return Err(problem("it is empty, and the operation needs it"));
+                }
+                query.extend(pairs);
+            }
             Where::Header => {
                 let text = simple(value, parameter.explode, &|text| text.to_owned(), parameter.style)
                     .map_err(|what| problem(&what))?;

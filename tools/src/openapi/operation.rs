@@ -6,7 +6,7 @@ use super::parameter::{Parameter, parameters};
 use super::security::{Filled, Schemes};
 use super::withheld::Withholding;
 use bursar_types::{Effect, is_hidden};
-use http::Method;
+use http::{HeaderValue, Method};
 use serde_json::{Map, Value};
 
 const NAME_CHARS_MAX: usize = 256;
@@ -48,6 +48,8 @@ pub(super) struct Operation {
     pub(super) body: Option<Body>,
     /// The header in which a call may be named, so that a second one is known to be the same.
     pub(super) idempotency: Option<http::HeaderName>,
+    /// The kinds of answer that it gives.
+    pub(super) accept: HeaderValue,
     /// The credentials that go with it.
     pub(super) filled: Vec<Filled>,
 }
@@ -82,6 +84,7 @@ impl Operation {
         let tags = said.get("tags").and_then(Value::as_array).into_iter().flatten();
         Ok(Self {
             effect: api.effect(at.id(), &at.method, at.path),
+            accept: accept(document, said),
             method: at.method.clone(),
             path: at.path.to_owned(),
             summary: text("summary"),
@@ -159,6 +162,19 @@ fn body(
         None if required => Err(Withholding::BodyKind),
         None => Ok(None),
     }
+}
+
+/// What is asked for: JSON where the document has it, or else what it has.
+fn accept(document: &Document, said: &Map<String, Value>) -> HeaderValue {
+    let responses = said.get("responses").and_then(Value::as_object).into_iter().flatten();
+    let good = responses.filter(|(status, _)| status.starts_with('2') || *status == "default");
+    let good = good.filter_map(|(_, response)| document.object(response).ok()?.get("content")?.as_object());
+    let kinds: Vec<&str> = good.flat_map(Map::keys).map(String::as_str).take(8).collect();
+    let json = HeaderValue::from_static("application/json");
+    if kinds.is_empty() || kinds.iter().any(|kind| kind.contains("json") || kind.contains('*')) {
+        return json;
+    }
+    HeaderValue::from_str(&format!("{}, */*;q=0.5", kinds.join(", "))).unwrap_or(json)
 }
 
 /// How a body of this media type is written, and how gladly; `None` if it cannot be.

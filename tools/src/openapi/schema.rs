@@ -100,10 +100,7 @@ impl<'a> Maker<'a> {
         if let Some(to) = said.get("$ref") {
             let to = to.as_str().ok_or(Withholding::Reference)?;
             made.insert("$ref".to_owned(), self.reference(to)?.into());
-            if self.document.version() == Version::V30 {
-                // What stands beside a reference counts for nothing there.
-                return Ok(made.into());
-            }
+            // 3.0 has what stands beside a reference count for nothing; documents of 3.0 write it there and mean it.
         }
         if REFUSED.iter().any(|keyword| said.contains_key(*keyword)) {
             return Err(Withholding::Reference);
@@ -200,7 +197,8 @@ fn dialect_of_3_0(said: &Map<String, Value>, made: &mut Map<String, Value>) {
     }
     let Some(kind) = made.get("type").cloned() else {
         // Without a type it takes null already, unless what it is made of does not.
-        let parts = ["allOf", "anyOf", "oneOf", "enum"].iter().any(|keyword| made.contains_key(*keyword));
+        let parts =
+            ["$ref", "allOf", "anyOf", "oneOf", "enum"].iter().any(|keyword| made.contains_key(*keyword));
         if parts {
             let inner = std::mem::take(made);
             made.insert("anyOf".to_owned(), json!([inner, {"type": "null"}]));
@@ -274,6 +272,14 @@ mod tests {
                 json!({"allOf": [{"type": "string"}], "nullable": true}),
                 json!({"anyOf": [{"allOf": [{"type": "string"}]}, {"type": "null"}]}),
             ),
+            (
+                json!({"$ref": "#/components/schemas/S", "required": ["a"]}),
+                json!({"$ref": "#/$defs/S", "required": ["a"], "$defs": {"S": true}}),
+            ),
+            (
+                json!({"$ref": "#/components/schemas/S", "nullable": true}),
+                json!({"anyOf": [{"$ref": "#/$defs/S"}, {"type": "null"}], "$defs": {"S": true}}),
+            ),
             (json!({"minimum": 1, "exclusiveMinimum": true}), json!({"exclusiveMinimum": 1})),
             (json!({"maximum": 1, "exclusiveMaximum": false}), json!({"maximum": 1})),
             (
@@ -285,7 +291,7 @@ mod tests {
                 json!({"properties": {"id": {"readOnly": true}, "a": {}}, "required": ["a"]}),
             ),
         ] {
-            assert_eq!(made("3.0.3", &said, &json!({})).unwrap(), expected, "{said}");
+            assert_eq!(made("3.0.3", &said, &json!({"S": true})).unwrap(), expected, "{said}");
         }
     }
 

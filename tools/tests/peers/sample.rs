@@ -34,7 +34,10 @@ pub(crate) fn sample(schema: &Value, whole: &Value, more: bool, depth: usize) ->
         return first.clone();
     }
     for word in ["oneOf", "anyOf"] {
-        if let Some(first) = schema.get(word).and_then(Value::as_array).and_then(|all| all.first()) {
+        // Prism takes a `1` in a path for a number and for a text at once; a word is a text only.
+        let all = schema.get(word).and_then(Value::as_array);
+        let word = all.and_then(|all| all.iter().find(|one| one.get("type") == Some(&json!("string"))));
+        if let Some(first) = word.or_else(|| all.and_then(|all| all.first())) {
             let mut joined = sample(first, whole, more, below);
             if let (Some(joined), Value::Object(rest)) =
                 (joined.as_object_mut(), object(schema, whole, more, below))
@@ -131,7 +134,11 @@ fn text(schema: &Value) -> Value {
     };
     let long = "abcdefghij".repeat(least / 10 + 1);
     let cut: String = TEXTS[0].chars().take(most.unwrap_or(4)).collect();
-    let all = TEXTS.iter().copied().chain([long.as_str(), cut.as_str()]);
-    let mut all = all;
+    // Ids are often some letters and a number in hexadecimal.
+    let pattern = schema.get("pattern").and_then(Value::as_str).unwrap_or_default();
+    let letters: String =
+        pattern.trim_start_matches('^').chars().take_while(|c| c.is_alphanumeric()).collect();
+    let id = format!("{letters}0123456789abcdef0123456789abcdef");
+    let mut all = TEXTS.iter().copied().chain([long.as_str(), cut.as_str(), id.as_str()]);
     json!(all.find(|text| fits(text)).unwrap_or(TEXTS[0]))
 }

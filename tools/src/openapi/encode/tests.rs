@@ -70,6 +70,8 @@ fn each_style_is_written_as_the_specification_shows() {
             "/?expand%5B%5D=a%26b%3Dc&expand%5B%5D=d%20e&expand%5B%5D=%C3%A9%2B&expand%5B%5D=true&expand%5B%5D=1.5"
         )
     );
+    let needed = json!({"name": "ids", "in": "query", "required": true});
+    assert!(url("/", needed, json!([])).unwrap_err().contains("it is empty"));
     let content = json!({"name": "filter", "in": "query", "content": {"application/json": {}}});
     assert_eq!(url("/", content, json!({"a": [1]})).as_deref(), Ok("/?filter=%7B%22a%22%3A%5B1%5D%7D"));
 }
