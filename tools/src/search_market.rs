@@ -154,6 +154,10 @@ impl Tool for SearchMarket {
             return Err(ToolError::not_executed("`query` is empty; give a question or a few words"));
         }
         let limit = args.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
+        if self.apart {
+            // Whoever bought it may not have looked into the library since.
+            self.library.sync().await.map_err(|error| library_failed(&error))?;
+        }
         let purse = context.purse()?;
         let mut asked = JoinSet::new();
         for (place, market) in self.markets.iter().enumerate() {

@@ -253,9 +253,6 @@ async fn a_refusal_is_a_problem_with_a_code_a_sentence_and_a_next_step() {
     let plan = json!({"purpose": "p", "items": [{"quote_id": "quo_00000000000000000000000000000000"}]});
     let (status, told) = ada.send("post", "/v1/plans", "/v1/plans", None, Some(plan)).await;
     assert_eq!((status, &told["code"]), (403, &json!("NOT_OFFERED")));
-    serving.teller.session("ada").unwrap().freeze("looks odd").await.unwrap();
-    let (status, told) = ada.fetch("f", json!({"url": town.url("gas")})).await;
-    assert_eq!((status, &told["code"]), (403, &json!("FROZEN")), "{told}");
     for (url, code, wanted) in [
         ("file:///etc/passwd", "URL_REFUSED", 422),
         ("http://169.254.169.254/latest/meta-data", "EGRESS_BLOCKED", 403),
@@ -263,6 +260,9 @@ async fn a_refusal_is_a_problem_with_a_code_a_sentence_and_a_next_step() {
         let (status, told) = ada.pay(code, url, 100_000).await;
         assert_eq!((status, &told["code"]), (wanted, &json!(code)), "{told}");
     }
+    serving.teller.session("ada").unwrap().freeze("looks odd").await.unwrap();
+    let (status, told) = ada.fetch("f", json!({"url": town.url("gas")})).await;
+    assert_eq!((status, &told["code"]), (403, &json!("FROZEN")), "{told}");
     serving.end().await;
 }
 
