@@ -78,6 +78,8 @@ pub struct BursarBuilder {
     outflow: OutflowRules,
     live: bool,
     callers: Vec<Caller>,
+    #[cfg(feature = "openapi")]
+    apis: Vec<bursar_tools::openapi::Api>,
 }
 
 impl BursarBuilder {
@@ -115,6 +117,8 @@ impl BursarBuilder {
             outflow: OutflowRules::default(),
             live: false,
             callers: Vec::new(),
+            #[cfg(feature = "openapi")]
+            apis: Vec::new(),
         }
     }
 
@@ -164,6 +168,14 @@ impl BursarBuilder {
             builder.issued = read.issued;
         }
         builder.callers = callers::read(&config, base, builder.mandate.as_ref(), builder.clock.now())?;
+        #[cfg(feature = "openapi")]
+        for api in &config.apis {
+            builder.apis.push(crate::openapi::declared(api, base)?);
+        }
+        #[cfg(not(feature = "openapi"))]
+        if !config.apis.is_empty() {
+            return Err(BursarError::Feature { what: "APIs", feature: "openapi" });
+        }
         builder.issuers = config.issuers;
         Ok(builder)
     }
@@ -304,6 +316,13 @@ impl BursarBuilder {
         self
     }
 
+    /// Declares an API whose operations agents may use: see [`Bursar::apis`](crate::Bursar::apis).
+    #[cfg(feature = "openapi")]
+    pub fn api(mut self, api: bursar_tools::openapi::Api) -> Self {
+        self.apis.push(api);
+        self
+    }
+
     /// Puts something around the ledger once it is open: what counts its writes, or makes them fail in a test.
     pub fn around_ledger(mut self, around: impl FnOnce(Ledger) -> Ledger + Send + 'static) -> Self {
         self.around_ledger = Some(AroundLedger(Box::new(around)));
@@ -428,6 +447,8 @@ impl BursarBuilder {
             Some(transport) => (transport.clone(), transport),
             None => (Arc::new(HttpTransport::new()?), Arc::new(HttpTransport::guarded(self.egress)?)),
         };
+        #[cfg(feature = "openapi")]
+        let (vendors, apis) = crate::openapi::Apis::around(vendors, self.apis);
         let registry = Arc::new(self.registry);
         let operators = readers.clone();
         let guards = Safeguards {
@@ -504,6 +525,8 @@ impl BursarBuilder {
             log,
             schedule: Mutex::new(schedule),
             callers: self.callers,
+            #[cfg(feature = "openapi")]
+            apis,
         }));
         // What should be gone keeps nobody from paying; the next look tries again.
         if let Err(error) = bursar.erase_expired_if_due().await {

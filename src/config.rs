@@ -10,6 +10,7 @@ use crate::telemetry::TelemetryConfig;
 use bursar_payments::{Mandate, MandateFile, OutflowRules, PinnedKey, PolicyFile, RecoveryRules, Unread};
 use bursar_types::{Amount, Asset, AssetId, AssetRegistry, Eip712Name, Timestamp};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What `bursar.toml` holds. Paths are relative to the file.
@@ -78,6 +79,9 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// The model that agents ask, for whoever takes it from here: [`ModelConfig::open`].
     pub model: Option<ModelConfig>,
+    /// APIs whose operations agents may use.
+    #[serde(default, rename = "api")]
+    pub apis: Vec<ApiConfig>,
     /// What the user authorised.
     pub mandate: Option<MandateFile>,
     /// The same in a file of its own, which can be signed: its signature lies beside it, with `.sig` after the name.
@@ -157,6 +161,40 @@ pub struct PolicyConfig {
     /// Whether it is only tried out: decided and recorded, and not enforced.
     #[serde(default)]
     pub shadow: bool,
+}
+
+/// An API whose operations agents may use: see `Bursar::apis`, with the feature `openapi`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiConfig {
+    /// Its name, which stands before the names of its tools: lower-case letters, digits and hyphens.
+    pub name: String,
+    /// Its OpenAPI document, beside the configuration.
+    pub document: PathBuf,
+    /// Where it is, such as `https://api.example/v1`. What the document says about servers counts for nothing.
+    pub server: String,
+    /// For each security scheme of the document, the variable that holds its credential.
+    #[serde(default)]
+    pub credentials: BTreeMap<String, String>,
+    /// The variable that holds a bearer token to be sent with every request, for a document without security schemes.
+    pub bearer_env: Option<String>,
+    /// Headers that are sent with every request, each with the variable that holds its value.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Operations that are paid for: an `operationId`, or `METHOD /path`; `*` stands for anything.
+    #[serde(default)]
+    pub paid: Vec<String>,
+    /// Operations that only read, whatever their method.
+    #[serde(default)]
+    pub reads: Vec<String>,
+    /// Operations that change something, whatever their method.
+    #[serde(default)]
+    pub writes: Vec<String>,
+    /// Path parameters whose values may hold slashes.
+    #[serde(default)]
+    pub slashes: Vec<String>,
+    /// The only operations that are used; without it, all.
+    pub only: Option<Vec<String>>,
 }
 
 impl Config {

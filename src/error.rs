@@ -94,6 +94,25 @@ pub enum BursarError {
         /// Why not, and what to do.
         problem: String,
     },
+    /// An API cannot be declared as the configuration does.
+    #[cfg(feature = "openapi")]
+    #[error("API `{api}`: {problem}")]
+    Api {
+        /// Its name, as it was written.
+        api: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The configuration wants something that this build does not have.
+    #[error(
+        "the configuration names {what}, and this build is without the feature `{feature}`; build it with that feature"
+    )]
+    Feature {
+        /// What it names.
+        what: &'static str,
+        /// The feature.
+        feature: &'static str,
+    },
     /// A file or folder cannot be made or written.
     #[error("cannot write `{path}`: {source}")]
     Write {

@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) log: Option<Keeper>,
     pub(crate) schedule: Mutex<Option<Schedule>>,
     pub(crate) callers: Vec<Caller>,
+    #[cfg(feature = "openapi")]
+    pub(crate) apis: crate::openapi::Apis,
 }
 
 /// One data file with its wallet, rules and library. Cheap to clone.

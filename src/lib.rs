@@ -36,6 +36,8 @@ mod mandate_file;
 mod mark;
 mod model_config;
 pub mod models;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod reconcile;
 #[cfg(unix)]
 pub mod remote;
@@ -50,8 +52,8 @@ mod wallet_file;
 pub use builder::BursarBuilder;
 pub use callers::{Caller, CallerConfig};
 pub use config::{
-    AssetConfig, Config, FinalityConfig, NetworkAccess, NetworkConfig, OutflowConfig, PolicyConfig,
-    RetentionConfig, UnreadConfig, WalletConfig,
+    ApiConfig, AssetConfig, Config, FinalityConfig, NetworkAccess, NetworkConfig, OutflowConfig,
+    PolicyConfig, RetentionConfig, UnreadConfig, WalletConfig,
 };
 pub use error::BursarError;
 pub use event::{Event, EventStream};

@@ -26,7 +26,7 @@ pub(crate) fn open(
 }
 
 #[expect(clippy::disallowed_methods, reason = "the composition root is where the environment is read")]
-fn secret(variable: &str, what: &'static str) -> Result<String, BursarError> {
+pub(crate) fn secret(variable: &str, what: &'static str) -> Result<String, BursarError> {
     std::env::var(variable).map_err(|_| BursarError::NoSecret { variable: variable.to_owned(), what })
 }
 

@@ -133,9 +133,15 @@ impl Redaction {
         self.bytes(text.as_bytes()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// The same of text in base64, as demands for payment travel in headers.
+    fn encoded(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let decoded = STANDARD.decode(bytes).ok()?;
+        self.bytes(&decoded).map(|redacted| STANDARD.encode(redacted).into_bytes())
+    }
+
     pub(super) fn headers(&self, headers: &mut HeaderMap) {
         for value in headers.values_mut() {
-            if let Some(bytes) = self.bytes(value.as_bytes()) {
+            if let Some(bytes) = self.bytes(value.as_bytes()).or_else(|| self.encoded(value.as_bytes())) {
                 *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static("[redacted]"));
             }
         }
@@ -190,6 +196,17 @@ mod tests {
             let told = redaction.text(echo);
             assert_eq!(told.as_deref(), (!shown.is_empty()).then_some(shown), "{echo}");
         }
+    }
+
+    #[test]
+    fn a_demand_for_payment_that_repeats_an_address_with_a_key_loses_the_key() {
+        let redaction = Redaction::of([Secret::new("KEY", "query-key").unwrap()].iter());
+        let demand =
+            |key: &str| STANDARD.encode(format!("{{\"resource\":\"https://api.example/x?k={key}\"}}"));
+        let mut headers = HeaderMap::new();
+        headers.insert("payment-required", demand("query-key").parse().unwrap());
+        redaction.headers(&mut headers);
+        assert_eq!(headers["payment-required"], demand("[KEY]"));
     }
 
     #[test]
