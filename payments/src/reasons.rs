@@ -297,7 +297,11 @@ pub(crate) fn call_too_long() -> Reason {
 }
 
 pub(crate) fn approval_expired() -> Reason {
-    Reason::new("APPROVAL_EXPIRED", "the answer came too late", "propose the plan again")
+    Reason::new(
+        "APPROVAL_EXPIRED",
+        "the answer came too late, or is used up",
+        "ask anew: propose the plan again, or make another call",
+    )
 }
 
 pub(crate) fn egress_blocked(what: &str) -> Reason {

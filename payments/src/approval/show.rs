@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 const FIELD_CHARS_MAX: usize = 300;
 /// What sellers and models say is shown to this length.
 const SAID_CHARS_MAX: usize = 200;
-/// A call's arguments are shown to this length.
+/// A call's arguments are shown whole. Those that are longer than this, as they are shown, are put to nobody.
 pub(crate) const CALL_CHARS_MAX: usize = 2_000;
 /// How many things that were said are shown.
 const SAID_MAX: usize = 16;
@@ -72,7 +72,7 @@ impl Question {
                     Effect::Write => "changes something",
                     Effect::Spend => "may spend",
                 },
-                visible(&terms.shown, CALL_CHARS_MAX)
+                hidden_escaped(&terms.shown)
             ),
         };
         for said in said.iter().take(SAID_MAX) {
@@ -86,4 +86,11 @@ impl Question {
         }
         text
     }
+}
+
+/// What was escaped when the question was put, as it is: escaped again, it would be longer and other than what was counted. In a
+/// question that came from elsewhere, what cannot be seen is escaped here.
+fn hidden_escaped(text: &str) -> String {
+    let parts: Vec<String> = text.split('\\').map(|part| visible(part, usize::MAX)).collect();
+    parts.join("\\")
 }

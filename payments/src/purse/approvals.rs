@@ -6,7 +6,7 @@
 use super::clock::BEHIND_MS;
 use super::decide::{TRIES, denied, next_attempt};
 use super::join::Loaded;
-use super::open::{add_session_event, fold_session};
+use super::open::{OpenError, add_session_event, fold_session};
 use super::{Payments, SessionPurse, unavailable};
 use crate::approval::{
     Answer, AnswerError, ApprovalAction, ApprovalAnswer, GivenBy, PaymentTerms, Question, SignedAnswer,
@@ -93,7 +93,8 @@ pub(super) enum Asked {
 
 impl Payments {
     /// Questions that wait for an answer in any session of this ledger, and what was approved and not used yet; the first to
-    /// run out first. What ran out is left out.
+    /// run out first. What ran out is left out. A session whose records do not fold is left out and told in the log, so that the
+    /// questions of the others are answered.
     ///
     /// # Errors
     /// [`ApprovalError::Ledger`].
@@ -106,7 +107,14 @@ impl Payments {
         }
         let mut open = Vec::new();
         for session in sessions {
-            let state = fold_session(ledger, session, None).await.map_err(ledger_error)?;
+            let state = match fold_session(ledger, session, None).await {
+                Ok(state) => state,
+                Err(error @ (OpenError::Illegal(_) | OpenError::Unreadable(_) | OpenError::NoSession(_))) => {
+                    tracing::error!(%session, error = &error as &dyn std::error::Error, "the questions of a session cannot be read");
+                    continue;
+                }
+                Err(error) => return Err(ledger_error(error)),
+            };
             let given = state.given.values().filter(|given| given.expires_at > now);
             let given = given.map(|given| (&given.waiting, Some(given.by.name().to_owned())));
             let all = given.chain(state.pending.values().map(|waiting| (waiting, None)));

@@ -55,7 +55,9 @@ impl SessionPurse {
     /// Puts a call to whoever may answer. Rules and mandate are asked again each time: a yes may be days old, and lifts only what
     /// had asked.
     async fn ask_about_call(&self, action: &Action, shown: &str) -> Result<Asked, FetchError> {
-        if shown.chars().count() > CALL_CHARS_MAX {
+        // Escaped, it is longer: what a person reads is counted, not what came.
+        let escaped = visible(shown, CALL_CHARS_MAX.saturating_add(1));
+        if escaped.chars().count() > CALL_CHARS_MAX {
             // Nobody says yes to what was not shown.
             return self.refused(action, denied(reasons::call_too_long())).await;
         }
@@ -63,7 +65,7 @@ impl SessionPurse {
             tool: action.tool.clone(),
             effect: action.effect,
             arguments: action.arguments,
-            shown: visible(shown, CALL_CHARS_MAX),
+            shown: escaped,
         }));
         for _ in 0..TRIES {
             let lineage = self.lineage().await?;
@@ -78,8 +80,10 @@ impl SessionPurse {
             let facts = self.call_facts(action).await?;
             let substance = terms.substance().map_err(unavailable)?;
             if let Some(given) = state.calls.get(&action.call) {
-                // This call was allowed, and its worker died before it could say so.
-                let same = given.waiting.question.action.substance().is_ok_and(|known| known == substance);
+                // This call was allowed, and its worker died before it could say so. The yes ends when it was said to.
+                let counts = state.counts(given, moment);
+                let same =
+                    counts && given.waiting.question.action.substance().is_ok_and(|known| known == substance);
                 let again = self.weigh(state, &facts, &given.waiting.question.rules).decision;
                 if same && again.verdict == Verdict::Allow {
                     return Ok(Asked::Allowed(again));
@@ -129,7 +133,8 @@ impl SessionPurse {
             Ok(now) => now,
             Err(reason) => return self.refused(action, denied(reason)).await.map(Some),
         };
-        if !state.given.contains_key(&question.id) {
+        // One call is allowed once, also if it was asked about with several arguments at the same time.
+        if !state.given.contains_key(&question.id) || state.calls.contains_key(&action.call) {
             return Ok(None);
         }
         if !state.counts(given, now) {

@@ -3,8 +3,8 @@
 //! The most that a try may cost is held in every budget of the session and of those above it that counts all spending: session, agent,
 //! user, project and all; a vendor's, payee's, category's or rail's budget counts purchases only. The hold is pinned at once, so it
 //! never runs out: a try whose process died stays held until its run goes on and settles it, or is over (`tries.rs`). There is one
-//! entry for each hold and one for each settlement in the stream `model/<session>`, in the transaction that moves the money. A
-//! session settles its own holds only: what another one names is not there for it.
+//! entry for each hold and one for each settlement in the stream `model/<session>`, in the transaction that moves the money. A try
+//! that may cost nothing at most is held without any of that. A session settles its own holds only: what another one names is not there for it.
 
 use super::budgets::Part;
 use super::clock::still;
@@ -135,6 +135,10 @@ impl SessionPurse {
         };
         if let Some(reason) = lineage.stopped(now) {
             return Ok(Tried::Refused(denied(reason)));
+        }
+        if charge.most.is_zero() {
+            // Nothing is set aside, so there is nothing to settle, and nothing to write down.
+            return Ok(Tried::Held);
         }
         let budgets = self.model_budgets(&lineage).await?;
         // What stands at a gate already is told before more is spent.

@@ -79,18 +79,30 @@ impl Payments {
         self
     }
 
-    /// Tries of models that are not settled, the oldest first; those under way are among them.
+    /// Tries of models that are not settled, the oldest first; those under way are among them. What cannot be read is left out and
+    /// told in the log.
     ///
     /// # Errors
     /// [`FetchError::Ledger`].
     pub async fn unsettled_tries(&self) -> Result<Vec<UnsettledTry>, FetchError> {
+        Ok(self.read_tries().await?.0)
+    }
+
+    /// Tries that are not settled, and how many cannot be read: those keep what they set aside.
+    async fn read_tries(&self) -> Result<(Vec<UnsettledTry>, u64), FetchError> {
         let links = self.0.ledger.links(LINKS).await.map_err(unavailable)?;
-        let mut tries = Vec::with_capacity(links.len());
-        for (_, noted) in links {
-            tries.push(serde_json::from_str::<UnsettledTry>(&noted).map_err(unavailable)?);
+        let (mut tries, mut unreadable) = (Vec::with_capacity(links.len()), 0_u64);
+        for (link, noted) in links {
+            match serde_json::from_str::<UnsettledTry>(&noted) {
+                Ok(one) => tries.push(one),
+                Err(error) => {
+                    tracing::error!(%link, error = &error as &dyn std::error::Error, "what is noted of a try of a model cannot be read");
+                    unreadable = unreadable.saturating_add(1);
+                }
+            }
         }
         tries.sort_by_key(|one| (one.at, one.charge.run, one.charge.turn, one.charge.attempt));
-        Ok(tries)
+        Ok((tries, unreadable))
     }
 
     /// Counts all that is set aside for the tries of a run as spent, and says how many there were: a person's word that nobody goes on
@@ -128,8 +140,9 @@ impl Payments {
         only_old: bool,
         session: Option<SessionId>,
     ) -> Result<Found, FetchError> {
-        let (mut found, now) = (Found::default(), self.0.clock.now());
-        for one in self.unsettled_tries().await? {
+        let (tries, failed) = self.read_tries().await?;
+        let (mut found, now) = (Found { failed, ..Found::default() }, self.0.clock.now());
+        for one in tries {
             let meant = session.is_none_or(|session| one.session == session || one.above.contains(&session));
             if !meant {
                 continue;

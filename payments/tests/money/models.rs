@@ -1,7 +1,7 @@
 //! What the model itself costs, on the budgets that purchases count on: over a real data file, with other spenders beside it.
 
 use crate::world::{World, get, key, usd};
-use bursar_ledger::StreamId;
+use bursar_ledger::{LinkWrite, StreamId, Transaction};
 use bursar_payments::{MoneyEvent, Runs, SessionHooks, SessionPurse};
 use bursar_types::{
     Amount, AssetId, FetchError, Fetched, GateLevel, ModelCharge, ModelCost, ModelHold, ModelMeter, RunId,
@@ -293,4 +293,35 @@ async fn a_session_settles_no_try_of_another() {
     assert!(held(&other, &one).await, "its own try of that name");
     assert_eq!(world.books(&other.handle()).await, (0, 40_000));
     world.verify().await;
+}
+
+#[tokio::test]
+async fn a_try_that_costs_nothing_at_most_leaves_nothing_behind() {
+    let world = World::new().await;
+    let purse = world.session().await;
+    for attempt in 0..3 {
+        assert!(held(&purse, &charge(0, attempt, 0)).await);
+    }
+    assert_eq!(world.reopened(9).unsettled_tries().await.unwrap(), vec![]);
+    assert_eq!(purse.settle(&charge(0, 0, 0), &ModelCost::Unknown).await.unwrap(), micro(0));
+    assert_eq!((entries(&world, &purse).await, world.books(&purse.handle()).await), (vec![], (0, 0)));
+    purse.freeze("look first").await.unwrap();
+    assert_eq!(code(&purse, &charge(1, 0, 0)).await, "FROZEN");
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_try_that_cannot_be_read_keeps_no_other_from_being_settled() {
+    let world = World::new().await;
+    let over = Arc::new(Over::default());
+    let payments = world.reopened(9).knowing_runs(over.clone());
+    let purse = world.session().await;
+    let dead = of_run("dead", 40_000);
+    assert!(held(&purse, &dead).await);
+    over.0.lock().unwrap().insert(dead.run);
+    let link = LinkWrite { key: "model-open/broken".into(), expected: None, value: Some("{".into()) };
+    world.ledger.commit(Transaction { links: vec![link], ..Transaction::default() }).await.unwrap();
+    let found = payments.recover().await.unwrap();
+    assert_eq!((found.model_settled, found.failed), (1, 1), "it is told, and the rest goes on");
+    assert_eq!(world.books(&purse.handle()).await, (40_000, 0));
 }

@@ -2,8 +2,14 @@
 
 use super::{answers, reviewing, under, waiting};
 use crate::world::World;
-use bursar_payments::{Answer, Mandate, SessionHooks, SessionPurse};
-use bursar_types::{Action, Asked, CallId, Digest, Effect, Gate, RunId, Verdict};
+use bursar_ledger::{SealedEvent, StreamId, Transaction};
+use bursar_payments::{Answer, ApprovalAnswer, Approver, Mandate, SessionEvent, SessionHooks, SessionPurse};
+use bursar_types::{
+    Action, ApprovalTicket, Asked, AssetRegistry, CallId, Cause, Digest, Effect, Gate, RunId, SeededEntropy,
+    Verdict,
+};
+use std::sync::Arc;
+use tokio::sync::Barrier;
 
 /// Asks before a letter is sent, and never lets one be burnt.
 const LETTERS: &str = r#"
@@ -219,4 +225,99 @@ async fn nobody_is_asked_while_spending_stands_still() {
     session.freeze("look first").await.unwrap();
     assert_eq!(code(ask(&session, &call("send_letter", 1, b"x")).await), "FROZEN");
     assert_eq!(payments.approvals().await.unwrap(), vec![]);
+}
+
+/// Says yes to each of two questions once both were put.
+#[derive(Debug)]
+struct YesToBoth(Barrier);
+
+#[async_trait::async_trait]
+impl Approver for YesToBoth {
+    fn name(&self) -> &'static str {
+        "the person at the terminal"
+    }
+
+    async fn answer(&self, _: &ApprovalTicket) -> ApprovalAnswer {
+        self.0.wait().await;
+        ApprovalAnswer::Approved
+    }
+}
+
+#[tokio::test]
+async fn one_call_that_is_asked_about_with_two_arguments_at_once_is_allowed_once() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let approver: Option<Arc<dyn Approver>> = Some(Arc::new(YesToBoth(Barrier::new(2))));
+    let hooks = SessionHooks { approver, ..SessionHooks::default() };
+    let session = payments.open_session(world.mandate(), hooks).await.unwrap();
+    let (bank, press) = (call("send_letter", 1, b"to the bank"), call("send_letter", 1, b"to the press"));
+    let (one, other) = tokio::join!(ask(&session, &bank), ask(&session, &press));
+    let (used, refused) = if allowed(&one) { (bank, other) } else { (press, one) };
+    assert_eq!(code(refused), "APPROVAL_EXPIRED");
+    assert!(allowed(&ask(&session, &used).await), "the session goes on, and the yes that was used stands");
+    let later = under(&world, 4, LETTERS);
+    let again = later.resume_session(session.session(), SessionHooks::default()).await.unwrap();
+    assert!(allowed(&ask(&again, &used).await), "its records fold for another process");
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_yes_that_a_call_used_ends_when_it_was_said_to() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let session = reviewing(&world, &payments).await;
+    let letter = call("send_letter", 1, b"to the bank");
+    assert!(waits(&ask(&session, &letter).await));
+    answers(&world, 3, Answer::Approve).await;
+    assert!(allowed(&ask(&session, &letter).await));
+    world.advance_s(session.mandate().await.unwrap().approval_s_max + 1);
+    assert_eq!(code(ask(&session, &letter).await), "APPROVAL_EXPIRED");
+    assert!(waits(&ask(&session, &call("send_letter", 2, b"to the bank")).await), "another call asks anew");
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_person_reads_arguments_to_their_end_however_they_are_escaped() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let session = reviewing(&world, &payments).await;
+    // As it is shown, each is longer than a person is shown of a call.
+    for (text, times) in [("\n", 700), ("\\", 1_000), ("\u{202e}", 300)] {
+        let long = format!("{}END", text.repeat(times));
+        let asked = session.ask(&call("send_letter", 1, b"x"), &long).await.unwrap();
+        assert_eq!(code(asked), "CALL_TOO_LONG", "{text:?}");
+    }
+    let long = format!("{}\u{202e}END", "\\".repeat(990));
+    assert!(waits(&session.ask(&call("send_letter", 1, b"x"), &long).await.unwrap()));
+    let shown = waiting(&payments).await.question.shown(&AssetRegistry::pinned(), &[]);
+    let whole = format!("{}\\u{{202e}}END", "\\".repeat(1_980));
+    assert!(shown.ends_with(&whole), "{shown}");
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_hides_no_question_of_another() {
+    let world = World::new().await;
+    let payments = under(&world, 2, LETTERS);
+    let (broken, sound) = (reviewing(&world, &payments).await, reviewing(&world, &payments).await);
+    let letter = call("send_letter", 1, b"x");
+    assert!(waits(&ask(&broken, &letter).await) && waits(&ask(&sound, &letter).await));
+    let open = payments.approvals().await.unwrap();
+    let asked = open.iter().find(|open| open.question.session == broken.session()).unwrap();
+    let cause = Cause { run: letter.run, call: letter.call };
+    let event = SessionEvent::ApprovalUsed { approval: asked.question.id, cause };
+    let mut transaction = Transaction::default();
+    SealedEvent::new(
+        StreamId::of("session", broken.session()),
+        "approval.used",
+        [],
+        &event,
+        &SeededEntropy::new(7),
+    )
+    .unwrap()
+    .add_to(&mut transaction);
+    world.ledger.commit(transaction).await.unwrap();
+    assert_eq!(waiting(&payments).await.question.session, sound.session());
+    answers(&world, 3, Answer::Approve).await;
+    assert!(allowed(&ask(&sound, &letter).await));
 }
