@@ -124,6 +124,13 @@ impl Driver<'_> {
         match tokio::time::timeout(GRACE, &mut *task).await {
             Ok(Err(error)) if error.is_cancelled() => {}
             Ok(ended) => return self.settled(ended),
+            // What reads can have changed nothing, wherever it hangs: it may be made again, or nobody has to be asked.
+            Err(_) if running.effect == Effect::Read => {
+                return match over {
+                    Over::Run => Ended::Interrupted,
+                    Over::Call => Ended::with(self.too_long_and_unknown()),
+                };
+            }
             Err(_) => return Ended::Unknown,
         }
         match over {

@@ -6,9 +6,9 @@
 use crate::sorted::sorted_text;
 use regex::Regex;
 use serde_json::{Map, Number, Value};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So deep schemas may refer to others, and values may hold values.
 const DEPTH_MAX: u8 = 200;
@@ -19,17 +19,19 @@ const TOLD_MAX: usize = 8;
 
 /// What is wrong with a value, with where; empty if nothing is.
 pub(super) fn problems(schema: &Value, value: &Value) -> Vec<String> {
-    let steps = Cell::new(0);
-    let mut found = Look { root: schema, depth: 0, steps: &steps }.at("", schema, value);
-    found.truncate(TOLD_MAX);
-    found
+    let (steps, patterns) = (Cell::new(0), RefCell::default());
+    Look { root: schema, depth: 0, steps: &steps, patterns: &patterns }.at("", schema, value)
 }
+
+/// Patterns that were compiled, by their text; `None` for one that cannot be.
+type Patterns<'a> = RefCell<BTreeMap<&'a str, Option<Regex>>>;
 
 #[derive(Clone, Copy)]
 struct Look<'a> {
     root: &'a Value,
     depth: u8,
     steps: &'a Cell<u32>,
+    patterns: &'a Patterns<'a>,
 }
 
 impl<'a> Look<'a> {
@@ -66,7 +68,7 @@ impl<'a> Look<'a> {
             found.push(told(path, &format!("is none of {}", says.get("enum").unwrap_or(&Value::Null))));
         }
         let own = match value {
-            Value::String(text) => of_text(says, text),
+            Value::String(text) => look.of_text(says, text),
             Value::Number(number) => of_number(says, number),
             Value::Array(items) => of_count(says, "minItems", "maxItems", items.len(), "items")
                 .or_else(|| repeats(says, items).then(|| "holds the same item twice".to_owned())),
@@ -80,7 +82,19 @@ impl<'a> Look<'a> {
             _ => {}
         }
         found.extend(look.branches(path, says, value));
+        // More are not told, so they are not kept either.
+        found.truncate(TOLD_MAX);
         found
+    }
+
+    fn of_text(self, says: &'a Map<String, Value>, text: &str) -> Option<String> {
+        of_count(says, "minLength", "maxLength", text.chars().count(), "characters").or_else(|| {
+            let pattern = says.get("pattern").and_then(Value::as_str)?;
+            let mut known = self.patterns.borrow_mut();
+            let compiled = known.entry(pattern).or_insert_with(|| Regex::new(pattern).ok());
+            let misses = compiled.as_ref().is_some_and(|compiled| !compiled.is_match(text));
+            misses.then(|| format!("does not match the pattern {pattern}"))
+        })
     }
 
     fn items(self, path: &str, says: &'a Map<String, Value>, items: &[Value]) -> Vec<String> {
@@ -90,7 +104,7 @@ impl<'a> Look<'a> {
             let schema = first.get(index).or(rest)?;
             Some(self.at(&format!("{path}/{index}"), schema, item))
         });
-        each.flatten().collect()
+        each.flatten().take(TOLD_MAX).collect()
     }
 
     fn fields(self, path: &str, says: &'a Map<String, Value>, fields: &Map<String, Value>) -> Vec<String> {
@@ -100,6 +114,9 @@ impl<'a> Look<'a> {
         let mut found: Vec<String> =
             missing.map(|name| told(path, &format!("has no field `{name}`"))).collect();
         for (name, value) in fields {
+            if found.len() >= TOLD_MAX {
+                break;
+            }
             let named = known.and_then(|known| known.get(name));
             let patterned = says.contains_key("patternProperties");
             let other = says.get("additionalProperties").filter(|_| !patterned);
@@ -156,14 +173,6 @@ fn is_of_type(says: &Map<String, Value>, value: &Value) -> bool {
         Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).any(is),
         _ => true,
     }
-}
-
-fn of_text(says: &Map<String, Value>, text: &str) -> Option<String> {
-    of_count(says, "minLength", "maxLength", text.chars().count(), "characters").or_else(|| {
-        let pattern = says.get("pattern").and_then(Value::as_str)?;
-        let fits = Regex::new(pattern).is_ok_and(|compiled| !compiled.is_match(text));
-        fits.then(|| format!("does not match the pattern {pattern}"))
-    })
 }
 
 fn of_count(says: &Map<String, Value>, min: &str, max: &str, count: usize, what: &str) -> Option<String> {
@@ -319,5 +328,21 @@ mod tests {
         assert!(!problems(&again, &deep).is_empty());
         let many = problems(&json!({"items": {"maximum": 0}}), &json!(vec![1; 100]));
         assert_eq!(many.len(), TOLD_MAX);
+    }
+
+    #[test]
+    fn what_is_told_no_more_is_not_looked_for_and_a_pattern_is_compiled_once() {
+        let look = |schema: &Value, value: &Value| {
+            let (schema, steps, patterns) = (schema.clone(), Cell::new(0), RefCell::default());
+            let look = Look { root: &schema, depth: 0, steps: &steps, patterns: &patterns };
+            let found = look.at("", &schema, value).len();
+            (found, steps.get(), patterns.borrow().len())
+        };
+        let text = json!({"pattern": "^a+$"});
+        let (wrong, right) = (json!(vec!["b"; 100_000]), json!(vec!["a"; 1_000]));
+        assert_eq!(look(&json!({"items": text}), &wrong), (TOLD_MAX, 9, 1));
+        assert_eq!(look(&json!({"items": text}), &right), (0, 1_001, 1));
+        let fields: Map<String, Value> = (0..1_000).map(|n| (n.to_string(), json!("b"))).collect();
+        assert_eq!(look(&json!({"additionalProperties": text}), &Value::Object(fields)), (TOLD_MAX, 9, 1));
     }
 }

@@ -86,7 +86,7 @@ impl Errand {
     }
 
     /// Goes on as often as it takes.
-    async fn to_the_end(&mut self, agent: &Agent) -> RunReport {
+    async fn runs_to_the_end(&mut self, agent: &Agent) -> RunReport {
         self.world.cancel = Cancel::new();
         let resumed = tokio::time::timeout(LONG, agent.resume(self.world.context(), id())).await;
         resumed.expect("it never hangs").unwrap()
@@ -141,7 +141,7 @@ async fn cancelled_at_any_record_a_run_stands_still_and_pays_and_writes_once() {
         let agent = errand.agent(3);
         let stopped = errand.run(&agent, at).await;
         if !ended_as_documented(&stopped, &format!("record {at}")) {
-            assert_eq!(errand.to_the_end(&agent).await.answer(), Ok("the end"), "record {at}");
+            assert_eq!(errand.runs_to_the_end(&agent).await.answer(), Ok("the end"), "record {at}");
         }
         assert_eq!((errand.write.count(), errand.spend.count()), (1, 2), "record {at}");
         for (tool, calls) in [(&errand.write, 1), (&errand.spend, 2)] {
@@ -174,7 +174,7 @@ async fn cancelled_at_any_event_a_run_stands_still_and_pays_and_writes_once() {
         let stopped = errand.run(&agent, u64::MAX).await;
         if !ended_as_documented(&stopped, &format!("event {at}")) {
             cancelled += 1;
-            assert_eq!(errand.to_the_end(&agent).await.answer(), Ok("the end"), "event {at}");
+            assert_eq!(errand.runs_to_the_end(&agent).await.answer(), Ok("the end"), "event {at}");
         }
         assert_eq!((errand.write.count(), errand.spend.count()), (1, 2), "event {at}");
         errand.world.events = bursar_agent_core::EventSender::nobody();
@@ -202,7 +202,7 @@ async fn a_write_that_hears_of_it_or_does_not_is_cancelled_and_never_made_blind_
             let before = errand.write.count();
             // Where it had begun and nobody can say what came of it, a person has to.
             if before == 1 && looks == Looks::Blind {
-                let asked = errand.to_the_end(&agent).await;
+                let asked = errand.runs_to_the_end(&agent).await;
                 let RunOutcome::Stopped { cause: StopCause::WriteUnknown { .. } } = asked.outcome else {
                     panic!("{step}: {asked:?}")
                 };

@@ -490,3 +490,53 @@ async fn a_helper_that_writes_and_does_not_end_stops_the_run_above_until_it_goes
     assert!(report.can_go_on(), "it waits again: {report:?}");
     assert_eq!((tool.count(), results(&world).len()), (2, 0));
 }
+
+/// A model whose code waits without letting anybody else go on, until the sender is gone; nothing can stop it from outside.
+#[derive(Debug)]
+struct Stuck(Scripted, Mutex<std::sync::mpsc::Receiver<()>>, tokio::sync::Notify);
+
+#[async_trait]
+impl Model for Stuck {
+    fn descriptor(&self) -> &ModelDescriptor {
+        self.0.descriptor()
+    }
+    async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
+        self.2.notify_one();
+        let _ = self.1.lock().unwrap().recv();
+        self.0.stream(request).await
+    }
+}
+
+/// It takes as long as a helper is given, twice: time cannot be paused while threads wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_helper_that_only_reads_and_cannot_be_stopped_leaves_the_run_above_whole() {
+    let stuck = || {
+        let (go, waits) = std::sync::mpsc::channel();
+        (go, Arc::new(Stuck(Scripted::new().text("late"), Mutex::new(waits), tokio::sync::Notify::new())))
+    };
+    let team = |world: &World, model: &Arc<Stuck>, limits: Limits| {
+        let helper = Agent::builder(Arc::clone(model) as Arc<dyn Model>).build().unwrap();
+        above(helper.as_tool("helper", "Thinks.", Shared::new(world)), limits)
+    };
+    // Its own time is over.
+    let (world, (go, model)) = (World::new(), stuck());
+    let agent = team(&world, &model, Limits { call_ms: Some(50), ..Limits::default() });
+    // The run above is over.
+    let (other, (other_go, other_model)) = (World::new(), stuck());
+    let other_agent = team(&other, &other_model, Limits::default());
+    let cancels = async {
+        other_model.2.notified().await;
+        other.cancel.cancel();
+    };
+    let (report, stopped, ()) = tokio::join!(
+        agent.run_as(world.context(), id(), "q"),
+        other_agent.run_as(other.context(), id(), "q"),
+        cancels
+    );
+    drop((go, other_go));
+    assert_eq!(report.unwrap().answer(), Ok("the end"));
+    assert!(results(&world)[0].to_string().contains("how far it came is not known"));
+    let stopped = stopped.unwrap();
+    assert_eq!((cause(&stopped), results(&other).len()), (&StopCause::Cancelled, 0));
+    assert!(stopped.can_go_on());
+}

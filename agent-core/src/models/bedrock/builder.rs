@@ -15,6 +15,7 @@ use aws_types::SdkConfig;
 use serde_json::Value;
 use std::collections::HashMap;
 use thiserror::Error;
+use url::Url;
 
 /// What is said where nobody said more.
 const CHAIN: &str = "the AWS configuration that was handed in";
@@ -31,6 +32,12 @@ pub enum BedrockBuildError {
     Region {
         /// What was given.
         region: String,
+    },
+    /// The endpoint cannot be used. It is not said again: it may hold a secret.
+    #[error("the endpoint cannot be used: {problem}")]
+    Endpoint {
+        /// Why, without the endpoint.
+        problem: String,
     },
     /// Nothing to sign with was handed in.
     #[error(
@@ -279,6 +286,9 @@ impl BedrockBuilder {
         }
         let unset = InferenceConfiguration::builder().build();
         self.settings.inference = Some(self.inference).filter(|inference| *inference != unset);
+        if let Some(endpoint) = self.endpoint.as_ref().or(address.as_ref()) {
+            plain(endpoint)?;
+        }
         let place = self.endpoint.as_ref().or(address.as_ref()).map(|url| format!(" {url}"));
         self.settings.endpoint = format!("{region}{} {}", place.unwrap_or_default(), access.account());
         let mut config = access
@@ -296,4 +306,23 @@ impl BedrockBuilder {
         let descriptor = ModelDescriptor::new("aws.bedrock", self.model);
         Ok(Bedrock { descriptor, client, settings: self.settings, access })
     }
+}
+
+/// An endpoint is shown and kept with what the model said, so no secret may be a part of it.
+fn plain(endpoint: &str) -> Result<(), BedrockBuildError> {
+    let refused = |problem: &str| Err(BedrockBuildError::Endpoint { problem: problem.to_owned() });
+    let url = match Url::parse(endpoint) {
+        Ok(url) => url,
+        Err(error) => return refused(&error.to_string()),
+    };
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return refused("it has to begin with http:// or https://");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refused("it holds a user name or a password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return refused("it holds a query or a fragment");
+    }
+    Ok(())
 }

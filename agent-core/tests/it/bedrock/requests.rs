@@ -107,6 +107,23 @@ fn a_model_without_region_or_credentials_is_not_made() {
     assert_eq!(none, BedrockBuildError::NoModel);
 }
 
+#[test]
+fn an_endpoint_that_may_hold_a_secret_is_refused_and_not_said_again() {
+    let at = |url: &str| Bedrock::builder(MODEL).api_key("k").region("us-east-1").endpoint_url(url).build();
+    assert!(at("https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com/").is_ok());
+    for url in [
+        "https://ada:hunter2@a/",
+        "https://hunter2@a/",
+        "https://a/?key=hunter2",
+        "https://a/#hunter2",
+        "hunter2",
+    ] {
+        let error = at(url).unwrap_err();
+        assert!(matches!(error, BedrockBuildError::Endpoint { .. }), "{url}: {error:?}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{url}: {error:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_conversation_is_written_in_turns_with_its_results_first() {
     let messages = vec![
