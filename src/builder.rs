@@ -80,6 +80,8 @@ pub struct BursarBuilder {
     callers: Vec<Caller>,
     #[cfg(feature = "openapi")]
     apis: Vec<bursar_tools::openapi::Api>,
+    #[cfg(feature = "mcp")]
+    mcp: Vec<bursar_tools::mcp::McpServer>,
 }
 
 impl BursarBuilder {
@@ -119,6 +121,8 @@ impl BursarBuilder {
             callers: Vec::new(),
             #[cfg(feature = "openapi")]
             apis: Vec::new(),
+            #[cfg(feature = "mcp")]
+            mcp: Vec::new(),
         }
     }
 
@@ -175,6 +179,14 @@ impl BursarBuilder {
         #[cfg(not(feature = "openapi"))]
         if !config.apis.is_empty() {
             return Err(BursarError::Feature { what: "APIs", feature: "openapi" });
+        }
+        #[cfg(feature = "mcp")]
+        for server in &config.mcp {
+            builder.mcp.push(crate::mcp::declared(server)?);
+        }
+        #[cfg(not(feature = "mcp"))]
+        if !config.mcp.is_empty() {
+            return Err(BursarError::Feature { what: "MCP servers", feature: "mcp" });
         }
         builder.issuers = config.issuers;
         Ok(builder)
@@ -286,6 +298,10 @@ impl BursarBuilder {
     /// Adds somebody who may spend through an entrance of this process: see [`Bursar::session_of`].
     pub fn caller(mut self, caller: Caller) -> Self {
         self.callers.push(caller);
+    /// Declares an MCP server: see [`Bursar::mcp_servers`].
+    #[cfg(feature = "mcp")]
+    pub fn mcp(mut self, server: bursar_tools::mcp::McpServer) -> Self {
+        self.mcp.push(server);
         self
     }
 
@@ -450,6 +466,8 @@ impl BursarBuilder {
         #[cfg(feature = "openapi")]
         let (vendors, apis) = crate::openapi::Apis::around(vendors, self.apis);
         let registry = Arc::new(self.registry);
+        #[cfg(feature = "mcp")]
+        let (vendors, mcp) = crate::mcp::Mcp::around(vendors, self.mcp, &self.data);
         let operators = readers.clone();
         let guards = Safeguards {
             two_readers_above: self.two_readers_above,
@@ -520,6 +538,8 @@ impl BursarBuilder {
             meter: self.meter,
             gauges: Mutex::new(gauges),
             retention_ms: self.retention_ms,
+            #[cfg(feature = "mcp")]
+            mcp,
             recovered,
             watch: Mutex::new(watch),
             log,

@@ -82,6 +82,9 @@ pub struct Config {
     /// APIs whose operations agents may use.
     #[serde(default, rename = "api")]
     pub apis: Vec<ApiConfig>,
+    /// MCP servers whose tools agents may use.
+    #[serde(default, rename = "mcp")]
+    pub mcp: Vec<McpServerConfig>,
     /// What the user authorised.
     pub mandate: Option<MandateFile>,
     /// The same in a file of its own, which can be signed: its signature lies beside it, with `.sig` after the name.
@@ -92,6 +95,34 @@ pub struct Config {
     /// Who may spend through `bursar mcp` and `bursar gateway`.
     #[serde(default, rename = "caller")]
     pub callers: Vec<CallerConfig>,
+}
+
+/// An MCP server whose tools agents may use: see `Bursar::mcp_servers`, with the feature `mcp`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct McpServerConfig {
+    /// Its name, which stands before the names of its tools: lower-case letters, digits and hyphens.
+    pub name: String,
+    /// Where it is, if it is reached over HTTP.
+    pub url: Option<String>,
+    /// The variable that holds its bearer token.
+    pub token_env: Option<String>,
+    /// The program and its arguments, if it runs on this machine.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Variables of the program's environment: under the name that it knows, the variable that holds the value.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Its tools that are paid for; `*` for all.
+    #[serde(default)]
+    pub paid: Vec<String>,
+    /// Its tools that only read; `*` for all. What the server says of them counts for nothing.
+    #[serde(default)]
+    pub reads: Vec<String>,
+    /// The only tools that are used; without it, all.
+    pub only: Option<Vec<String>>,
+    /// Longest time of a call.
+    pub call_ms: Option<u64>,
 }
 
 /// Which addresses agents may reach beside the public internet. RPC endpoints are not meant: they may be anywhere.

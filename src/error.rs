@@ -103,6 +103,15 @@ pub enum BursarError {
         /// What is wrong.
         problem: String,
     },
+    /// An MCP server cannot be declared as the configuration does.
+    #[cfg(feature = "mcp")]
+    #[error("MCP server `{server}`: {problem}")]
+    Mcp {
+        /// Its name, as it was written.
+        server: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The configuration wants something that this build does not have.
     #[error(
         "the configuration names {what}, and this build is without the feature `{feature}`; build it with that feature"

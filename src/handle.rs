@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) gauges: Mutex<Option<Gauges>>,
     /// How long payloads of what is finished are kept; for ever without it.
     pub(crate) retention_ms: Option<u64>,
+    #[cfg(feature = "mcp")]
+    pub(crate) mcp: crate::mcp::Mcp,
     pub(crate) recovered: Recovered,
     pub(crate) watch: Mutex<Option<Watch>>,
     pub(crate) log: Option<Keeper>,

@@ -34,6 +34,8 @@ mod handle;
 mod helpers;
 mod mandate_file;
 mod mark;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 mod model_config;
 pub mod models;
 #[cfg(feature = "openapi")]
@@ -52,7 +54,7 @@ mod wallet_file;
 pub use builder::BursarBuilder;
 pub use callers::{Caller, CallerConfig};
 pub use config::{
-    ApiConfig, AssetConfig, Config, FinalityConfig, NetworkAccess, NetworkConfig, OutflowConfig,
+    ApiConfig, AssetConfig, Config, FinalityConfig, McpServerConfig, NetworkAccess, NetworkConfig, OutflowConfig,
     PolicyConfig, RetentionConfig, UnreadConfig, WalletConfig,
 };
 pub use error::BursarError;

@@ -13,6 +13,8 @@ mod reconcile;
 #[cfg(unix)]
 mod remote;
 mod serve;
+#[cfg(feature = "mcp")]
+mod servers;
 mod spend;
 mod trace;
 
@@ -38,6 +40,8 @@ pub(crate) use reconcile::ReconcileArgs;
 #[cfg(unix)]
 pub(crate) use remote::{FetchArgs, PurseArgs};
 pub(crate) use serve::{GatewayArgs, McpArgs, ServedArgs};
+#[cfg(feature = "mcp")]
+pub(crate) use servers::{ServersArgs, ServersCommand};
 pub(crate) use spend::{ReceiptArgs, SpendArgs};
 pub(crate) use trace::TraceArgs;
 
@@ -83,6 +87,8 @@ pub(crate) enum Command {
     Policy(PolicyCommand),
     Prompts(PromptsArgs),
     Eval(EvalArgs),
+    #[cfg(feature = "mcp")]
+    Servers(ServersArgs),
     #[cfg(unix)]
     Purse(PurseArgs),
     #[cfg(unix)]

@@ -247,6 +247,14 @@ pub(crate) enum CliError {
     /// The witness cannot begin.
     #[error("{0}")]
     NoWitness(String),
+    /// An MCP server cannot be used.
+    #[cfg(feature = "mcp")]
+    #[error(transparent)]
+    Mcp(#[from] bursar::mcp::McpError),
+    /// What was asked about MCP servers makes no sense.
+    #[cfg(feature = "mcp")]
+    #[error("{0}")]
+    Server(String),
     /// The runtime did not start.
     #[error("cannot start: {0}")]
     Runtime(std::io::Error),
@@ -294,6 +302,10 @@ impl CliError {
             | Self::Saga(SagaError::Fenced | SagaError::Ledger(_)) => 1,
             #[cfg(feature = "otel")]
             Self::Telemetry(_) => 2,
+            #[cfg(feature = "mcp")]
+            Self::Mcp(_) => 1,
+            #[cfg(feature = "mcp")]
+            Self::Server(_) => 2,
             Self::Market(_)
             | Self::Model { .. }
             | Self::Prompt { .. }

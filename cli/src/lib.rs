@@ -102,6 +102,8 @@ async fn commanded(command: Command) -> Result<Exit, CliError> {
         Command::Policy(command) => commands::policy::run(command).await,
         Command::Prompts(args) => commands::prompts::run(&args),
         Command::Eval(args) => commands::eval::run(args).await,
+        #[cfg(feature = "mcp")]
+        Command::Servers(args) => commands::servers::run(args).await,
         #[cfg(unix)]
         Command::Purse(args) => commands::purse::run(args).await,
         #[cfg(unix)]

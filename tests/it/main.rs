@@ -14,6 +14,7 @@ mod configured;
 mod erasure;
 mod examples;
 mod house;
+mod mcp;
 mod readme;
 mod reasons;
 #[cfg(unix)]

@@ -3,7 +3,7 @@
 use crate::get_quotes::{ALTERNATIVES_MAX, QuoteView};
 use crate::show::{ReasonView, reasons, refused, unpaid};
 use bursar_agent_core::{ToolError, ToolOutput};
-use bursar_types::{AssetRegistry, Delivery, FetchError, Fetched, HttpResponse};
+use bursar_types::{AssetRegistry, Delivery, FetchError, Fetched, HttpResponse, TransportError};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -16,6 +16,8 @@ pub(crate) struct PaidCall<'a> {
     pub(crate) url: &'a str,
     /// The tool that asks.
     pub(crate) tool: &'a str,
+    /// Where what is bought comes from, and what it is.
+    pub(crate) from: &'a str,
 }
 
 impl PaidCall<'_> {
@@ -77,6 +79,14 @@ impl PaidCall<'_> {
                 let next_step = "do not make the call again, here or elsewhere by another name; say in the answer that it is open";
                 plain("unknown", vec![ReasonView::new("OUTCOME_UNKNOWN", message, next_step)])
             }
+            // The request was heard, or may have been: nothing was paid, and what it did is not known.
+            Err(FetchError::Transport(
+                error @ (TransportError::NoAnswer { .. }
+                | TransportError::HeadTooLong { .. }
+                | TransportError::Body { .. }),
+            )) => Err(ToolError::unknown(format!(
+                "nothing was paid, and no usable answer came ({error}); it may have been done all the same: look before you do it again"
+            ))),
             Err(error) => plain("refused", unpaid(&error)),
         }
     }
@@ -93,6 +103,7 @@ impl PaidCall<'_> {
             told.insert("paid".to_owned(), self.assets.display(&delivery.payment.amount).into());
         }
         told.insert("result".to_owned(), goods(&delivery.body));
+        told.insert("from".to_owned(), self.from.into());
         ToolOutput::value(told.into())
     }
 

@@ -22,6 +22,8 @@ pub(crate) mod reconcile;
 pub(crate) mod research;
 pub(crate) mod resume;
 mod served;
+#[cfg(feature = "mcp")]
+pub(crate) mod servers;
 pub(crate) mod sessions;
 pub(crate) mod spend;
 pub(crate) mod wallet;

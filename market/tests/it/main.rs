@@ -18,6 +18,8 @@ mod faults;
 #[cfg(test)]
 mod folder;
 #[cfg(test)]
+mod mcp;
+#[cfg(test)]
 mod purchase;
 #[cfg(test)]
 mod refunds;

@@ -93,14 +93,15 @@ pub(super) struct Listed {
 /// neither.
 pub(super) fn sort(server: &McpServer, tools: &[rmcp::model::Tool]) -> (Vec<Listed>, Vec<WithheldTool>) {
     let (mut listed, mut withheld) = (Vec::new(), Vec::new());
+    let names = |tool: &rmcp::model::Tool| model_name(server.name(), &tool.name);
     let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
     for tool in tools {
-        if !seen.insert(tool.name.as_ref()) {
-            twice.insert(tool.name.as_ref());
+        if !seen.insert(names(tool)) {
+            twice.insert(names(tool));
         }
     }
     for tool in tools.iter().filter(|tool| server.offers(&tool.name)) {
-        let judged = match twice.contains(tool.name.as_ref()) {
+        let judged = match twice.contains(&names(tool)) {
             true => Err(Withholding::NameTwice),
             false if listed.len() >= server.bounds().tools_max => Err(Withholding::TooMany),
             false => judge(server, tool),
@@ -138,7 +139,25 @@ pub(super) fn judge(server: &McpServer, tool: &rmcp::model::Tool) -> Result<List
         server.name(),
         clean_line(told, bounds.description_chars_max)
     );
+    let schema = told_schema(schema, bounds.description_chars_max);
     Ok(Listed { model_name: model_name(server.name(), &name), name, description, schema, digest })
+}
+
+/// The schema as a model is told it: its descriptions are lines within bounds, as the tool's own is.
+fn told_schema(schema: Value, chars_max: usize) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let told = fields.into_iter().map(|(name, field)| match field {
+                Value::String(text) if matches!(name.as_str(), "description" | "title" | "$comment") => {
+                    (name, clean_line(&text, chars_max).into())
+                }
+                field => (name, told_schema(field, chars_max)),
+            });
+            Value::Object(told.collect())
+        }
+        Value::Array(items) => items.into_iter().map(|item| told_schema(item, chars_max)).collect(),
+        other => other,
+    }
 }
 
 /// A schema that a provider can be given: an object's, bounded, and whole in itself. It is never expanded here, so that one that

@@ -22,6 +22,9 @@ mod listing;
 mod paid;
 mod pins;
 mod server;
+mod sign_in;
+#[cfg(test)]
+mod tests;
 mod tool;
 mod tools;
 
@@ -30,4 +33,5 @@ pub use listing::{WithheldTool, Withholding};
 pub use paid::McpTransport;
 pub use pins::{FilePins, MemoryPins, PinError, Pins};
 pub use server::{McpLimits, McpServer, McpServerError};
+pub use sign_in::{McpSignIn, OAuthClient};
 pub use tools::{ChangedTool, McpParts, McpTools};

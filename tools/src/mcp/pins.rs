@@ -27,6 +27,12 @@ pub trait Pins: Send + Sync + fmt::Debug {
     /// [`PinError`].
     fn get(&self, server: &str, tool: &str) -> Result<Option<Digest>, PinError>;
 
+    /// Whether any tool of this server was ever accepted: what it says on the first day is, and what it adds later is not by itself.
+    ///
+    /// # Errors
+    /// [`PinError`].
+    fn knows(&self, server: &str) -> Result<bool, PinError>;
+
     /// Accepts a digest, instead of an earlier one.
     ///
     /// # Errors
@@ -46,6 +52,10 @@ impl Pins for MemoryPins {
     fn get(&self, server: &str, tool: &str) -> Result<Option<Digest>, PinError> {
         let pins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(pins.get(server).and_then(|tools| tools.get(tool)).copied())
+    }
+
+    fn knows(&self, server: &str) -> Result<bool, PinError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(server))
     }
 
     fn set(&self, server: &str, tool: &str, digest: Digest) -> Result<(), PinError> {
@@ -98,8 +108,16 @@ impl Pins for FilePins {
         Ok(self.read()?.get(server).and_then(|tools| tools.get(tool)).copied())
     }
 
+    fn knows(&self, server: &str) -> Result<bool, PinError> {
+        Ok(self.read()?.contains_key(server))
+    }
+
     fn set(&self, server: &str, tool: &str, digest: Digest) -> Result<(), PinError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // Held until it is dropped, against other processes: a pin that is lost would count as never seen.
+        let lock =
+            std::fs::File::create(self.path.with_extension("lock")).map_err(|error| self.failed(error))?;
+        lock.lock().map_err(|error| self.failed(error))?;
         let mut pins = self.read()?;
         pins.entry(server.to_owned()).or_default().insert(tool.to_owned(), digest);
         self.write(&pins).map_err(|error| self.failed(error))

@@ -1,12 +1,13 @@
 //! What an operator says about a server.
 
 use crate::child::ChildEnvironment;
-use bursar_types::{Effect, MCP_TOOL};
+use bursar_types::{Digest, Effect, MCP_TOOL};
 use http::{HeaderName, HeaderValue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
-use url::Url;
+use url::{Host, Url};
 
 /// Longest name of a server: it stands before the name of each of its tools, which providers bound to 64 characters.
 const NAME_CHARS_MAX: usize = 20;
@@ -59,6 +60,9 @@ pub enum McpServerError {
         "`{0}` is not the address of an MCP server: give an http or https URL without a user name, such as https://mcp.example/mcp"
     )]
     Url(String),
+    /// A credential that could be read on the way.
+    #[error("a credential is sent to an MCP server over https, or to one on this machine, and nowhere else")]
+    Insecure,
     /// A header of its own.
     #[error("`{0}` is not a header that can be sent to a server")]
     Header(String),
@@ -68,7 +72,12 @@ pub enum McpServerError {
 #[derive(Clone)]
 pub(super) enum Reach {
     /// Streamable HTTP.
-    Http { url: Url, headers: Vec<(HeaderName, HeaderValue)>, bearer: Option<HeaderValue> },
+    Http {
+        url: Url,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        bearer: Option<HeaderValue>,
+        tokens: Option<PathBuf>,
+    },
     /// A program on this machine, spoken to over its standard input and output.
     Program {
         url: Url,
@@ -77,6 +86,20 @@ pub(super) enum Reach {
         arguments: Vec<String>,
         variables: BTreeMap<String, String>,
     },
+}
+
+impl Reach {
+    /// Whether what is sent stays between the two.
+    fn check_private(&self) -> Result<(), McpServerError> {
+        let Self::Http { url, .. } = self else { return Ok(()) };
+        let local = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        if url.scheme() == "https" || local { Ok(()) } else { Err(McpServerError::Insecure) }
+    }
 }
 
 /// An MCP server as its operator declares it.
@@ -154,7 +177,7 @@ impl McpServer {
             return Err(refuse());
         }
         parsed.set_fragment(None);
-        Self::new(name, Reach::Http { url: parsed, headers: Vec::new(), bearer: None })
+        Self::new(name, Reach::Http { url: parsed, headers: Vec::new(), bearer: None, tokens: None })
     }
 
     /// A server that is a program on this machine. It is started with `environment` and [`variables`](Self::variable), and with
@@ -187,19 +210,32 @@ impl McpServer {
     /// The same with a bearer token. It goes to this server and is never shown.
     ///
     /// # Errors
-    /// [`McpServerError::Header`].
+    /// [`McpServerError::Header`], or [`McpServerError::Insecure`].
     pub fn bearer(mut self, token: &str) -> Result<Self, McpServerError> {
         let value = secret(token).ok_or_else(|| McpServerError::Header("authorization".to_owned()))?;
+        self.reach.check_private()?;
         if let Reach::Http { bearer, .. } = &mut self.reach {
             *bearer = Some(value);
         }
         Ok(self)
     }
 
+    /// The same for a server that wants somebody to [sign in](super::McpSignIn): its tokens lie in a file of this folder that only its
+    /// owner reads. The file is this address's: a server of the same name elsewhere never gets them.
+    #[must_use]
+    pub fn tokens_in(mut self, folder: impl AsRef<Path>) -> Self {
+        if let Reach::Http { url, tokens, .. } = &mut self.reach {
+            let digest = Digest::of(url.as_str().as_bytes()).to_string();
+            let digits: String = digest.chars().rev().take(16).collect();
+            *tokens = Some(folder.as_ref().join(format!("{}-{digits}.json", self.name)));
+        }
+        self
+    }
+
     /// The same with a header, such as one that holds a key. It goes to this server and is never shown.
     ///
     /// # Errors
-    /// [`McpServerError::Header`].
+    /// [`McpServerError::Header`], or [`McpServerError::Insecure`].
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, McpServerError> {
         let refuse = || McpServerError::Header(bursar_types::visible(name, 80));
         let parsed: HeaderName = name.parse().map_err(|_| refuse())?;
@@ -207,6 +243,7 @@ impl McpServer {
             return Err(McpServerError::Header("authorization (use a bearer token)".to_owned()));
         }
         let value = secret(value).ok_or_else(refuse)?;
+        self.reach.check_private()?;
         if let Reach::Http { headers, .. } = &mut self.reach {
             headers.push((parsed, value));
         }
@@ -242,18 +279,25 @@ impl McpServer {
         self
     }
 
+    /// Whether it has a token, or a file for one.
+    #[must_use]
+    pub const fn has_credential(&self) -> bool {
+        matches!(&self.reach, Reach::Http { bearer: Some(_), .. } | Reach::Http { tokens: Some(_), .. })
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The address under which a tool is bought: quotes, plans, rules and receipts name it. A program has the host
-    /// `NAME.mcp.invalid`, which no name server knows.
+    /// The address under which a tool is bought: quotes, plans, rules and receipts name it. The query of the server's own address,
+    /// which may hold a key, is no part of it. A program has the host `NAME.mcp.invalid`, which no name server knows.
     #[must_use]
     pub fn tool_address(&self, tool: &str) -> String {
         let (Reach::Http { url, .. } | Reach::Program { url, .. }) = &self.reach;
         let mut url = url.clone();
+        url.set_query(None);
         url.query_pairs_mut().append_pair(MCP_TOOL, tool);
         url.into()
     }

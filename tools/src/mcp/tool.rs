@@ -14,8 +14,9 @@ use rmcp::model::JsonObject;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Errors of JSON-RPC that say that nothing was done: no such method, arguments that do not fit.
-const NOT_DONE: [i32; 3] = [-32600, -32601, -32602];
+/// The error of JSON-RPC that says that nothing was done: there is no such method. Servers also say that parameters do not fit (-32602)
+/// when it is their own result that does not, after the work.
+const NO_METHOD: i32 = -32601;
 
 /// A tool of a server, as an agent has it.
 #[derive(Debug)]
@@ -80,10 +81,11 @@ impl McpTool {
         // One call is one purchase, also after a crash: its key follows from the call.
         let fetched = context.purse()?.fetch(request, context.purchase_key("tool")?).await;
         let max = server.bounds().result_bytes_max;
-        let paid = PaidCall { assets: self.shared.assets(), url: &url, tool: &self.spec.name };
+        let from = convert::label(server.name());
+        let paid = PaidCall { assets: self.shared.assets(), url: &url, tool: &self.spec.name, from: &from };
         paid.told(
             fetched,
-            |response| Ok(ToolOutput::value(convert::shown_body(response.body(), max))),
+            |response| Ok(convert::labelled(server.name(), convert::shown_body(response.body(), max))),
             |body| convert::shown_body(body, max),
         )
     }
@@ -105,12 +107,13 @@ impl McpTool {
 /// What a model is told of a call without a result.
 fn told(error: &McpError) -> ToolError {
     match error {
-        McpError::Unreachable { .. } | McpError::Unauthorized { .. } | McpError::Pins(_) => {
+        McpError::Unauthorized { .. } => ToolError::not_executed(format!(
+            "{error} (MCP_SIGN_IN); go on without it, and say so in the answer"
+        )),
+        McpError::Unreachable { .. } | McpError::SignIn { .. } | McpError::Pins(_) => {
             ToolError::not_executed(format!("{error}; go on without it"))
         }
-        McpError::Refused { code, .. } if NOT_DONE.contains(code) => {
-            ToolError::not_executed(error.to_string())
-        }
+        McpError::Refused { code: NO_METHOD, .. } => ToolError::not_executed(error.to_string()),
         McpError::Refused { .. } => ToolError::unknown(error.to_string()),
         McpError::AsksForInput { .. } => {
             ToolError::unknown(format!("{error} (MCP_ASKS_FOR_INPUT); go on without it"))

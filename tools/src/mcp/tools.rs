@@ -8,21 +8,24 @@ use super::server::McpServer;
 use super::tool::McpTool;
 use bursar_agent_core::{DuplicateTool, ToolError, ToolSet};
 use bursar_types::{AssetRegistry, Clock, Digest, Timestamp};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How long what was listed counts as what is still said, where the server gives no notice of changes.
 const LISTED_FOR_MS: u64 = 30_000;
 
-/// A tool that is not the one that was accepted any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A tool that is not the one that was accepted any more, or that its server added after others were accepted.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChangedTool {
     /// The server's own name for it.
     pub name: String,
     /// What is said about it now, for a person to read.
     pub description: String,
-    /// Digest of what was accepted.
-    pub accepted: Digest,
+    /// The schema of its arguments now.
+    pub schema: Value,
+    /// Digest of what was accepted; `None` if it is new.
+    pub accepted: Option<Digest>,
     /// Digest of what is said now.
     pub now: Digest,
 }
@@ -129,8 +132,8 @@ pub struct McpTools {
 }
 
 impl McpTools {
-    /// Connects to a server and asks for its tools. A tool that was never seen is accepted: to declare a server is to accept what it
-    /// says on the first day. One that changed since is not among the tools; see [`changed`](Self::changed).
+    /// Connects to a server and asks for its tools. The first time all are accepted: to declare a server is to accept what it says on
+    /// the first day. What changes or is added later is not among the tools; see [`changed`](Self::changed).
     ///
     /// # Errors
     /// [`McpError`]: nothing was called.
@@ -146,15 +149,15 @@ impl McpTools {
         let (listed, withheld) = shared.list().await?;
         let (mut tools, mut changed) = (Vec::new(), Vec::new());
         let name = shared.client.server().name();
+        let first_day = !shared.parts.pins.knows(name)?;
         for tool in listed {
-            match shared.parts.pins.get(name, &tool.name)? {
-                None => shared.parts.pins.set(name, &tool.name, tool.digest)?,
-                Some(accepted) if accepted == tool.digest => {}
-                Some(accepted) => {
-                    let Listed { name, description, digest, .. } = tool;
-                    changed.push(ChangedTool { name, description, accepted, now: digest });
-                    continue;
-                }
+            let accepted = shared.parts.pins.get(name, &tool.name)?;
+            if accepted.is_none() && first_day {
+                shared.parts.pins.set(name, &tool.name, tool.digest)?;
+            } else if accepted != Some(tool.digest) {
+                let Listed { name, description, schema, digest, .. } = tool;
+                changed.push(ChangedTool { name, description, schema, accepted, now: digest });
+                continue;
             }
             tools.push(tool);
         }
@@ -176,10 +179,17 @@ impl McpTools {
         &self.withheld
     }
 
-    /// Tools that are not what was accepted any more. An agent does not get them until they are [accepted](Self::accept).
+    /// Tools that are not what was accepted any more, or are new since. An agent does not get them until they are [accepted](Self::accept).
     #[must_use]
     pub fn changed(&self) -> &[ChangedTool] {
         &self.changed
+    }
+
+    /// What the server said when it last turned a call away for want of a sign-in, or of one for more: see
+    /// [`McpSignIn`](super::McpSignIn).
+    #[must_use]
+    pub fn challenge(&self) -> Option<String> {
+        self.shared.client.challenge()
     }
 
     /// Accepts a change that somebody has read. Connect again to have the tool.

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod mcp;
+#[cfg(test)]
 mod prism;
 #[cfg(test)]
 mod sample;

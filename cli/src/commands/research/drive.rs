@@ -8,7 +8,7 @@ use crate::exit::{CliError, Exit};
 use crate::interrupt::Interrupt;
 use crate::model;
 use crate::screen::{Amounts, JsonScreen, Notes, Screen, TextScreen};
-use bursar::agent::{OnQuestion, PersonAnswer, RunError, RunOutcome, StopCause};
+use bursar::agent::{OnQuestion, PersonAnswer, RunError, RunOutcome, StopCause, ToolSet};
 use bursar::types::{ApprovalId, PlanOutcome, RunId, Timestamp};
 use bursar::{Agent, Bursar, BursarError, Event, EventStream, MoneyEvent, RunReport, Session, tools};
 use std::collections::BTreeSet;
@@ -57,7 +57,7 @@ pub(crate) async fn agent(model: &ModelArgs, open: &Open, session: &Session) -> 
     let model = model::model(model, open.model.as_ref()).await?;
     // The models that come with Bursar read no instructions.
     let reads = model.model.descriptor().provider != "builtin";
-    let builder = model.agent().tools(tools::research(session)?);
+    let builder = model.agent().tools(all_tools(open, session).await?);
     let prompt = tools::prompt("research").filter(|_| reads).transpose();
     let prompt = prompt.map_err(|error| CliError::Model { problem: error.to_string() })?;
     let builder = match &prompt {
@@ -65,6 +65,36 @@ pub(crate) async fn agent(model: &ModelArgs, open: &Open, session: &Session) -> 
         None => builder,
     };
     Ok(builder.build()?)
+}
+
+/// The tools of a research agent, and those of the MCP servers that the configuration declares. A server that cannot be used is told,
+/// and the run goes on without it.
+async fn all_tools(open: &Open, session: &Session) -> Result<ToolSet, CliError> {
+    let tools = tools::research(session)?;
+    #[cfg(feature = "mcp")]
+    let tools = {
+        let mut all = tools;
+        for (name, connected) in open.bursar.mcp_servers().await {
+            match connected {
+                Ok(server) => {
+                    for changed in server.changed() {
+                        let tool = crate::screen::line(&changed.name, 60);
+                        Notes.say(format!(
+                            "note: `{tool}` of the MCP server {name} changed since it was accepted, and is not used; `bursar servers` says more"
+                        ));
+                    }
+                    all = all
+                        .merged(server.tools().map_err(tools::ResearchError::from)?)
+                        .map_err(tools::ResearchError::from)?;
+                }
+                Err(error) => Notes.say(format!("note: goes on without an MCP server: {error}")),
+            }
+        }
+        all
+    };
+    #[cfg(not(feature = "mcp"))]
+    let _ = open;
+    Ok(tools)
 }
 
 /// Drives a run to its end, closes everything, and tells what came of it.
