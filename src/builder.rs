@@ -298,6 +298,9 @@ impl BursarBuilder {
     /// Adds somebody who may spend through an entrance of this process: see [`Bursar::session_of`].
     pub fn caller(mut self, caller: Caller) -> Self {
         self.callers.push(caller);
+        self
+    }
+
     /// Declares an MCP server: see [`Bursar::mcp_servers`].
     #[cfg(feature = "mcp")]
     pub fn mcp(mut self, server: bursar_tools::mcp::McpServer) -> Self {

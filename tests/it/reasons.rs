@@ -15,13 +15,16 @@ const SOURCES: [&str; 8] = [
     "gateway/src",
 ];
 /// Texts in capitals that are no codes.
-const NO_CODES: [&str; 6] = [
+const NO_CODES: [&str; 9] = [
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "AZURE_OPENAI_API_KEY",
     "BURSAR_WALLET_PASSWORD",
     "CARGO_PKG_VERSION",
     "COLLECTOR_TOKEN",
     "GIT_TERMINAL_PROMPT",
     "LC_ALL",
     "LC_CTYPE",
+    "OPENAI_API_KEY",
 ];
 /// Codes that are put together as they are needed, or that only the command line says.
 const MADE_UP: [&str; 2] = ["HTTP_nnn", "POLICY_EXAMPLE"];
