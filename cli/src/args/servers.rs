@@ -24,6 +24,10 @@ pub(crate) struct ServersArgs {
     pub(crate) config: PathBuf,
 }
 
+fn digest(text: &str) -> Result<Digest, String> {
+    Digest::parse(text).map_err(|error| error.to_string())
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServersCommand {
     /// Accepts a tool as its server describes it now.
@@ -33,6 +37,7 @@ pub(crate) enum ServersCommand {
         /// The tool, under the server's own name for it.
         tool: String,
         /// The digest of what you have read, as `bursar servers` shows it.
+        #[arg(value_parser = digest)]
         digest: Digest,
     },
     /// Signs in to a server that wants to know who asks, in a browser on this machine.
