@@ -54,8 +54,8 @@ mod wallet_file;
 pub use builder::BursarBuilder;
 pub use callers::{Caller, CallerConfig};
 pub use config::{
-    ApiConfig, AssetConfig, Config, FinalityConfig, McpServerConfig, NetworkAccess, NetworkConfig, OutflowConfig,
-    PolicyConfig, RetentionConfig, UnreadConfig, WalletConfig,
+    ApiConfig, AssetConfig, Config, FinalityConfig, McpServerConfig, NetworkAccess, NetworkConfig,
+    OutflowConfig, PolicyConfig, RetentionConfig, UnreadConfig, WalletConfig,
 };
 pub use error::BursarError;
 pub use event::{Event, EventStream};

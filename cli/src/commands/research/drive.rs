@@ -67,8 +67,8 @@ pub(crate) async fn agent(model: &ModelArgs, open: &Open, session: &Session) -> 
     Ok(builder.build()?)
 }
 
-/// The tools of a research agent, and those of the MCP servers that the configuration declares. A server that cannot be used is told,
-/// and the run goes on without it.
+/// The tools of a research agent, and those of the MCP servers and APIs that the configuration declares. One that cannot be used is
+/// told, and the run goes on without it.
 async fn all_tools(open: &Open, session: &Session) -> Result<ToolSet, CliError> {
     let tools = tools::research(session)?;
     #[cfg(feature = "mcp")]
@@ -92,7 +92,22 @@ async fn all_tools(open: &Open, session: &Session) -> Result<ToolSet, CliError> 
         }
         all
     };
-    #[cfg(not(feature = "mcp"))]
+    #[cfg(feature = "openapi")]
+    let tools = {
+        let mut all = tools;
+        for (name, opened) in open.bursar.apis() {
+            match opened {
+                Ok(api) => {
+                    all = all
+                        .merged(api.tools().map_err(tools::ResearchError::from)?)
+                        .map_err(tools::ResearchError::from)?;
+                }
+                Err(error) => Notes.say(format!("note: goes on without the API {name}: {error}")),
+            }
+        }
+        all
+    };
+    #[cfg(not(any(feature = "mcp", feature = "openapi")))]
     let _ = open;
     Ok(tools)
 }
