@@ -237,8 +237,8 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, BursarError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| BursarError::ConfigFile { path: path.to_owned(), source })?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|source| BursarError::Config { path: path.to_owned(), source: Box::new(source) })?;
+        let config: Self =
+            toml::from_str(&text).map_err(|error| BursarError::malformed(path, &text, &error))?;
         match config.problem() {
             None => Ok(config),
             Some(problem) => {

@@ -23,13 +23,15 @@ pub enum BursarError {
         /// Why.
         source: std::io::Error,
     },
-    /// The configuration file is not well formed.
-    #[error("`{path}` is not a valid configuration: {source}")]
+    /// The configuration file is not well formed; see [`BursarError::malformed`].
+    #[error("`{path}`{} is not a valid configuration: {problem}", .line.map_or_else(String::new, |line| format!(", line {line},")))]
     Config {
         /// The file.
         path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
+        /// The line, where it is certain.
+        line: Option<usize>,
+        /// What is wrong, without what was written.
+        problem: String,
     },
     /// The configuration file is well formed, and says something that cannot be meant.
     #[error("`{path}`{}: {problem}", .line.map_or_else(String::new, |line| format!(", line {line}")))]

@@ -32,6 +32,7 @@ mod error;
 mod event;
 mod handle;
 mod helpers;
+mod malformed;
 mod mandate_file;
 mod mark;
 #[cfg(feature = "mcp")]

@@ -110,8 +110,8 @@ pub(crate) fn read_file(
     // Checked before anything of it is believed, and these very bytes are used: the file is not read twice.
     let signed = signature(path, text.as_bytes(), issuers, now)
         .map_err(|source| BursarError::MandateSignature { path: path.to_owned(), source })?;
-    let file: MandateFile = toml::from_str(&text)
-        .map_err(|source| BursarError::Config { path: path.to_owned(), source: Box::new(source) })?;
+    let file: MandateFile =
+        toml::from_str(&text).map_err(|error| BursarError::malformed(path, &text, &error))?;
     let mut mandate = file.into_mandate(registry)?;
     let ends = signed.as_ref().and_then(|(_, signed)| signed.statement.expires_at);
     mandate.expires_at = [mandate.expires_at, ends].into_iter().flatten().min();

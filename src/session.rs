@@ -204,7 +204,9 @@ impl Session {
     /// [`Mandate::child`](crate::Mandate::child) has it for `agent`: without a plan, and without standing purchases. The calling session
     /// is this one, or that of a sub-agent which this one has: a sub-agent of a sub-agent is cut from the one that asks it. What is
     /// wider than there is refused, and whatever it spends counts in every session above it, what its model costs included. Who approves
-    /// and who watches is as here. A session that was not delegated by this one is refused.
+    /// and who watches is as here: as on the very handle that this is called on. An agent that goes on under a handle that was resumed
+    /// more narrowly, as with [`Approve::Never`](crate::Approve::Never), has to be given helpers of that handle. A session that was not
+    /// delegated by this one is refused.
     ///
     /// # Example
     /// ```no_run

@@ -2,8 +2,8 @@
 
 use bursar_agent_core::{ToolContext, ToolError, ToolOutput as OurOutput};
 use bursar_types::{
-    Digest, Effect, Fetched, HttpRequest, PlanItem, PlanOutcome, PlanProposal, Provenance, PurchaseKey,
-    Purse, Quote, Reason, Untrusted, visible,
+    Digest, Effect, FetchError, Fetched, HttpRequest, PlanItem, PlanOutcome, PlanProposal, Provenance,
+    PurchaseKey, Purse, Quote, Reason, TransportError, Untrusted, visible,
 };
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -167,6 +167,14 @@ impl Payer {
         };
         match fetched {
             Ok(fetched) => outcome(fetched),
+            // It may have arrived, and done whatever it does.
+            Err(
+                error @ FetchError::Transport(
+                    TransportError::NoAnswer { .. }
+                    | TransportError::HeadTooLong { .. }
+                    | TransportError::Body { .. },
+                ),
+            ) => said("unknown", &error.reasons(), &[], ToolError::unknown),
             Err(error) => said("refused", &error.reasons(), &[], ToolError::not_executed),
         }
     }
@@ -230,6 +238,17 @@ fn outcome(fetched: Fetched) -> Paid {
             let media_type = media_type.map(str::to_owned);
             match status.is_success() {
                 true => goods(media_type.as_deref(), &response.into_body()),
+                false if status.is_server_error() => {
+                    let why = format!(
+                        "the seller answered {status}; nothing was paid, and whether it was done is not known"
+                    );
+                    said(
+                        "unknown",
+                        &reason("NOT_PAID", why, "look whether it happened before doing it again"),
+                        &[],
+                        ToolError::unknown,
+                    )
+                }
                 false => no(&format!("the seller answered {status}; nothing was paid")),
             }
         }

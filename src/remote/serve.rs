@@ -237,9 +237,9 @@ async fn perform(
             Ok(decision) => Reply::Decision(decision),
             Err(_) => Reply::Failed(WireError::Gate),
         }),
-        Call::Ask { action, shown } => match check_shown(&action, &shown) {
+        Call::Ask { action, shown } => match what_is_shown(&action, &shown) {
             Err(problem) => Err(FetchError::Request(problem.to_owned())),
-            Ok(()) => Ok(match purse.ask(&action, &shown).await {
+            Ok(shown) => Ok(match purse.ask(&action, &shown).await {
                 Ok(asked) => Reply::Asked(asked.into()),
                 Err(_) => Reply::Failed(WireError::Gate),
             }),
@@ -256,15 +256,16 @@ async fn perform(
     })
 }
 
-/// A person answers for what is shown, so it has to be what the action names.
-fn check_shown(action: &Action, shown: &str) -> Result<(), &'static str> {
+/// A person answers for what is shown, so it has to be what the action names, and nothing beside it: the caller's own text may name a
+/// field twice, of which the last counts.
+fn what_is_shown(action: &Action, shown: &str) -> Result<String, &'static str> {
     let value: serde_json::Value =
         serde_json::from_str(shown).map_err(|_| "what is shown is no JSON, so it is no arguments")?;
     let digest = canonical_digest(&value).map_err(|_| "what is shown has no canonical form")?;
     if digest != action.arguments {
         return Err("what is shown is not the arguments that the action names");
     }
-    Ok(())
+    Ok(value.to_string())
 }
 
 #[cfg(test)]

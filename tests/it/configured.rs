@@ -37,6 +37,9 @@ fn what_is_wrong_with_a_model_is_told_with_its_line_and_what_to_do() {
         "[model]\nprovider = \"openai\"\nname = \"m\"\nkey_env = \"sk-0123456789abcdef\"",
         "[model]\nprovider = \"openai\"\nname = \"m\"\nkey = \"sk-0123456789abcdef\"",
         "[model]\nprovider = \"openai\"\nname = \"m\"\napi_key = \"sk-0123456789abcdef\"",
+        "[model]\nprovider = \"openai\"\nname = \"m\"\napikey = \"sk-0123456789abcdef\"",
+        "[model]\nprovider = \"sk-0123456789abcdef\"",
+        "[model]\nprovider = \"openai\"\nname = \"m\"\nmax_output_tokens = \"sk-\\u0030123456789abcdef\"",
     ];
     let said: Vec<String> = cases.iter().map(|case| format!("{case}\n--> {}\n", refused(case))).collect();
     for (case, said) in cases.iter().zip(&said) {
@@ -44,6 +47,24 @@ fn what_is_wrong_with_a_model_is_told_with_its_line_and_what_to_do() {
         assert!(!answer.contains("0123456789"), "a key is not said again: {case}: {answer}");
     }
     insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn a_secret_that_was_put_where_it_does_not_belong_is_not_said_again() {
+    let secret = "sk-0123456789abcdef";
+    for line in [
+        format!("prices = [\"{secret}\"]"),
+        format!("streaming = \"{secret}\""),
+        format!("api = {{ key = \"{secret}\" }}"),
+        format!("key_env = \"{secret}"),
+        format!("key_env = {secret}"),
+        format!("cheaper = \"{secret}\""),
+        format!("[wallet]\nkey_env = 1\nkey = \"{secret}\""),
+        format!("[mandate]\nagent = \"a\"\ncap = \"{secret}\""),
+    ] {
+        let said = refused(&format!("[model]\nprovider = \"openai\"\nname = \"m\"\n{line}"));
+        assert!(said.contains("bursar.toml") && !said.contains("0123456789"), "{line}: {said}");
+    }
 }
 
 #[tokio::test]

@@ -258,6 +258,20 @@ async fn a_call_of_a_tool_is_put_to_a_person_from_another_process_and_allowed_on
 }
 
 #[tokio::test]
+async fn a_person_is_shown_what_the_action_names_and_no_field_beside_it() {
+    let house = House::new().await;
+    let _server = house.served().await;
+    let gate = RemoteSession::connect(house.path()).await.unwrap().gate();
+    let (action, _) = letter(1, "to the bank");
+    let twice = r#"{"text": "to my aunt", "text": "to the bank"}"#;
+    assert!(matches!(gate.ask(&action, twice).await.unwrap(), Asked::Waits { .. }));
+    let open = house.bursar.desk().approvals().await.unwrap();
+    let shown = open[0].question.shown(&bursar::types::AssetRegistry::pinned(), &[]);
+    assert!(shown.ends_with(r#"{"text":"to the bank"}"#) && !shown.contains("aunt"), "{shown}");
+    house.bursar.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn what_the_model_of_another_process_costs_counts_here_and_its_word_has_bounds() {
     let house = House::new().await;
     let server = house.served().await;

@@ -25,8 +25,8 @@ pub(crate) fn run(args: MandateArgs) -> Result<Exit, CliError> {
 fn sign(args: &SignArgs) -> Result<String, CliError> {
     let text = read(&args.file)?;
     // What is signed is at least a mandate; whether it holds together is seen where its assets are known.
-    let mandate: MandateFile = toml::from_str(&text)
-        .map_err(|source| BursarError::Config { path: args.file.clone(), source: Box::new(source) })?;
+    let mandate: MandateFile =
+        toml::from_str(&text).map_err(|error| BursarError::malformed(&args.file, &text, &error))?;
     let key = ApproverKey::read(&args.key, password().as_deref(), &outside(&args.data.folder)?)?;
     let now = SystemClock.now();
     let ends = args.days.map(|days| now.plus_ms(days.saturating_mul(DAY_MS)));

@@ -4,11 +4,14 @@ use crate::world::{Download, Says, TEXT, World, calls, heard, plain, run, script
 use bursar::agent::ToolSet;
 use bursar::types::Effect;
 use bursar::{Approve, report, tools};
+use bursar_agent_core::Executed;
 use bursar_rig::Governor;
 use bytes::Bytes;
 use rig_core::test_utils::MockTurn;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 fn download(world: &World) -> (&'static str, Value) {
     ("download", json!({"url": world.url()}))
@@ -139,6 +142,40 @@ async fn a_tool_that_cannot_name_its_request_is_paid_for_what_the_developer_says
         assert_eq!(heard(&model).contains(TEXT), paid);
     }
     world.sound().await;
+}
+
+/// A server that reads one request, says this, and hangs up.
+async fn says_once(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/letters", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4_096]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_request_that_may_have_done_something_is_not_known_to_have_done_nothing() {
+    let offer = json!({"x402Version": 2, "accepts": [{"scheme": "exact"}]});
+    for (answer, executed) in [
+        ("", Executed::Unknown),
+        ("HTTP/1.1 500 Broken\r\ncontent-length: 0\r\n\r\n", Executed::Unknown),
+        ("HTTP/1.1 404 Gone\r\ncontent-length: 0\r\n\r\n", Executed::No),
+    ] {
+        let (world, url) = (World::new().await, says_once(answer).await);
+        let model = script([calls(&[("says", json!({}))]), MockTurn::text("done")]);
+        let (tool, says) = (Download::default(), Says::new(offer.to_string()));
+        let governor = Governor::new(world.session.run_context())
+            .pays("says", move |_| Some(http::Request::post(url.as_str()).body(Bytes::new()).unwrap()));
+        let agent = governor.govern(plain(&model, &tool, &says)).unwrap();
+        agent.prompt_as(run(), "Who?").max_turns(4).await.unwrap();
+        assert_eq!(world.executed().await, [executed], "{answer}: {}", heard(&model));
+        assert_eq!(world.paid(), 0);
+    }
 }
 
 #[tokio::test]

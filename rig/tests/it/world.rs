@@ -4,6 +4,7 @@ use bursar::agent::{Record, RunOutcome, StopCause, read_run};
 use bursar::payments::{Answer, ApproverKey, Meaning, Statement};
 use bursar::types::{Clock as _, RunId};
 use bursar::{Amount, Approve, Asset, Bursar, Mandate, Session};
+use bursar_agent_core::Executed;
 use bursar_market::{Address, Market, SourceDocument};
 use bursar_rig::PaymentRequired;
 use bytes::Bytes;
@@ -115,6 +116,16 @@ impl World {
         let (_, entries) = read_run(self.bursar.ledger(), run()).await.unwrap();
         let results = entries.into_iter().filter_map(|entry| match entry.record {
             Record::CallFinished { result, .. } => Some(result.content.to_string()),
+            _ => None,
+        });
+        results.collect()
+    }
+
+    /// Whether calls were made, as far as the journal knows.
+    pub(crate) async fn executed(&self) -> Vec<Executed> {
+        let (_, entries) = read_run(self.bursar.ledger(), run()).await.unwrap();
+        let results = entries.into_iter().filter_map(|entry| match entry.record {
+            Record::CallFinished { result, .. } => Some(result.executed),
             _ => None,
         });
         results.collect()

@@ -7,7 +7,7 @@ use crate::market_box::{self, MarketBox};
 use crate::screen::Notes;
 use crate::telemetry;
 use bursar::types::{ApprovalId, AssetId, SessionId};
-use bursar::{Bursar, BursarBuilder, Config, ModelConfig};
+use bursar::{Bursar, BursarBuilder, BursarError, Config, ModelConfig};
 use bursar_market::Address;
 use std::path::{Path, PathBuf};
 
@@ -127,8 +127,8 @@ pub(crate) fn data_of(path: &Path) -> Result<PathBuf, CliError> {
         path: path.to_owned(),
         source,
     })?;
-    let config: Config = toml::from_str(&text)
-        .map_err(|error| CliError::Damaged { path: path.to_owned(), problem: error.to_string() })?;
+    let config: Config =
+        toml::from_str(&text).map_err(|error| BursarError::malformed(path, &text, &error))?;
     Ok(path.parent().unwrap_or(Path::new(".")).join(config.data))
 }
 
