@@ -27,6 +27,7 @@ fn help_tells_commands_options_and_exit_codes() {
         ("fetch", vec!["fetch", "--help"]),
         ("mcp", vec!["mcp", "--help"]),
         ("gateway", vec!["gateway", "--help"]),
+        ("servers", vec!["servers", "--help"]),
         ("policy_explain", vec!["policy", "explain", "--help"]),
         ("policy_list", vec!["policy", "list", "--help"]),
         ("policy_accept", vec!["policy", "accept", "--help"]),

@@ -1,7 +1,7 @@
 //! Selling over MCP: the protocol's messages, and x402 in them.
 
 use crate::support::Shop;
-use bursar_market::Fault;
+use bursar_market::{Fault, FaultRule};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ async fn a_tool_is_paid_for_in_the_protocol_and_a_settlement_that_failed_looks_l
     let text: Value = serde_json::from_str(demand["content"][0]["text"].as_str().unwrap()).unwrap();
     assert_eq!(text, *terms, "the same twice");
 
-    shop.market.facilitator().faults().arm(Fault::Settle500Before).unwrap();
+    shop.market.facilitator().faults().arm(FaultRule::from(Fault::Settle500Before).times(1)).unwrap();
     let failed = read(&shop, Some(&shop.buyer.payment(terms, "one"))).await;
     assert_eq!((&failed["isError"], failed.get("_meta")), (&json!(true), None));
     assert_eq!(failed["structuredContent"]["accepts"], terms["accepts"]);

@@ -307,3 +307,45 @@ fn a_server_is_declared_with_a_name_and_an_address_that_can_be_used() {
     assert_eq!(open.clone().bearer("t").unwrap_err(), McpServerError::Insecure);
     assert_eq!(open.header("x-key", "t").unwrap_err(), McpServerError::Insecure);
 }
+
+/// A network that nothing may reach.
+#[derive(Debug)]
+struct Nowhere;
+
+#[async_trait::async_trait]
+impl bursar_types::Transport for Nowhere {
+    async fn send(
+        &self,
+        request: bursar_types::HttpRequest,
+        _: bursar_types::Limits,
+    ) -> Result<bursar_types::HttpResponse, bursar_types::TransportError> {
+        panic!("{} left as it is", request.uri())
+    }
+}
+
+#[tokio::test]
+async fn a_request_for_a_paid_tool_leaves_as_a_call_of_it_or_not_at_all() {
+    use bursar_types::{Limits, Transport as _, TransportError};
+    let server = server(vec![tool("sold"), tool("kept")]).await;
+    let transport = McpTransport::new(Arc::new(Nowhere));
+    let declared = server.declared().paid("*").only(["sold"]);
+    let post = |tool: &str| {
+        let request = http::Request::post(declared.tool_address(tool)).header("payment-signature", "e30=");
+        request.body(bytes::Bytes::from_static(b"{\"x\":1}")).unwrap()
+    };
+    // After a crash nobody has declared it yet, and the request holds a payment.
+    for tool in ["sold", "kept"] {
+        let error = transport.send(post(tool), Limits::default()).await.unwrap_err();
+        assert!(matches!(error, TransportError::NotSent { .. }), "{error}");
+    }
+    transport.declare(declared.clone());
+    let error = transport.send(post("kept"), Limits::default()).await.unwrap_err();
+    assert!(
+        matches!(error, TransportError::NotSent { .. }),
+        "a tool that is not used is not sold either: {error}"
+    );
+    assert_eq!(transport.send(post("sold"), Limits::default()).await.unwrap().status(), 200);
+    let script = server.script.lock().unwrap();
+    let call = script.heard.iter().find(|message| message["method"] == "tools/call").unwrap();
+    assert_eq!(call["params"]["_meta"]["x402/payment"], json!({}));
+}

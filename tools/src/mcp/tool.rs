@@ -14,6 +14,12 @@ use rmcp::model::JsonObject;
 use serde_json::Value;
 use std::sync::Arc;
 
+/// A tool asks to be paid that nobody declared as paid.
+const NOT_DECLARED_PAID: &str = "MCP_NOT_DECLARED_PAID";
+/// A server wants to know who asks.
+const SIGN_IN: &str = "MCP_SIGN_IN";
+/// A server asks the user something.
+const ASKS_FOR_INPUT: &str = "MCP_ASKS_FOR_INPUT";
 /// The error of JSON-RPC that says that nothing was done: there is no such method. Servers also say that parameters do not fit (-32602)
 /// when it is their own result that does not, after the work.
 const NO_METHOD: i32 = -32601;
@@ -95,7 +101,7 @@ impl McpTool {
         let result = client.call(&self.listed.name, arguments, None).await.map_err(|error| told(&error))?;
         if convert::asks_for_payment(&result) {
             return Err(ToolError::not_executed(format!(
-                "`{}` asks to be paid, and its operator did not declare it as paid, so it is not bought (MCP_NOT_DECLARED_PAID); go \
+                "`{}` asks to be paid, and its operator did not declare it as paid, so it is not bought ({NOT_DECLARED_PAID}); go \
                  on without it, and say so in the answer",
                 self.spec.name
             )));
@@ -108,7 +114,7 @@ impl McpTool {
 fn told(error: &McpError) -> ToolError {
     match error {
         McpError::Unauthorized { .. } => ToolError::not_executed(format!(
-            "{error} (MCP_SIGN_IN); go on without it, and say so in the answer"
+            "{error} ({SIGN_IN}); go on without it, and say so in the answer"
         )),
         McpError::Unreachable { .. } | McpError::SignIn { .. } | McpError::Pins(_) => {
             ToolError::not_executed(format!("{error}; go on without it"))
@@ -116,7 +122,7 @@ fn told(error: &McpError) -> ToolError {
         McpError::Refused { code: NO_METHOD, .. } => ToolError::not_executed(error.to_string()),
         McpError::Refused { .. } => ToolError::unknown(error.to_string()),
         McpError::AsksForInput { .. } => {
-            ToolError::unknown(format!("{error} (MCP_ASKS_FOR_INPUT); go on without it"))
+            ToolError::unknown(format!("{error} ({ASKS_FOR_INPUT}); go on without it"))
         }
         McpError::Later { .. } | McpError::NoAnswer { .. } => {
             ToolError::unknown(format!("{error}; it may have been done: look before you do it again"))

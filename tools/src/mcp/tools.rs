@@ -15,6 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How long what was listed counts as what is still said, where the server gives no notice of changes.
 const LISTED_FOR_MS: u64 = 30_000;
 
+/// A tool is not the one that was accepted.
+const TOOL_CHANGED: &str = "MCP_TOOL_CHANGED";
+/// A tool is not listed any more.
+const TOOL_GONE: &str = "MCP_TOOL_GONE";
+
 /// A tool that is not the one that was accepted any more, or that its server added after others were accepted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChangedTool {
@@ -111,11 +116,11 @@ impl Shared {
             Some(now) if *now == tool.digest && accepted == Some(tool.digest) => Ok(()),
             Some(_) => Err(ToolError::not_executed(format!(
                 "`{}` is not the tool any more that was accepted: its server describes it differently, so it was not called \
-                 (MCP_TOOL_CHANGED); go on without it, and say in the answer that somebody has to accept the change",
+                 ({TOOL_CHANGED}); go on without it, and say in the answer that somebody has to accept the change",
                 tool.model_name
             ))),
             None => Err(ToolError::not_executed(format!(
-                "`{}` is gone: its server does not list it any more, or not as it can be used (MCP_TOOL_GONE); go on without it",
+                "`{}` is gone: its server does not list it any more, or not as it can be used ({TOOL_GONE}); go on without it",
                 tool.model_name
             ))),
         }
