@@ -4,7 +4,7 @@ use super::server::{McpServer, Reach};
 use super::sign_in;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ClientConfig, ErrorData, Implementation,
-    JsonObject, MetaObject, PaginatedRequestParams, RequestMetaObject, Tool,
+    JsonObject, MetaObject, PaginatedRequestParams, ProtocolVersion, RequestMetaObject, Tool,
 };
 use rmcp::service::{ClientCacheConfig, NotificationContext, Peer, RoleClient, RunningService, ServiceError};
 use rmcp::transport::auth::AuthClient;
@@ -107,6 +107,8 @@ struct Quiet {
 impl ClientHandler for Quiet {
     fn get_info(&self) -> ClientConfig {
         let mut info = ClientConfig::default();
+        // The last version that begins with `initialize`, which every server knows.
+        info.protocol_version = ProtocolVersion::V_2025_11_25;
         info.client_info = Implementation::new("bursar", env!("CARGO_PKG_VERSION"));
         info
     }
