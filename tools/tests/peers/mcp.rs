@@ -1,4 +1,8 @@
 //! Governed tools of MCP servers by other authors, and the protocol's own conformance suite.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "programs are found on the path, and a server that begins is waited for"
+)]
 
 use bursar_agent_core::{ToolContext, ToolSet};
 use bursar_tools::ChildEnvironment;
