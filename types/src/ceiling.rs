@@ -13,7 +13,7 @@ use crate::transport::HttpRequest;
 /// # Example
 /// ```
 /// use bursar_types::{Amount, AssetId, Ceiling};
-/// let cents = |n| Amount::from_atomic(AssetId::micro_usd(), n * 10_000);
+/// let cents = |n: u128| Amount::from_atomic(AssetId::micro_usd(), n * 10_000);
 /// let request = http::Request::get("https://api.example/a").body(bytes::Bytes::new())?;
 /// assert_eq!(Ceiling::of(&request), None);
 /// let request = Ceiling::micro_usd(50_000).on(request);

@@ -87,8 +87,10 @@ impl Contract {
             .take(PROBLEMS_MAX)
             .collect();
         if !unknown.is_empty() {
-            let names: Vec<&str> =
-                known.into_iter().flatten().map(|(name, _)| name.as_str()).take(60).collect();
+            let mut names: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+            // The order of a JSON object's members depends on how serde_json was built.
+            names.sort_unstable();
+            names.truncate(60);
             let takes = if names.is_empty() {
                 "takes no arguments".to_owned()
             } else {
