@@ -207,9 +207,23 @@ impl McpClient {
             }
             Ok(tools)
         };
-        timeout(limit, listing)
-            .await
-            .unwrap_or_else(|_| Err(self.unreachable("listing its tools took too long")))
+        let listed = timeout(limit, listing).await;
+        let listed = listed.unwrap_or_else(|_| Err(self.unreachable("listing its tools took too long")));
+        if let Err(error) = &listed {
+            self.forget_after(error).await;
+        }
+        listed
+    }
+
+    /// Lets go of a connection over which something was turned away or got no answer: whoever signs in meanwhile is known to a new one,
+    /// and a session that has run out, or whose server began anew, is none any more.
+    async fn forget_after(&self, error: &McpError) {
+        if let McpError::Unauthorized { challenge, .. } = error {
+            *self.challenge.lock().unwrap_or_else(PoisonError::into_inner) = Some(challenge.clone());
+        }
+        if matches!(error, McpError::Unauthorized { .. } | McpError::NoAnswer { .. }) {
+            *self.running.lock().await = None;
+        }
     }
 
     /// Makes one call, with a payment beside it where there is one.
@@ -235,13 +249,7 @@ impl McpClient {
             Ok(Ok(_)) => Err(McpError::Later { server: server() }),
             Ok(Err(error)) => {
                 let error = self.failed(error);
-                if let McpError::Unauthorized { challenge, .. } = &error {
-                    *self.challenge.lock().unwrap_or_else(PoisonError::into_inner) = Some(challenge.clone());
-                }
-                if matches!(error, McpError::Unauthorized { .. } | McpError::NoAnswer { .. }) {
-                    // Whoever signs in meanwhile is known to a new connection, and a session that has run out is none any more.
-                    *self.running.lock().await = None;
-                }
+                self.forget_after(&error).await;
                 Err(error)
             }
             Err(_) => {

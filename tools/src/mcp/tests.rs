@@ -19,6 +19,8 @@ struct Script {
     answers: Vec<(&'static str, Value)>,
     /// Goes on for ever.
     endless: bool,
+    /// The session that is known; a request of another is answered with 404.
+    session: Option<&'static str>,
     heard: Vec<Value>,
 }
 
@@ -31,12 +33,20 @@ struct Server {
     pins: Arc<MemoryPins>,
 }
 
-async fn answer(State(script): State<Shared>, body: String) -> Response {
+async fn answer(State(script): State<Shared>, headers: http::HeaderMap, body: String) -> Response {
     let message: Value = serde_json::from_str(&body).unwrap();
     let mut script = script.lock().unwrap();
     script.heard.push(message.clone());
+    let session = script.session.unwrap_or_default();
+    let named = headers.get("mcp-session-id");
+    if named.is_some_and(|named| named != session) {
+        return Response::builder().status(404).body(Body::empty()).unwrap();
+    }
     let json = |body: Value| {
-        let response = Response::builder().header("content-type", "application/json");
+        let mut response = Response::builder().header("content-type", "application/json");
+        if !session.is_empty() {
+            response = response.header("mcp-session-id", session);
+        }
         response.body(Body::from(body.to_string())).unwrap()
     };
     let Some(id) = message.get("id") else {
@@ -158,6 +168,23 @@ async fn a_tool_that_changed_since_it_was_listed_is_not_called_until_it_is_accep
     let accepted = server.connect(server.declared()).await;
     server.call(&accepted, "s__a").await.unwrap();
     assert_eq!(server.calls(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_began_anew_is_connected_to_anew_and_no_call_is_repeated() {
+    let server = server(vec![tool("a")]).await;
+    server.script.lock().unwrap().session = Some("one");
+    let tools = server.connect(server.declared()).await;
+    server.call(&tools, "s__a").await.unwrap();
+    server.script.lock().unwrap().session = Some("two");
+    // Whether the call was heard is not known, and it is not made again; the next one finds the server.
+    assert_eq!(server.call(&tools, "s__a").await.unwrap_err().executed(), Executed::Unknown);
+    assert_eq!(server.calls(), 2);
+    server.call(&tools, "s__a").await.unwrap();
+    // The same where only the list is asked for.
+    server.script.lock().unwrap().session = Some("three");
+    server.clock.advance_ms(30_000);
+    server.call(&tools, "s__a").await.unwrap();
 }
 
 #[tokio::test]

@@ -1,14 +1,12 @@
 //! Governed tools of MCP servers by other authors, and the protocol's own conformance suite.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "programs are found on the path, and a server that begins is waited for"
-)]
+#![expect(clippy::disallowed_methods, reason = "programs are found on the path")]
 
 use bursar_agent_core::{ToolContext, ToolSet};
 use bursar_tools::ChildEnvironment;
 use bursar_tools::mcp::{McpParts, McpServer, McpTools, MemoryPins};
 use bursar_types::{AssetRegistry, CallId, Effect, ManualClock, RunId, SessionId, Timestamp};
 use serde_json::{Value, json};
+use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -132,24 +130,20 @@ async fn a_published_server_is_used_over_http() {
         .env("PATH", std::env::var_os("PATH").unwrap())
         .env("PORT", port.to_string())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let declared = || McpServer::http("peer", &format!("http://127.0.0.1:{port}/mcp")).unwrap().reads("echo");
-    let begun = std::time::Instant::now();
-    let tools = loop {
-        match McpTools::connect(declared(), parts()).await {
-            Ok(tools) => break Ok(tools),
-            Err(error) if begun.elapsed().as_secs() > 30 => break Err(error),
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
-        }
-    };
-    let used = match tools {
+    // It says when it can be reached; if it ends before, so do its lines.
+    let mut said = std::io::BufReader::new(server.stderr.take().unwrap()).lines();
+    let listens = said.any(|line| line.unwrap().contains("listening"));
+    let declared = McpServer::http("peer", &format!("http://127.0.0.1:{port}/mcp")).unwrap().reads("echo");
+    let used = match McpTools::connect(declared, parts()).await {
         Ok(tools) => tokio::spawn(use_everything(tools)).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     server.kill().unwrap();
     server.wait().unwrap();
+    assert!(listens, "the server did not begin");
     used.unwrap();
 }
 
